@@ -1,0 +1,53 @@
+#include "base/digest.h"
+#include "base/error.h"
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+struct aic_sha256 {
+    EVP_MD_CTX *ctx;
+};
+
+/* libcrypto fails here only for want of memory or of SHA-256 itself; neither leaves anything to go on with.
+ */
+static void must(int ok) {
+    if (ok)
+        return;
+    fputs("error: SHA-256 is not available (out of memory, or libcrypto without it)\n", stderr);
+    _Exit(AIC_IO);
+}
+
+aic_sha256 *aic_sha256_new(void) {
+    aic_sha256 *h = malloc(sizeof *h);
+    must(h != NULL);
+    h->ctx = EVP_MD_CTX_new();
+    must(h->ctx != NULL);
+    must(EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL));
+    return h;
+}
+
+void aic_sha256_add(aic_sha256 *h, const void *data, size_t len) {
+    if (len)
+        must(EVP_DigestUpdate(h->ctx, data, len));
+}
+
+void aic_sha256_hex(aic_sha256 *h, char out[65]) {
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    must(EVP_DigestFinal_ex(h->ctx, bytes, NULL));
+    EVP_MD_CTX_free(h->ctx);
+    free(h);
+    for (size_t i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", (unsigned)bytes[i]);
+}
+
+void aic_sha256_text(const void *data, size_t len, char out[65]) {
+    aic_sha256 *h = aic_sha256_new();
+    aic_sha256_add(h, data, len);
+    aic_sha256_hex(h, out);
+}
+
+uint32_t aic_crc32(const void *data, size_t len) {
+    return len ? (uint32_t)crc32_z(0, data, len)
+               : 0; /* zlib takes a null pointer for a request of the start value */
+}

@@ -1,0 +1,41 @@
+/* Checked allocation and arenas.
+ *
+ * Running out of memory ends the process with exit code 3 and a message: result files are published by rename
+ * only when whole, so nothing half-written is ever seen (docs/formats/results.md). Every size is count x
+ * size, checked for overflow.
+ */
+#ifndef AICFG_BASE_MEM_H
+#define AICFG_BASE_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+void *aic_alloc(size_t count, size_t size);  /* uninitialised; count*size may be 0: a valid pointer */
+void *aic_calloc(size_t count, size_t size); /* zeroed */
+void *aic_realloc(void *p, size_t count, size_t size); /* grows or shrinks */
+size_t aic_mul(size_t a, size_t b);                    /* a*b, ends the process on overflow */
+size_t aic_add(size_t a, size_t b);                    /* a+b, ends the process on overflow */
+
+#define AIC_NEW(type)          ((type *)aic_calloc(1, sizeof(type)))
+#define AIC_NEW_ARRAY(type, n) ((type *)aic_calloc((n), sizeof(type)))
+
+/* Makes room for one more element in a growing array `items` with fields `count` and `cap`. */
+#define AIC_GROW(items, count, cap)                                                                          \
+    do {                                                                                                     \
+        if ((count) == (cap)) {                                                                              \
+            (cap) = (cap) ? aic_mul((cap), 2) : 16;                                                          \
+            (items) = aic_realloc((items), (cap), sizeof *(items));                                          \
+        }                                                                                                    \
+    } while (0)
+
+/* Arena: memory freed all at once. Not thread-safe; one owner at a time. */
+typedef struct aic_arena aic_arena;
+aic_arena *aic_arena_new(void);
+void aic_arena_free(aic_arena *a);                              /* NULL is allowed */
+void *aic_arena_alloc(aic_arena *a, size_t count, size_t size); /* zeroed, aligned for any type */
+char *aic_arena_strdup(aic_arena *a, const char *s);
+char *aic_arena_strndup(aic_arena *a, const char *s, size_t len);
+char *aic_arena_printf(aic_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+size_t aic_arena_bytes(const aic_arena *a); /* bytes handed out so far */
+
+#endif

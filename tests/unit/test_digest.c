@@ -1,0 +1,54 @@
+/* links: base. SHA-256 and CRC-32 against published answers. */
+#include "base/base.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_sha256(void **state) {
+    (void)state;
+    char hex[65];
+    aic_sha256_text("", 0, hex);
+    assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    aic_sha256_text(NULL, 0, hex);
+    assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    aic_sha256_text("abc", 3, hex);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static void test_sha256_in_pieces(void **state) {
+    (void)state;
+    static char text[1000];
+    char whole[65], pieces[65];
+    memset(text, 'a', sizeof text);
+    aic_sha256 *h = aic_sha256_new();
+    for (int i = 0; i < 1000; i++) /* a million letters a, FIPS 180's long example */
+        aic_sha256_add(h, text, sizeof text);
+    aic_sha256_hex(h, whole);
+    assert_string_equal(whole, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    h = aic_sha256_new();
+    aic_sha256_add(h, text, 1);
+    aic_sha256_add(h, text, 0);
+    aic_sha256_add(h, text, 999);
+    aic_sha256_hex(h, pieces);
+    aic_sha256_text(text, sizeof text, whole);
+    assert_string_equal(pieces, whole);
+}
+
+static void test_crc32(void **state) {
+    (void)state;
+    assert_int_equal(aic_crc32("123456789", 9), 0xcbf43926u);
+    assert_int_equal(aic_crc32("", 0), 0);
+    assert_int_equal(aic_crc32(NULL, 0), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_sha256_in_pieces),
+        cmocka_unit_test(test_crc32),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
