@@ -1,0 +1,127 @@
+/* How commands show numbers, and one evaluated point as JSON. */
+#include "cli/cli.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void cli_group_digits(uint64_t v, char out[32]) {
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)v), at = 0;
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0)
+            out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+}
+
+void cli_bytes(double bytes, char out[32]) {
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    size_t unit = 0;
+    while (bytes >= 999.5 && unit + 1 < sizeof units / sizeof *units) {
+        bytes /= 1000;
+        unit++;
+    }
+    snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+}
+
+/* ---- one point ------------------------------------------------------------------------------------------------------------ */
+
+void cli_effective(const srv_deployment *d, const srv_workload *load, swp_row *row) {
+    swp_row_init(row);
+    row->request = d->request;
+    row->load = *load;
+    if (d->view)
+        row->request.version = d->view->version;
+    if (d->refused != SRV_ST_ok)
+        return;
+    row->request.par = d->built.par;
+    row->request.quants = d->built.quants;
+    row->request.nextn = d->built.nextn;
+}
+
+aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p) {
+    const mdl_parallel *par = &row->request.par;
+    int field = swp_field_find(c->name);
+    if (c->offset != SIZE_MAX) {
+        const void *at = (const char *)p + c->offset;
+        double real;
+        switch (c->type) {
+        case RES_F64:
+            real = *(const double *)at;
+            return isfinite(real) ? aic_real(real) : AIC_NULL_VALUE;
+        case RES_U32:
+            return aic_int(*(const uint32_t *)at);
+        case RES_STATUS:
+            return aic_str(srv_status_name(*(const srv_status *)at));
+        default:
+            return *(const char *const *)at ? aic_str(*(const char *const *)at) : AIC_NULL_VALUE;
+        }
+    }
+    if (strcmp(c->name, "num_gpus") == 0)
+        return aic_int((int64_t)par->tp * par->pp * par->dp * par->cp);
+    if (strcmp(c->name, "cp") == 0)
+        return aic_int(par->cp);
+    if (strcmp(c->name, "attention_backend") == 0)
+        return row->request.attention_backend ? aic_str(row->request.attention_backend) : AIC_NULL_VALUE;
+    if (field < 0)
+        return AIC_NULL_VALUE;
+    aic_value v = swp_row_value(row, (size_t)field);
+    bool count = c->type == RES_U32 && v.type == AIC_V_NULL; /* stored as 0 when a mode has none */
+    return count ? aic_int(0) : v;
+}
+
+static void json_value(aic_buf *out, const aic_value *v) {
+    switch (v->type) {
+    case AIC_V_INT:
+        aic_buf_printf(out, "%lld", (long long)v->u.i);
+        break;
+    case AIC_V_REAL:
+        aic_buf_json_number(out, v->u.r);
+        break;
+    case AIC_V_BOOL:
+        aic_buf_add(out, v->u.b ? "true" : "false");
+        break;
+    case AIC_V_STR:
+        aic_buf_json_string(out, v->u.s);
+        break;
+    default:
+        aic_buf_add(out, "null");
+    }
+}
+
+static void json_phase(const srv_deployment *d, const srv_block *b, bool generation, aic_buf *out) {
+    bool first = true;
+    aic_buf_printf(out, ", \"%s\": [", generation ? "generation" : "context");
+    for (size_t i = 0; b->priced[0] && i < d->n_rows; i++) {
+        if (d->rows[i].generation != generation)
+            continue;
+        aic_buf_add(out, first ? "[" : ", [");
+        first = false;
+        aic_buf_json_string(out, d->rows[i].name);
+        aic_buf_add(out, ", ");
+        aic_buf_json_number(out, b->latency[i]);
+        aic_buf_add(out, ", ");
+        aic_buf_json_number(out, b->energy[i]);
+        aic_buf_printf(out, ", \"%s\"]", op_source_name((op_source)b->source[i]));
+    }
+    aic_buf_add(out, "]");
+}
+
+void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *out) {
+    swp_row row;
+    const char *comma = "{";
+    cli_effective(d, &block->points[0].load, &row);
+    for (size_t i = 0; i < res_column_count(); i++) {
+        const res_column *c = res_column_at(i);
+        if (c->type == RES_POINT)
+            continue;
+        aic_value v = cli_column(c, &row, &block->points[0]);
+        aic_buf_printf(out, "%s\"%s\": ", comma, c->name);
+        json_value(out, &v);
+        comma = ", ";
+    }
+    json_phase(d, block, false, out);
+    json_phase(d, block, true, out);
+    aic_buf_add(out, "}\n");
+}

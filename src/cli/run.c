@@ -1,0 +1,124 @@
+/* aicfg-sweep run: evaluates a sweep and writes its result file. */
+#include "cli/cli.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Makes the folders a path lies in. */
+static bool make_folders(const char *path, aic_error *err) {
+    char part[4096];
+    size_t len = strlen(path);
+    if (len >= sizeof part)
+        return aic_fail(err, AIC_BAD_INPUT, "the output path is longer than %zu characters", sizeof part - 1);
+    for (size_t i = 1; i < len; i++) {
+        if (path[i] != '/')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return aic_fail(err, AIC_IO, "cannot make the folder %s: %s", part, strerror(errno));
+    }
+    return true;
+}
+
+static bool print_summary(const res_summary *sum, const swp_timing *t, aic_error *err) {
+    char points[32], rate[32], bytes[32];
+    res_file *f = res_open(sum->path, err);
+    if (!f)
+        return false;
+    cli_group_digits(sum->points, points);
+    cli_group_digits((uint64_t)(t->wall_s > 0 ? (double)sum->points / t->wall_s : 0), rate);
+    cli_bytes((double)sum->file_bytes, bytes);
+    printf("%s: %s points in %.2f s, %s points/s, %s\n", sum->path, points, t->wall_s, rate, bytes);
+    bool ok = res_report(f, stdout, err);
+    printf("next: aicfg-sweep rank %s\n", sum->path);
+    res_close(f);
+    return ok;
+}
+
+static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err) {
+    if (!args->points)
+        return swp_load(args->operands.v[0], args->sets.v, args->sets.n, env, err);
+    if (args->sets.n) {
+        aic_fail(err, AIC_BAD_INPUT, "run: --set changes a spec; a point list has none");
+        return NULL;
+    }
+    return swp_load_points(args->points, err);
+}
+
+static int run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env, aic_error *err) {
+    aic_buf sets = {0}, path = {0};
+    swp_timing timing;
+    res_summary sum = {0};
+    for (size_t i = 0; i < args->sets.n; i++)
+        aic_buf_printf(&sets, "%s%s", i ? "\n" : "", args->sets.v[i]);
+    if (args->output || swp_output(s))
+        aic_buf_add(&path, args->output ? args->output : swp_output(s));
+    else
+        aic_buf_printf(&path, "output/%s.h5", swp_name(s));
+    swp_options opt = {.threads = (unsigned)args->threads, .quiet = args->quiet, .plain = args->plain,
+                       .block_points = (size_t)args->block, .command_line = args->command_line,
+                       .overrides = sets.data ? sets.data : "", .program = "aicfg-sweep " AICFG_VERSION, .timing = &timing,
+                       .out = {.path = path.data, .breakdown = !args->no_breakdown, .deflate = CLI_DEFLATE,
+                               .checkpoint_s = 30, .force = args->force}};
+    bool ok = make_folders(path.data, err) && swp_run(s, env, &opt, &sum, err);
+    if (!ok && (err->code == AIC_INTERRUPTED || err->code == AIC_TERMINATED))
+        aic_fail_in(err, "finished points are in %s", sum.path);
+    if (ok && !args->quiet)
+        print_summary(&sum, &timing, err);
+    aic_buf_free(&sets);
+    aic_buf_free(&path);
+    return err->code;
+}
+
+static int run(const cli_args *args, aic_error *err) {
+    cli_data data;
+    if ((args->points != NULL) == (args->operands.n == 1)) {
+        aic_fail(err, AIC_BAD_INPUT, "run: give a spec or --points FILE.csv; see 'aicfg-sweep help run'");
+        return AIC_BAD_INPUT;
+    }
+    if (args->threads > 1024 || args->block > 1u << 20) {
+        aic_fail(err, AIC_BAD_INPUT, "run: --threads goes up to 1024, --block up to 1048576");
+        return AIC_BAD_INPUT;
+    }
+    aic_interrupt_install();
+    if (!cli_data_open(args, &data, err))
+        return err->code;
+    swp_sweep *s = load(args, &data.env, err);
+    int code = s ? run_sweep(args, s, &data.env, err) : (int)err->code;
+    swp_free(s);
+    cli_data_close(&data);
+    return code;
+}
+
+#define AT(member) offsetof(cli_args, member)
+static const cli_option options[] = {
+    {"points", 0, CLI_TEXT, "FILE.csv", AT(points), "evaluate a list of points instead of a spec; row i is point i"},
+    {"output", 'o', CLI_TEXT, "OUT.h5", AT(output), "result file; default: output: of the spec, else output/SPEC.h5"},
+    {"force", 'f', CLI_FLAG, NULL, AT(force), "replace an existing result file"},
+    {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets), "override a key of the spec, sweep.batch=[1,2] for example; recorded"},
+    {"threads", 'j', CLI_COUNT, "N", AT(threads), "worker threads; default: OMP_NUM_THREADS or all cores"},
+    {"no-breakdown", 0, CLI_FLAG, NULL, AT(no_breakdown), "store figures only, not every op of every point"},
+    {"block", 0, CLI_COUNT, "N", AT(block), "points a worker takes at once (the file does not depend on it)"},
+    {"plain", 0, CLI_FLAG, NULL, AT(plain), "evaluate point by point on the reference path: slow, same figures"},
+    {"quiet", 'q', CLI_FLAG, NULL, AT(quiet), "no progress, no summary, no warnings"},
+};
+
+const cli_command cli_run = {
+    .name = "run",
+    .operands = "SPEC.yaml",
+    .min_operands = 0,
+    .max_operands = 1,
+    .summary = "evaluate a sweep and write every point to one HDF5 file",
+    .details = "The program's name may be left out: 'aicfg-sweep SPEC.yaml' is 'aicfg-sweep run SPEC.yaml'.\n"
+               "The first Ctrl-C finishes the blocks in flight and keeps them; the second ends the program at once.\n"
+               "docs/formats/spec.md describes specs and point lists, docs/formats/results.md the result file.",
+    .examples = "sweeps/h200.yaml\n"
+                "run sweeps/h200.yaml -o /tmp/small.h5 --set sweep.batch=[1,64] --threads 2\n"
+                "run --points points.csv -o points.h5 --perfdb /data/perfdb",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .data = true,
+    .run = run,
+};

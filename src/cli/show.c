@@ -1,0 +1,168 @@
+/* aicfg-sweep show: one point of a result file, op by op. Stored figures, and beside them the speed of light of the same shapes
+ * where the measured tables are at hand. */
+#include "cli/cli.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The point evaluated again: NULL figures where the tables are not at hand. */
+typedef struct again {
+    srv_deployment *d;
+    aic_arena *arena;
+    srv_detail *ops;
+    size_t n_ops;
+} again;
+
+static void evaluate_again(again *g, const srv_env *env, const srv_request *req, const srv_workload *load) {
+    aic_error ignored = {0};
+    g->arena = aic_arena_new();
+    g->d = srv_compile(env, req, NULL, &ignored);
+    if (g->d && g->d->plan)
+        g->n_ops = srv_explain(g->d, load, g->arena, &g->ops);
+}
+
+/* ---- head ------------------------------------------------------------------------------------------------------------------ */
+
+static void print_value(const aic_value *v) {
+    char text[32];
+    switch (v->type) {
+    case AIC_V_INT:
+        printf("%lld", (long long)v->u.i);
+        break;
+    case AIC_V_REAL:
+        snprintf(text, sizeof text, "%.6g", v->u.r);
+        printf("%s", text);
+        break;
+    case AIC_V_STR:
+        printf("%s", v->u.s);
+        break;
+    default:
+        printf("-");
+    }
+}
+
+static void print_columns(const res_window *w, bool of_deployment) {
+    for (size_t i = 0; i < res_column_count(); i++) {
+        const res_column *c = res_column_at(i);
+        aic_value v = res_window_value(w, 0, (int)i);
+        bool empty = v.type == AIC_V_NULL || (v.type == AIC_V_STR && !*v.u.s);
+        if (c->of_deployment != of_deployment || empty)
+            continue;
+        printf("%-26s", c->name);
+        print_value(&v);
+        printf("%s%s\n", *c->unit ? " " : "", c->unit);
+    }
+}
+
+/* ---- table ------------------------------------------------------------------------------------------------------------------- */
+
+/* Speed-of-light time of a stored row: the sum over the ops folded into it; NaN when one has none or the row is unknown. */
+static double row_sol(const again *g, const res_op_row *row) {
+    double sum = 0;
+    bool found = false;
+    for (size_t i = 0; i < g->n_ops; i++) {
+        const srv_row *r = &g->d->rows[g->ops[i].row];
+        if (r->generation != row->generation || strcmp(r->name, row->name) != 0)
+            continue;
+        sum += g->ops[i].sol_ms;
+        found = true;
+    }
+    return found ? sum : NAN;
+}
+
+static void print_row(const res_op_row *row, double total, double sol) {
+    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", row->generation ? "generation" : "context", row->name, row->kind,
+           row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
+    if (isnan(sol))
+        printf(" %12s %6s", "-", "-");
+    else
+        printf(" %12.6f %6.1f", sol, row->latency > 0 ? 100 * sol / row->latency : 0.0);
+    printf("  %s\n", op_source_name(row->source));
+}
+
+static void print_rows(const res_window *w, const again *g) {
+    const res_op_row *rows;
+    double total = 0;
+    size_t n = res_window_rows(w, 0, &rows);
+    if (n == 0)
+        return;
+    for (size_t i = 0; i < n; i++)
+        total += rows[i].latency;
+    printf("\n%-10s %-32s %-20s %8s %12s %6s %12s %6s  %s\n", "phase", "op", "kind", "repeat", "ms", "%", "SOL ms",
+           "SOL %", "source");
+    for (size_t i = 0; i < n; i++)
+        print_row(&rows[i], total, row_sol(g, &rows[i]));
+    if (!g->n_ops)
+        printf("(no speed of light: the measured tables of this system are not at hand; try --perfdb)\n");
+}
+
+/* Why a refused point has no figures: the ops in their way. */
+static void print_refusals(const again *g) {
+    bool any = false;
+    for (size_t i = 0; i < g->n_ops; i++) {
+        if (g->ops[i].cls == OP_OK)
+            continue;
+        if (!any)
+            printf("\nops without an answer\n");
+        any = true;
+        printf("  %s: %s: %s\n", g->ops[i].op->name, op_class_name(g->ops[i].cls), g->ops[i].why.text);
+    }
+}
+
+static bool show(res_file *f, uint64_t point, const srv_env *env, aic_error *err) {
+    srv_request req;
+    srv_workload load;
+    again g = {0};
+    int *columns = aic_alloc(res_column_count(), sizeof *columns);
+    for (size_t i = 0; i < res_column_count(); i++)
+        columns[i] = (int)i;
+    res_window *w = res_window_new(f);
+    bool ok = res_window_load(w, point, 1, columns, res_column_count(), true, err) &&
+              res_point_request(f, point, &req, &load, err);
+    if (ok) {
+        evaluate_again(&g, env, &req, &load);
+        print_columns(w, true);
+        print_columns(w, false);
+        print_rows(w, &g);
+        print_refusals(&g);
+    }
+    srv_free(g.d);
+    aic_arena_free(g.arena);
+    res_window_free(w);
+    free(columns);
+    return ok;
+}
+
+static int run(const cli_args *args, aic_error *err) {
+    cli_data data;
+    int64_t point;
+    if (!aic_parse_i64(args->operands.v[1], &point) || point < 0) {
+        aic_fail(err, AIC_BAD_INPUT, "show: expected the number of a point, found \"%s\"", args->operands.v[1]);
+        return err->code;
+    }
+    res_file *f = res_open(args->operands.v[0], err);
+    if (!f)
+        return err->code;
+    if ((uint64_t)point >= res_count(f)) {
+        aic_fail(err, AIC_BAD_INPUT, "show: %s has %llu points, numbered from 0", args->operands.v[0],
+                 (unsigned long long)res_count(f));
+    } else if (cli_data_open(args, &data, err)) {
+        show(f, (uint64_t)point, &data.env, err);
+        cli_data_close(&data);
+    }
+    res_close(f);
+    return err->code;
+}
+
+const cli_command cli_show = {
+    .name = "show",
+    .operands = "OUT.h5 POINT",
+    .min_operands = 2,
+    .max_operands = 2,
+    .summary = "print one point: its figures, every op with share and speed of light, or why it was refused",
+    .details = "",
+    .examples = "show output/h200.h5 12345",
+    .data = true,
+    .run = run,
+};

@@ -1,0 +1,301 @@
+/* Reads a graph file and compiles it once; the result is immutable and shared by all threads
+ * (docs/formats/graph.md). */
+#include "models/internal.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *mdl_find_file(aic_arena *a, const mdl_dirs *dirs, const char *name) {
+    for (size_t i = 0; i < dirs->count; i++) {
+        char *path = aic_arena_printf(a, "%s/%s", dirs->items[i], name);
+        if (access(path, F_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
+
+static bool fail_kind(const mdl_loader *l, const aic_node *n, const char *key, const char *wanted) {
+    return aic_node_fail(l->err, n, "%s: expected %s, found %s", key, wanted, aic_kind_name(n->kind));
+}
+
+/* ---- sections that included files may have, too ---- */
+
+static bool read_kind(mdl_loader *l, const aic_node *name, const aic_node *map) {
+    mdl_alias alias = {.name = name->text};
+    const char *keys[MDL_PHASES];
+    for (int p = 0; p < MDL_PHASES; p++)
+        keys[p] = mdl_phase_name((mdl_phase)p);
+    if (!aic_map_check_keys(map, "kinds", keys, MDL_PHASES, l->err))
+        return false;
+    for (int p = 0; p < MDL_PHASES; p++) {
+        const aic_node *n = aic_map_get(map, keys[p]);
+        const char *kind;
+        if (!n)
+            return aic_node_fail(l->err, map, "kinds: %s names no kind for the %s phase", alias.name,
+                                 keys[p]);
+        if (!aic_node_text(n, keys[p], &kind, l->err))
+            return false;
+        alias.desc[p] = mdl_find_kind(l, kind, n, n->column);
+        if (!alias.desc[p])
+            return false;
+    }
+    AIC_GROW(l->aliases, l->n_aliases, l->cap_aliases);
+    l->aliases[l->n_aliases++] = alias;
+    return true;
+}
+
+static bool read_let(mdl_loader *l, const aic_node *name, const aic_node *value) {
+    mdl_graph *g = l->graph;
+    if (mdl_name_taken(name->text, g))
+        return aic_node_fail(l->err, name, "let: \"%s\" already means something here; choose another name",
+                             name->text);
+    mdl_names names = {MDL_OF_PHASE, g, NULL};
+    const aic_expr *e = mdl_node_expr(l->arena, value, name->text, &names, l->err);
+    if (!e)
+        return false;
+    AIC_GROW(g->lets, g->n_lets, l->cap_lets);
+    g->lets[g->n_lets++] = (mdl_let){name->text, e, mdl_expr_level(e, g)};
+    return true;
+}
+
+static bool read_block(mdl_loader *l, const aic_node *name, const aic_node *map) {
+    static const char *const keys[] = {"params", "ops"};
+    if (!aic_map_check_keys(map, "block", keys, 2, l->err))
+        return false;
+    for (size_t i = 0; i < l->n_blocks; i++)
+        if (strcmp(l->blocks[i].name, name->text) == 0)
+            return aic_node_fail(l->err, name, "block \"%s\" is already defined", name->text);
+    mdl_block block = {name->text, aic_map_get(map, "params"), aic_map_get(map, "ops")};
+    if (block.params && block.params->kind != AIC_K_LIST)
+        return fail_kind(l, block.params, "params", "a list of names");
+    for (size_t i = 0; block.params && i < block.params->count; i++)
+        if (!block.params->items[i]->text)
+            return fail_kind(l, block.params->items[i], "params", "a name");
+    AIC_GROW(l->blocks, l->n_blocks, l->cap_blocks);
+    l->blocks[l->n_blocks++] = block;
+    return true;
+}
+
+static bool read_section(mdl_loader *l, const aic_node *doc, const char *key,
+                         bool (*read)(mdl_loader *l, const aic_node *name, const aic_node *value)) {
+    const aic_node *map = aic_map_get(doc, key);
+    if (!map)
+        return true;
+    if (map->kind != AIC_K_MAP)
+        return fail_kind(l, map, key, "a mapping");
+    for (size_t i = 0; i < map->count; i++)
+        if (!read(l, map->keys[i], map->items[i]))
+            return false;
+    return true;
+}
+
+static bool read_shared_sections(mdl_loader *l, const aic_node *doc) {
+    return read_section(l, doc, "kinds", read_kind) && read_section(l, doc, "let", read_let) &&
+           read_section(l, doc, "defaults", mdl_compile_defaults) &&
+           read_section(l, doc, "blocks", read_block);
+}
+
+#define SHARED_KEYS "format", "version", "kinds", "let", "defaults", "blocks"
+
+static bool check_format(mdl_loader *l, const aic_node *doc, const char *const *keys, size_t n) {
+    const char *format;
+    int64_t version;
+    if (!aic_map_check_keys(doc, "graph file", keys, n, l->err) ||
+        !aic_node_text(aic_map_get(doc, "format"), "format", &format, l->err))
+        return false;
+    if (strcmp(format, "aicfg-graph") != 0)
+        return aic_node_fail(l->err, doc, "format: expected aicfg-graph, found \"%s\"", format);
+    return aic_node_i64(aic_map_get(doc, "version"), "version", 1, 1, &version, l->err);
+}
+
+static bool read_include(mdl_loader *l, const aic_node *name) {
+    static const char *const keys[] = {SHARED_KEYS};
+    const char *text;
+    if (!aic_node_text(name, "include", &text, l->err))
+        return false;
+    if (strchr(text, '/'))
+        return aic_node_fail(l->err, name, "include: \"%s\": give the file's name only; graphs/ is searched",
+                             text);
+    const char *path = mdl_find_file(l->arena, l->dirs, aic_arena_printf(l->arena, "graphs/%s", text));
+    if (!path)
+        return aic_node_fail(l->err, name, "include: no folder of graphs has \"%s\"", text);
+    const aic_node *doc = aic_doc_yaml_file(l->arena, path, l->err);
+    return doc && check_format(l, doc, keys, sizeof keys / sizeof *keys) && read_shared_sections(l, doc);
+}
+
+/* ---- sections of the family's own file ---- */
+
+static bool read_includes(mdl_loader *l, const aic_node *list) {
+    if (!list)
+        return true;
+    if (list->kind != AIC_K_LIST)
+        return fail_kind(l, list, "include", "a list of file names");
+    for (size_t i = 0; i < list->count; i++)
+        if (!read_include(l, list->items[i]))
+            return false;
+    return true;
+}
+
+static bool read_context_parallel(mdl_loader *l, const aic_node *list) {
+    if (!list)
+        return true;
+    if (list->kind != AIC_K_LIST)
+        return fail_kind(l, list, "context_parallel", "a list of backends");
+    const char **items = aic_arena_alloc(l->arena, list->count, sizeof *items);
+    for (size_t i = 0; i < list->count; i++)
+        if (!aic_node_text(list->items[i], "context_parallel", &items[i], l->err))
+            return false;
+    l->graph->context_parallel = (op_texts){list->count, items};
+    return true;
+}
+
+/* An expression that holds for both phases. */
+static const aic_expr *steady_expr(mdl_loader *l, const aic_node *n, const char *what) {
+    mdl_names names = {MDL_OF_DEPLOYMENT, l->graph, NULL};
+    const aic_expr *e = mdl_node_expr(l->arena, n, what, &names, l->err);
+    if (!e || mdl_expr_level(e, l->graph) < MDL_OF_PHASE)
+        return e;
+    aic_node_fail(l->err, n, "%s: this depends on the phase, which is not known here", what);
+    return NULL;
+}
+
+static bool read_check(mdl_loader *l, const aic_node *map, mdl_check *out) {
+    static const char *const keys[] = {"when", "refuse"};
+    const char *text;
+    const aic_node *refuse = aic_map_get(map, "refuse");
+    if (!aic_map_check_keys(map, "checks", keys, 2, l->err) ||
+        !(out->when = steady_expr(l, aic_map_get(map, "when"), "when")) ||
+        !aic_node_text(refuse, "refuse", &text, l->err))
+        return false;
+    mdl_names names = {MDL_OF_DEPLOYMENT, l->graph, NULL};
+    out->refuse = mdl_template(l->arena, text, refuse->file, refuse->line,
+                               refuse->column + (refuse->quoted ? 1 : 0), &names, l->err);
+    return out->refuse != NULL;
+}
+
+static bool read_checks(mdl_loader *l, const aic_node *list) {
+    if (!list)
+        return true;
+    if (list->kind != AIC_K_LIST)
+        return fail_kind(l, list, "checks", "a list");
+    l->graph->checks = aic_arena_alloc(l->arena, list->count, sizeof *l->graph->checks);
+    for (size_t i = 0; i < list->count; i++)
+        if (!read_check(l, list->items[i], &l->graph->checks[l->graph->n_checks++]))
+            return false;
+    return true;
+}
+
+static const mdl_kv_fn *read_kv_name(mdl_loader *l, const aic_node *map) {
+    const char *name;
+    if (!aic_node_text(aic_map_get(map, "function"), "function", &name, l->err))
+        return NULL;
+    const mdl_kv_fn *fn = mdl_kv_find(name);
+    if (fn)
+        return fn;
+    aic_buf all = {0};
+    for (size_t i = 0; mdl_kv_at(i); i++)
+        aic_buf_printf(&all, "%s%s", i ? ", " : "", mdl_kv_at(i)->name);
+    aic_node_fail(l->err, aic_map_get(map, "function"),
+                  "no KV-cache function is called \"%s\"; there are: %s", name, all.data);
+    aic_buf_free(&all);
+    return NULL;
+}
+
+static bool read_kv_rule(mdl_loader *l, const aic_node *map, mdl_kv_rule *out) {
+    const char *keys[MDL_KV_PARAMS + 2] = {"function", "when"};
+    size_t n = 2;
+    if (!mdl_map(map))
+        return fail_kind(l, map, "kv", "a mapping");
+    out->fn = read_kv_name(l, map);
+    for (size_t i = 0; out->fn && i < MDL_KV_PARAMS && out->fn->params[i]; i++)
+        keys[n++] = out->fn->params[i];
+    if (!out->fn || !aic_map_check_keys(map, out->fn->name, keys, n, l->err))
+        return false;
+    for (size_t i = 0; i + 2 < n; i++)
+        if (!(out->p[i] = steady_expr(l, aic_map_get(map, keys[i + 2]), keys[i + 2])))
+            return false;
+    const aic_node *when = aic_map_get(map, "when");
+    out->when = when ? steady_expr(l, when, "when") : NULL;
+    return !when || out->when;
+}
+
+static bool read_kv(mdl_loader *l, const aic_node *doc) {
+    const aic_node *list = aic_map_get(doc, "kv");
+    if (!list || list->kind != AIC_K_LIST || list->count == 0)
+        return aic_node_fail(l->err, list ? list : doc, "kv: expected a list of KV-cache functions");
+    l->graph->kv = aic_arena_alloc(l->arena, list->count, sizeof *l->graph->kv);
+    for (size_t i = 0; i < list->count; i++)
+        if (!read_kv_rule(l, list->items[i], &l->graph->kv[l->graph->n_kv++]))
+            return false;
+    return true;
+}
+
+/* ops: serves both phases; or each phase has its own list. */
+static bool read_lists(mdl_loader *l, const aic_node *doc) {
+    const aic_node *both = aic_map_get(doc, "ops");
+    l->graph->n_vars = l->graph->n_lets;
+    for (int p = 0; p < MDL_PHASES; p++) {
+        const aic_node *own = aic_map_get(doc, mdl_phase_name((mdl_phase)p));
+        if (both && own)
+            return aic_node_fail(l->err, own, "a graph has either ops: or one list per phase, not both");
+        if (!both && !own)
+            return aic_node_fail(l->err, doc, "a graph needs ops:, or context: and generation:");
+        l->phase = (mdl_phase)p;
+        if (!mdl_compile_items(l, both ? both : own, NULL, &l->graph->list[p]))
+            return false;
+    }
+    return true;
+}
+
+static bool read_graph(mdl_loader *l, const aic_node *doc) {
+    static const char *const keys[] = {SHARED_KEYS, "family", "include", "context_parallel", "checks",
+                                       "kv",        "ops",    "context", "generation"};
+    const char *family;
+    if (!check_format(l, doc, keys, sizeof keys / sizeof *keys) ||
+        !aic_node_text(aic_map_get(doc, "family"), "family", &family, l->err))
+        return false;
+    if (strcmp(family, l->graph->family) != 0)
+        return aic_node_fail(l->err, aic_map_get(doc, "family"),
+                             "this file must describe family %s, not \"%s\"", l->graph->family, family);
+    return read_includes(l, aic_map_get(doc, "include")) && read_shared_sections(l, doc) &&
+           read_context_parallel(l, aic_map_get(doc, "context_parallel")) &&
+           read_checks(l, aic_map_get(doc, "checks")) && read_kv(l, doc) && read_lists(l, doc);
+}
+
+const mdl_graph *mdl_graph_load(aic_arena *a, const mdl_dirs *dirs, const char *path, const char *family,
+                                aic_error *err) {
+    const aic_node *doc = aic_doc_yaml_file(a, path, err);
+    if (!doc)
+        return NULL;
+    mdl_graph *g = aic_arena_alloc(a, 1, sizeof *g);
+    *g = (mdl_graph){.file = path, .family = family};
+    mdl_loader l = {.arena = a, .dirs = dirs, .graph = g, .err = err};
+    bool ok = read_graph(&l, doc);
+    mdl_let *lets = aic_arena_alloc(a, g->n_lets, sizeof *lets);
+    if (g->n_lets)
+        memcpy(lets, g->lets, g->n_lets * sizeof *lets);
+    free(g->lets);
+    g->lets = lets;
+    free(l.aliases);
+    free(l.defaults);
+    free(l.blocks);
+    return ok ? g : NULL;
+}
+
+void mdl_graph_model_lets(aic_arena *a, mdl_entry *m) {
+    const mdl_graph *g = m->pub.graph;
+    aic_error err = {0};
+    mdl_frame f = {.model = m, .graph = g, .arena = a};
+    f.vars = aic_arena_alloc(a, g->n_lets, sizeof *f.vars);
+    f.known = aic_arena_alloc(a, g->n_lets, sizeof *f.known);
+    m->lets = f.vars;
+    for (size_t i = 0; i < g->n_lets; i++) {
+        if (g->lets[i].level != MDL_OF_MODEL)
+            continue;
+        if (!mdl_eval(g->lets[i].value, &f, &f.vars[i], &err)) {
+            m->lets_failed = aic_arena_strdup(a, err.text);
+            return;
+        }
+        f.known[i] = true;
+    }
+}

@@ -1,0 +1,134 @@
+/* From inferred to effective modes (docs/model/quantisation_inference.md).
+ *
+ * Without a database only the base rule applies. With one the steps of a single-point estimate come first, in
+ * this order: attention math by what is measured, expert kernels by system, 4-bit floats as storage only
+ * where the hardware has no math for them. */
+#include "models/internal.h"
+
+enum { BLACKWELL = 100 }; /* first SM version with FP4 tensor cores */
+
+/* Modes while they are resolved: `set` holds what was given or fixed so far. */
+typedef struct resolver {
+    const mdl_entry *model;
+    const mdl_request *request;
+    mdl_quants set;
+    op_refusal *why;
+    aic_error *err;
+    aic_arena *scratch;
+} resolver;
+
+static pdb_quant first_set(pdb_quant a, pdb_quant b, pdb_quant c) {
+    return a != PDB_Q_UNSET ? a : b != PDB_Q_UNSET ? b : c;
+}
+
+/* What is set, else inferred, else the unquantised mode. */
+static mdl_quants filled(const resolver *r) {
+    const mdl_quants *i = &r->model->pub.inferred, *s = &r->set;
+    return (mdl_quants){.gemm = first_set(s->gemm, i->gemm, PDB_Q_bfloat16),
+                        .moe = first_set(s->moe, i->moe, PDB_Q_bfloat16),
+                        .kvcache = first_set(s->kvcache, i->kvcache, PDB_Q_bfloat16),
+                        .fmha = first_set(s->fmha, i->fmha, PDB_Q_bfloat16),
+                        .comm = first_set(s->comm, i->comm, PDB_Q_half)};
+}
+
+static bool applies(const resolver *r, const mdl_correction *c, const mdl_quants *modes, bool *yes) {
+    mdl_resolved quant = {.modes = *modes};
+    mdl_parallel par = r->request->par;
+    mdl_frame f = {
+        .model = r->model, .request = r->request, .par = &par, .quant = &quant, .arena = r->scratch};
+    return mdl_eval_true(c->when, &f, yes, r->err);
+}
+
+/* Applies the corrections of the kinds (bits) to modes that arrived unset, each seeing what those before it
+ * did. */
+static bool correct(const resolver *r, unsigned kinds, mdl_quants *modes) {
+    const mdl_corrections *all = &r->model->archs->on_build;
+    for (size_t i = 0; i < all->count; i++) {
+        const mdl_correction *c = &all->items[i];
+        pdb_quant set = c->kind == PDB_MOE ? r->set.moe : r->set.fmha;
+        bool yes;
+        if (!(c->kind & kinds) || set != PDB_Q_UNSET)
+            continue;
+        if (!applies(r, c, modes, &yes))
+            return false;
+        if (yes && c->kind == PDB_MOE)
+            modes->moe = c->to;
+        else if (yes)
+            modes->fmha = c->to;
+    }
+    return true;
+}
+
+/* FP8 attention math needs measured FP8 prefill attention; inferred FP8 gives way, a given one is refused. */
+static bool fit_fmha_to_data(resolver *r) {
+    pdb_quant inferred = r->model->pub.inferred.fmha;
+    if (!r->request->context_role || first_set(r->set.fmha, inferred, PDB_Q_UNSET) != PDB_Q_fp8)
+        return true;
+    pdb_quant kv = first_set(r->set.kvcache, r->model->pub.inferred.kvcache, PDB_Q_UNSET);
+    uint64_t have = mdl_fmha_modes(r->model, r->request->view, kv);
+    if (have == 0 || have & (UINT64_C(1) << PDB_Q_fp8))
+        return true;
+    if (r->set.fmha == PDB_Q_fp8) {
+        op_refuse(r->why, OP_MISSING,
+                  "no prefill attention with fp8 math was measured on %s, %s %s; ask for fmha bfloat16, or "
+                  "leave fmha out",
+                  r->request->view->system->name, r->request->view->backend, r->request->view->version);
+        return false;
+    }
+    if (have & (UINT64_C(1) << PDB_Q_bfloat16))
+        r->set.fmha = PDB_Q_bfloat16;
+    return true;
+}
+
+static bool choose_by_system(resolver *r) {
+    const mdl_corrections *all = &r->model->archs->on_system;
+    mdl_quants modes = filled(r);
+    for (size_t i = 0; i < all->count; i++) {
+        const mdl_correction *c = &all->items[i];
+        pdb_quant *set = c->kind == PDB_MOE ? &r->set.moe : &r->set.fmha;
+        bool yes;
+        if (*set != PDB_Q_UNSET)
+            continue;
+        if (!applies(r, c, &modes, &yes))
+            return false;
+        if (yes)
+            *set = c->to;
+    }
+    return true;
+}
+
+/* Below Blackwell nvfp4 is a storage format: weights are widened before the math. */
+static bool store_nvfp4(resolver *r) {
+    if (r->request->view->system->sm_version >= BLACKWELL)
+        return true;
+    mdl_quants modes = filled(r);
+    if (!correct(r, PDB_MOE, &modes))
+        return false;
+    if (modes.gemm == PDB_Q_nvfp4)
+        r->set.gemm = PDB_Q_nvfp4_wo;
+    if (modes.moe == PDB_Q_nvfp4)
+        r->set.moe = PDB_Q_nvfp4_wo;
+    return true;
+}
+
+bool mdl_resolve(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_resolved *out,
+                 op_refusal *why, aic_error *err) {
+    why->cls = OP_OK;
+    resolver r = {mdl_entry_of(m), req, req->given, why, err, scratch};
+    bool ok = !req->view || (fit_fmha_to_data(&r) && choose_by_system(&r) && store_nvfp4(&r));
+    out->gemm_given = r.set.gemm != PDB_Q_UNSET;
+    out->modes = filled(&r);
+    return ok && correct(&r, PDB_MOE | PDB_FMHA, &out->modes);
+}
+
+bool mdl_resolve_quants(const mdl_model *m, const mdl_request *req, mdl_quants *out, op_refusal *why) {
+    aic_error err = {0};
+    mdl_resolved r;
+    aic_arena *scratch = aic_arena_new();
+    bool ok = mdl_resolve(m, req, scratch, &r, why, &err);
+    aic_arena_free(scratch);
+    if (!ok && why->cls == OP_OK)
+        op_refuse(why, OP_INVALID, "%s", err.text);
+    *out = r.modes;
+    return ok;
+}

@@ -1,0 +1,327 @@
+/* The names and functions of graph files and architecture rules (docs/formats/graph.md). */
+#include "models/internal.h"
+#include <string.h>
+
+/* ---- names while compiling ---- */
+
+typedef struct symbol_info {
+    const char *name;
+    mdl_level level;
+} symbol_info;
+
+static const symbol_info symbols[MDL_SYMBOL_COUNT] = {
+#define SYMBOL_INFO(name, level, value, meaning) {#name, level},
+    MDL_SYMBOLS(SYMBOL_INFO)
+#undef SYMBOL_INFO
+};
+
+const char *mdl_phase_name(mdl_phase p) {
+    return p == MDL_CONTEXT ? "context" : "generation";
+}
+
+bool mdl_name_taken(const char *name, const mdl_graph *graph) {
+    for (size_t i = 0; i < MDL_SYMBOL_COUNT; i++)
+        if (strcmp(symbols[i].name, name) == 0)
+            return true;
+    for (size_t i = 0; graph && i < graph->n_lets; i++)
+        if (strcmp(graph->lets[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static int find_name(const void *ctx, const char *name) {
+    const mdl_names *names = ctx;
+    for (const mdl_local *l = names->locals; l; l = l->next)
+        if (strcmp(l->name, name) == 0)
+            return l->slot;
+    for (size_t i = 0; names->graph && i < names->graph->n_lets; i++)
+        if (strcmp(names->graph->lets[i].name, name) == 0)
+            return MDL_SYMBOL_COUNT + (int)i;
+    for (int i = 0; i < MDL_SYMBOL_COUNT; i++)
+        if (symbols[i].level <= names->latest && strcmp(symbols[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* Candidates for suggestions: symbols, then lets, then locals. */
+static const char *name_at(const void *ctx, size_t i) {
+    const mdl_names *names = ctx;
+    size_t n_lets = names->graph ? names->graph->n_lets : 0;
+    if (i < MDL_SYMBOL_COUNT)
+        return symbols[i].name;
+    i -= MDL_SYMBOL_COUNT;
+    if (i < n_lets)
+        return names->graph->lets[i].name;
+    i -= n_lets;
+    const mdl_local *l = names->locals;
+    for (; l && i > 0; i--)
+        l = l->next;
+    return l ? l->name : NULL;
+}
+
+/* ---- functions ---- */
+
+static bool list_value(const aic_node *n, aic_arena *a, aic_value *out, aic_error *err);
+
+/* A config value as the language sees it. */
+static bool node_value(const aic_node *n, aic_arena *a, aic_value *out, aic_error *err) {
+    switch (n->kind) {
+    case AIC_K_NULL:
+        *out = AIC_NULL_VALUE;
+        return true;
+    case AIC_K_BOOL:
+        *out = aic_bool(n->b);
+        return true;
+    case AIC_K_INT:
+        *out = aic_int(n->i);
+        return true;
+    case AIC_K_REAL:
+        *out = aic_real(n->r);
+        return true;
+    case AIC_K_TEXT:
+        *out = aic_str(n->text);
+        return true;
+    case AIC_K_LIST:
+        return list_value(n, a, out, err);
+    case AIC_K_MAP:
+        break;
+    }
+    return aic_fail(err, AIC_BAD_INPUT, "config holds a mapping here; name one of its keys");
+}
+
+static bool list_value(const aic_node *n, aic_arena *a, aic_value *out, aic_error *err) {
+    aic_value *items = aic_arena_alloc(a, n->count, sizeof *items);
+    for (size_t i = 0; i < n->count; i++)
+        if (!node_value(n->items[i], a, &items[i], err))
+            return false;
+    aic_list *list = aic_arena_alloc(a, 1, sizeof *list);
+    *list = (aic_list){n->count, items};
+    *out = (aic_value){.type = AIC_V_LIST, .u = {.list = list}};
+    return true;
+}
+
+/* config('a.b', default): a value of the map facts are read from. Absent: the default, or null. An explicit
+ * null stays null. */
+static bool look_up(const aic_node *map, aic_arena *a, const aic_value *args, int n, aic_value *out,
+                    aic_error *err) {
+    if (args[0].type != AIC_V_STR)
+        return aic_fail(err, AIC_BAD_INPUT, "config takes the path of a config key in quotes");
+    const aic_node *found = mdl_path(map, args[0].u.s);
+    if (found)
+        return node_value(found, a, out, err);
+    *out = n > 1 ? args[1] : AIC_NULL_VALUE;
+    return true;
+}
+
+static bool fn_config(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out, aic_error *err) {
+    return look_up(((mdl_frame *)ctx)->model->pub.text, a, args, n, out, err);
+}
+
+static bool fn_top_config(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out,
+                          aic_error *err) {
+    return look_up(((mdl_frame *)ctx)->model->pub.config, a, args, n, out, err);
+}
+
+static bool fn_bytes(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out, aic_error *err) {
+    (void)ctx, (void)a, (void)n;
+    pdb_quant q = PDB_Q_UNSET;
+    if (args[0].type == AIC_V_STR)
+        q = pdb_quant_parse(args[0].u.s, PDB_GEMM | PDB_MOE | PDB_FMHA | PDB_KV | PDB_COMM);
+    if (q == PDB_Q_UNSET)
+        return aic_fail(err, AIC_BAD_INPUT, "bytes takes the name of a quantisation mode");
+    *out = aic_real(pdb_quant_get(q)->bytes);
+    return true;
+}
+
+static bool same_value(const aic_value *x, const aic_value *y) {
+    double a = 0, b = 0;
+    if (x->type == AIC_V_STR || y->type == AIC_V_STR)
+        return x->type == y->type && strcmp(x->u.s, y->u.s) == 0;
+    return aic_as_real(x, &a) && aic_as_real(y, &b) && a == b;
+}
+
+/* count(all, what, ...): items of a list, or characters of a text, that equal one of the others. */
+static bool fn_count(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out, aic_error *err) {
+    (void)ctx, (void)a;
+    int64_t found = 0;
+    if (args[0].type == AIC_V_STR) {
+        for (const char *c = args[0].u.s; *c; c++) {
+            char one[2] = {*c, '\0'};
+            aic_value v = aic_str(one);
+            for (int k = 1; k < n; k++)
+                found += same_value(&v, &args[k]);
+        }
+    } else if (args[0].type == AIC_V_LIST) {
+        for (size_t i = 0; i < args[0].u.list->count; i++)
+            for (int k = 1; k < n; k++)
+                found += same_value(&args[0].u.list->items[i], &args[k]);
+    } else {
+        return aic_fail(err, AIC_BAD_INPUT, "count takes a list or a text first, not %s",
+                        aic_vtype_name(args[0].type));
+    }
+    *out = aic_int(found);
+    return true;
+}
+
+/* listed(v): entries of a list, or of a text with commas between them; 0 for null and blank text. */
+static bool fn_listed(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out, aic_error *err) {
+    (void)ctx, (void)a, (void)n;
+    int64_t found = 0;
+    if (args[0].type == AIC_V_LIST) {
+        found = (int64_t)args[0].u.list->count;
+    } else if (args[0].type == AIC_V_STR) {
+        const char *s = args[0].u.s;
+        if (s[strspn(s, " \t\r\n")])
+            for (found = 1; (s = strchr(s, ',')); s++)
+                found++;
+    } else if (args[0].type != AIC_V_NULL) {
+        return aic_fail(err, AIC_BAD_INPUT, "listed takes a list or a text, not %s",
+                        aic_vtype_name(args[0].type));
+    }
+    *out = aic_int(found);
+    return true;
+}
+
+static const aic_fn functions[] = {
+    {"config", 1, 2, fn_config}, {"top_config", 1, 2, fn_top_config}, {"bytes", 1, 1, fn_bytes},
+    {"count", 2, 16, fn_count},  {"listed", 1, 1, fn_listed},
+};
+
+/* ---- compiling ---- */
+
+static aic_scope scope_of(const mdl_names *names) {
+    return (aic_scope){find_name, name_at, names, functions, sizeof functions / sizeof *functions};
+}
+
+aic_expr *mdl_expr(aic_arena *a, const char *text, const char *file, int line, int column,
+                   const mdl_names *names, aic_error *err) {
+    aic_scope scope = scope_of(names);
+    return aic_expr_compile(a, text, file, line, column, &scope, err);
+}
+
+aic_template *mdl_template(aic_arena *a, const char *text, const char *file, int line, int column,
+                           const mdl_names *names, aic_error *err) {
+    aic_scope scope = scope_of(names);
+    return aic_template_compile(a, text, file, line, column, &scope, err);
+}
+
+aic_expr *mdl_node_expr(aic_arena *a, const aic_node *n, const char *what, const mdl_names *names,
+                        aic_error *err) {
+    if (!n || !n->text) {
+        aic_node_fail(err, n, "%s: expected an expression, found %s", what,
+                      n ? aic_kind_name(n->kind) : "nothing");
+        return NULL;
+    }
+    return mdl_expr(a, n->text, n->file, n->line, n->column + (n->quoted ? 1 : 0), names, err);
+}
+
+typedef struct level_of {
+    const mdl_graph *graph;
+    mdl_level level;
+} level_of;
+
+static void raise_level(void *ctx, int slot) {
+    level_of *of = ctx;
+    mdl_level level = MDL_OF_MODEL;
+    if (slot < MDL_SYMBOL_COUNT)
+        level = symbols[slot].level;
+    else if (of->graph && (size_t)(slot - MDL_SYMBOL_COUNT) < of->graph->n_lets)
+        level = of->graph->lets[slot - MDL_SYMBOL_COUNT].level;
+    if (level > of->level)
+        of->level = level;
+}
+
+mdl_level mdl_expr_level(const aic_expr *e, const mdl_graph *graph) {
+    level_of of = {graph, MDL_OF_MODEL};
+    aic_expr_slots(e, raise_level, &of);
+    return of.level;
+}
+
+/* ---- values ---- */
+
+static aic_value quant_text(pdb_quant q) {
+    return q == PDB_Q_UNSET ? AIC_NULL_VALUE : aic_str(pdb_quant_get(q)->name);
+}
+
+static aic_value texts_value(const op_texts *t, aic_arena *a) {
+    aic_value *items = aic_arena_alloc(a, t->count, sizeof *items);
+    for (size_t i = 0; i < t->count; i++)
+        items[i] = aic_str(t->items[i]);
+    aic_list *list = aic_arena_alloc(a, 1, sizeof *list);
+    *list = (aic_list){t->count, items};
+    return (aic_value){.type = AIC_V_LIST, .u = {.list = list}};
+}
+
+static double draft_factor(const mdl_frame *f) {
+    if (f->phase == MDL_CONTEXT || f->request->nextn == 0)
+        return 1.0;
+    return (double)((int64_t)f->request->nextn + f->model->pub.layers) / (double)f->model->pub.layers;
+}
+
+static aic_value int_or_null(int64_t v, bool null) {
+    return null ? AIC_NULL_VALUE : aic_int(v);
+}
+
+static aic_value system_name(const pdb_view *view) {
+    return view ? aic_str(view->system->name) : AIC_NULL_VALUE;
+}
+
+static aic_value symbol_value(const mdl_frame *f, mdl_symbol s) {
+    const mdl_model *m = &f->model->pub;
+    const mdl_request *r =
+        f->request; /* NULL while only the model is known; names of that level don't look at it */
+    switch (s) {
+#define SYMBOL_CASE(name, level, value, meaning)                                                             \
+    case MDL_S_##name:                                                                                       \
+        return value;
+        MDL_SYMBOLS(SYMBOL_CASE)
+#undef SYMBOL_CASE
+    case MDL_SYMBOL_COUNT:
+        break;
+    }
+    return AIC_NULL_VALUE;
+}
+
+/* A let is evaluated when it is first needed; expressions are pure, so that order does not show. */
+static bool let_value(mdl_frame *f, size_t i, aic_value *out, aic_error *err) {
+    if (!f->known[i]) {
+        if (!mdl_eval(f->graph->lets[i].value, f, &f->vars[i], err))
+            return false;
+        f->known[i] = true;
+    }
+    *out = f->vars[i];
+    return true;
+}
+
+static bool get_value(void *ctx, int slot, aic_value *out, aic_error *err) {
+    mdl_frame *f = ctx;
+    if (slot < MDL_SYMBOL_COUNT) {
+        *out = symbol_value(f, (mdl_symbol)slot);
+        return true;
+    }
+    size_t i = (size_t)(slot - MDL_SYMBOL_COUNT);
+    if (i < f->graph->n_lets)
+        return let_value(f, i, out, err);
+    *out = f->vars[i];
+    return true;
+}
+
+aic_env mdl_env(mdl_frame *f) {
+    return (aic_env){get_value, f, f, f->arena};
+}
+
+bool mdl_eval(const aic_expr *e, mdl_frame *f, aic_value *out, aic_error *err) {
+    aic_env env = mdl_env(f);
+    return aic_expr_eval(e, &env, out, err);
+}
+
+bool mdl_eval_true(const aic_expr *e, mdl_frame *f, bool *out, aic_error *err) {
+    *out = true;
+    if (!e)
+        return true;
+    aic_value v;
+    if (!mdl_eval(e, f, &v, err))
+        return false;
+    *out = aic_truthy(&v);
+    return true;
+}

@@ -1,0 +1,125 @@
+/* GenerationAttention: one decode step over the KV cache (docs/model/attention.md). */
+#include "ops/attention_internal.h"
+
+#include <stdio.h>
+
+typedef struct generation_params {
+    uint32_t n, n_kv, head_size, window_size;
+    pdb_quant kv_cache_dtype;
+    op_texts lane_order;
+} generation_params;
+
+typedef struct generation_state {
+    const pdb_grid *grid;
+    attention_sol sol; /* of the slice */
+} generation_state;
+
+static attention_sol op_geometry(const op_bound *b) {
+    const generation_params *p = b->op->params;
+    return (attention_sol){.kv_key = attention_kv_key(p->n, p->n_kv),
+                           .head_size = p->head_size,
+                           .window = p->window_size,
+                           .kv_bytes = pdb_quant_get(p->kv_cache_dtype)->bytes,
+                           .flops = pdb_flops(b->system, attention_decode_mode(b->system, p->kv_cache_dtype)),
+                           .mem_bw = b->system->mem_bw};
+}
+
+static void generation_bind(op_binder *binder, op_bound *b) {
+    const generation_params *p = b->op->params;
+    generation_state *st = aic_arena_alloc(binder->arena, 1, sizeof *st);
+    st->sol = op_geometry(b);
+    if (!(st->sol.flops > 0.0)) {
+        op_refusal why;
+        op_refuse_flops(&why, b->op, b->system, attention_decode_mode(b->system, p->kv_cache_dtype));
+        op_bind_refuse(binder, b, &why);
+        return;
+    }
+    const pdb_table *t = op_bind_table(binder, b, &attention_generation_schema, ATTENTION_PAGE);
+    if (!t)
+        return;
+    op_key key = {0};
+    op_key_int(&key, 0);
+    op_key_text(&key, b->view, pdb_quant_get(p->kv_cache_dtype)->name);
+    op_key_int(&key, attention_kv_key(p->n, p->n_kv));
+    op_key_int(&key, p->head_size);
+    op_key_int(&key, p->window_size);
+    const pdb_slice *s = attention_slice(binder, b, &attention_generation_schema, t, &p->lane_order, &key);
+    if (!s)
+        return;
+    st->grid = s->grid;
+    b->state = st;
+}
+
+/* Mean over five KV lengths from 0.9 s to 1.1 s: measured decode times step with the length. */
+static op_class generation_silicon(const op_bound *b, const op_shape *shape, op_result *out,
+                                   op_refusal *why) {
+    enum { SAMPLES = 5 };
+    const generation_params *p = b->op->params;
+    const generation_state *st = b->state;
+    uint64_t from = (uint64_t)((double)shape->s * 0.9), to = (uint64_t)((double)shape->s * 1.1);
+    from = from > 1 ? from : 1;
+    to = to > from ? to : from;
+    double c[3] = {p->n, shape->batch}, lengths[SAMPLES];
+    pdb_value v[SAMPLES];
+    for (uint64_t i = 0; i < SAMPLES; i++)
+        lengths[i] = (double)(from + (to - from) * i / (SAMPLES - 1));
+    pdb_miss miss =
+        pdb_grid_query_last(st->grid, c, lengths, SAMPLES, -1, attention_generation_table_sol, &st->sol, v);
+    if (miss != PDB_HIT) {
+        char about[32];
+        snprintf(about, sizeof about, "%lu heads", (unsigned long)p->n);
+        return op_refuse_miss(why, b, &attention_generation_schema, miss, about, ATTENTION_PAGE);
+    }
+    op_result sum = op_zero(OP_SRC_silicon);
+    for (int i = 0; i < SAMPLES; i++) {
+        sum.latency += v[i].latency;
+        sum.energy += v[i].energy;
+        sum.cover[op_cover_of(v[i].how)] += v[i].latency;
+    }
+    sum.latency /= SAMPLES;
+    sum.energy /= SAMPLES;
+    for (int i = 0; i < OP_COVERS; i++)
+        sum.cover[i] /= SAMPLES;
+    *out = sum;
+    return OP_OK;
+}
+
+static op_class generation_sol(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
+    const generation_params *p = b->op->params;
+    attention_sol a = op_geometry(b);
+    if (!(a.flops > 0.0))
+        return op_refuse_flops(why, b->op, b->system, attention_decode_mode(b->system, p->kv_cache_dtype));
+    attention_times t = attention_generation_sol(&a, p->n, p->n_kv ? p->n_kv : p->n, shape->batch, shape->s);
+    *out = op_sol_pair(t.math, t.mem);
+    return OP_OK;
+}
+
+static op_class generation_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
+                                 op_refusal *why) {
+    static const op_paths paths = {.silicon = generation_silicon, .sol = generation_sol};
+    op_class cls = op_by_mode(&paths, b, mode, shape, out, why);
+    if (cls == OP_OK && shape->imbalance != 1.0)
+        op_scale(out, shape->imbalance);
+    return cls;
+}
+
+static const op_field generation_fields[] = {
+    OP_U32(generation_params, n),
+    OP_U32(generation_params, n_kv),
+    OP_U32(generation_params, head_size),
+    OP_U32(generation_params, window_size),
+    OP_QUANT(generation_params, kv_cache_dtype, PDB_KV),
+    OP_TEXTS_OR(generation_params, lane_order, "default"),
+};
+
+static const pdb_schema *const generation_schemas[] = {&attention_generation_schema, NULL};
+
+const op_desc op_desc_generation_attention = {.kind = "GenerationAttention",
+                                              .summary = "attention of one decode step over the KV cache",
+                                              .params_size = sizeof(generation_params),
+                                              .fields = generation_fields,
+                                              .n_fields = OP_COUNT(generation_fields),
+                                              .reads = OP_READS_BATCH | OP_READS_S,
+                                              .schemas = generation_schemas,
+                                              .bind = generation_bind,
+                                              .query = generation_query};

@@ -1,0 +1,132 @@
+/* Shared by the op families; private to src/ops.
+ *
+ * A family is one file: a params struct, its field table (OP_* macros below), bind, query and one op_desc.
+ * Answers by database mode go through op_by_mode, so that a family writes one function per kind of evidence.
+ */
+#ifndef AICFG_OPS_INTERNAL_H
+#define AICFG_OPS_INTERNAL_H
+
+#include "ops/ops.h"
+#include <stddef.h>
+
+/* ---- kinds: one line each, in the order of the wire catalogue ------------------------------------------ */
+
+#define OP_KINDS(X)                                                                                          \
+    X(gemm)                                                                                                  \
+    X(embedding)                                                                                             \
+    X(elementwise)                                                                                           \
+    X(context_attention)                                                                                     \
+    X(generation_attention)                                                                                  \
+    X(moe)                                                                                                   \
+    X(moe_dispatch)                                                                                          \
+    X(custom_allreduce)                                                                                      \
+    X(nccl)                                                                                                  \
+    X(p2p)                                                                                                   \
+    X(overlap)                                                                                               \
+    X(fallback)
+#define OP_KIND_EXTERN(name) extern const op_desc op_desc_##name;
+OP_KINDS(OP_KIND_EXTERN)
+#undef OP_KIND_EXTERN
+
+/* ---- field tables: wire name = member name ------------------------------------------------------------- */
+
+#define OP_U32(p, m)                                                                                         \
+    { .name = #m, .type = OP_F_U32, .offset = offsetof(p, m), .required = true }
+#define OP_U32_OR(p, m, d)                                                                                   \
+    { .name = #m, .type = OP_F_U32, .offset = offsetof(p, m), .def = (d) }
+#define OP_F64(p, m)                                                                                         \
+    { .name = #m, .type = OP_F_F64, .offset = offsetof(p, m), .required = true }
+#define OP_BOOL(p, m)                                                                                        \
+    { .name = #m, .type = OP_F_BOOL, .offset = offsetof(p, m), .required = true }
+#define OP_BOOL_OR(p, m, d)                                                                                  \
+    { .name = #m, .type = OP_F_BOOL, .offset = offsetof(p, m), .def = (d) }
+#define OP_TEXT(p, m)                                                                                        \
+    { .name = #m, .type = OP_F_TEXT, .offset = offsetof(p, m), .required = true }
+#define OP_TEXT_OR_NULL(p, m)                                                                                \
+    { .name = #m, .type = OP_F_TEXT, .offset = offsetof(p, m) }
+#define OP_TEXTS_OR(p, m, d)                                                                                 \
+    { .name = #m, .type = OP_F_TEXTS, .offset = offsetof(p, m), .def_text = (d) }
+#define OP_QUANT(p, m, kind)                                                                                 \
+    { .name = #m, .type = OP_F_QUANT, .offset = offsetof(p, m), .required = true, .quant_kind = (kind) }
+#define OP_CHOICE(p, m, names)                                                                               \
+    { .name = #m, .type = OP_F_CHOICE, .offset = offsetof(p, m), .required = true, .choices = (names) }
+#define OP_MEMBER(p, m)                                                                                      \
+    { .name = #m, .type = OP_F_OP, .offset = offsetof(p, m), .required = true }
+#define OP_MEMBERS(p, m)                                                                                     \
+    { .name = #m, .type = OP_F_OPS, .offset = offsetof(p, m), .required = true }
+#define OP_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Points into the params of an op. */
+static inline void *op_member(const op *o, const op_field *f) {
+    return (char *)o->params + f->offset;
+}
+
+/* ---- results ------------------------------------------------------------------------------------------- */
+
+op_result op_measured(const pdb_value *v); /* a table answer: source silicon, cover by how it was found */
+op_result op_sol_pair(double math, double mem);         /* a speed-of-light answer: the larger of the two */
+op_result op_formula(double latency, op_source source); /* a formula without energy */
+op_cover op_cover_of(pdb_how how);
+/* Puts the whole latency under one kind of evidence. */
+void op_cover_all(op_result *r, op_cover cover);
+
+/* max() as the rule reads it: NaN gives way to the other side. */
+static inline double op_max(double a, double b) {
+    return (a > b || b != b) ? a : b;
+}
+
+/* ---- integer helpers of the token formulas ------------------------------------------------------------- */
+
+static inline uint32_t op_at_least_1(uint32_t v) {
+    return v ? v : 1;
+}
+
+static inline uint64_t op_ceildiv(uint64_t a, uint32_t b) {
+    return (a + op_at_least_1(b) - 1) / op_at_least_1(b);
+}
+
+/* ---- answers by mode (docs/model/modes.md) ------------------------------------------------------------- */
+
+typedef op_class (*op_path)(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why);
+
+typedef struct op_paths {
+    op_path silicon;   /* measured tables */
+    op_path empirical; /* calibrated estimate; NULL = the family has none */
+    op_path sol;       /* speed of light, from parameters and spec sheet alone */
+} op_paths;
+
+op_class op_by_mode(const op_paths *paths, const op_bound *b, op_mode mode, const op_shape *shape,
+                    op_result *out, op_refusal *why);
+
+/* ---- refusals: every text starts with "NAME (Kind): " -------------------------------------------------- */
+
+op_class op_refuse_op(op_refusal *why, const op *o, op_class cls, const char *fmt, ...) AIC_PRINTF(4, 5);
+/* The spec sheet lacks the mode's FLOPS entry. */
+op_class op_refuse_flops(op_refusal *why, const op *o, const pdb_system *sys, pdb_quant q);
+/* A table cannot answer a shape. `about` names the fixed coordinates ("n=4096, k=4096"), page the chapter. */
+op_class op_refuse_miss(op_refusal *why, const op_bound *b, const pdb_schema *schema, pdb_miss miss,
+                        const char *about, const char *page);
+/* Remembers a refusal as the answer to every table query of b. */
+void op_bind_refuse(op_binder *binder, op_bound *b, const op_refusal *why);
+
+/* ---- slices by key ------------------------------------------------------------------------------------- */
+
+/* A slice key in the making: values and, for text categories, what was asked for. A text that no table of the
+ * view has shown has a value that no slice can match. */
+typedef struct op_key {
+    int n;
+    uint64_t value[PDB_MAX_CATS];
+    const char *text[PDB_MAX_CATS]; /* NULL for integers */
+} op_key;
+
+void op_key_text(op_key *k, const pdb_view *view, const char *text);
+void op_key_int(op_key *k, uint64_t value);
+
+/* Loads the table; NULL after remembering in b why there is none. */
+const pdb_table *op_bind_table(op_binder *binder, op_bound *b, const pdb_schema *schema, const char *page);
+/* Refuses because no slice has the key: names the first category that has no match and the values measured
+ * there. The first `skip` categories (lanes) are not compared. */
+op_class op_refuse_key(op_refusal *why, const op_bound *b, const pdb_schema *schema, const pdb_table *t,
+                       const op_key *k, int skip, const char *page);
+
+#endif

@@ -1,0 +1,256 @@
+/* Kernel lanes of the attention tables: which kernel's measurements answer first (docs/model/attention.md).
+ */
+#include "ops/attention_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- names --------------------------------------------------------------------------------------------- */
+
+/* Lanes every backend may take over, ascending. */
+static const char *const known_lanes[] = {"fa3", "fla", "flashinfer", "triton", "trtllm_mha"};
+
+/* What a model configuration may ask for, and the lanes it means on a backend. */
+typedef struct override_rule {
+    const char *backend, *name;
+    const char *lanes[4]; /* NULL-terminated */
+} override_rule;
+
+static const override_rule overrides[] = {
+    {"sglang", "fa3", {"fa3"}},
+    {"sglang", "fla", {"fla"}},
+    {"sglang", "flashinfer", {"flashinfer"}},
+    {"sglang", "triton", {"triton"}},
+    {"sglang", "trtllm_mha", {"trtllm_mha"}},
+    {"vllm",
+     "flashinfer",
+     {"vllm_flashinfer_trtllmprefill", "vllm_flashinfer_trtllmdecode", "vllm_flashinfer"}},
+    {"vllm", "triton", {"vllm_triton_attn"}},
+};
+
+/* ---- how much a lane has measured ---------------------------------------------------------------------- */
+
+typedef struct lane {
+    const char *name;
+    size_t slices, leaves;
+} lane;
+
+typedef struct lanes {
+    size_t n;
+    lane *items;
+} lanes;
+
+static lane *find_lane(const lanes *l, const char *name) {
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->items[i].name, name) == 0)
+            return &l->items[i];
+    return NULL;
+}
+
+/* items has room for every lane that can be added. */
+static void add_lane(lanes *l, lane x) {
+    l->items[l->n++] = x;
+}
+
+static lanes with_room(aic_arena *a, size_t room) {
+    return (lanes){0, aic_arena_alloc(a, room, sizeof(lane))};
+}
+
+/* Slices and leaves per lane, in the order met; none when the table cannot be read. */
+static lanes density(const pdb_view *view, const pdb_schema *schema, aic_arena *a) {
+    const char *why;
+    const pdb_table *t = pdb_table_get(view, schema, &why);
+    lanes found = with_room(a, t ? pdb_slice_count(t) : 0);
+    for (size_t i = 0; t && i < pdb_slice_count(t); i++) {
+        const pdb_slice *s = pdb_slice_at(t, i);
+        uint64_t id = s->cat[ATTENTION_LANE];
+        const char *name = id ? pdb_text(view, id) : "default";
+        lane *l = find_lane(&found, name);
+        if (!l) {
+            add_lane(&found, (lane){.name = name});
+            l = &found.items[found.n - 1];
+        }
+        l->slices++;
+        l->leaves += s->grid->n[s->grid->axes - 1];
+    }
+    return found;
+}
+
+/* ---- order --------------------------------------------------------------------------------------------- */
+
+/* More slices first, then more leaves, then by name. */
+static int by_density(const void *x, const void *y) {
+    const lane *a = x, *b = y;
+    if (a->slices != b->slices)
+        return a->slices > b->slices ? -1 : 1;
+    if (a->leaves != b->leaves)
+        return a->leaves > b->leaves ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+/* Everything behind the pinned lanes: known lanes by density, "default", then the table's other lanes by
+ * density. */
+static lanes expand(const lanes *pinned, const lanes *have, aic_arena *a) {
+    lanes out = with_room(a, OP_COUNT(known_lanes) + 1 + have->n);
+    for (size_t i = 0; i < OP_COUNT(known_lanes); i++) {
+        const lane *measured = find_lane(have, known_lanes[i]);
+        if (!find_lane(pinned, known_lanes[i]))
+            add_lane(&out, measured ? *measured : (lane){.name = known_lanes[i]});
+    }
+    qsort(out.items, out.n, sizeof(lane), by_density);
+    add_lane(&out, (lane){.name = "default"});
+    size_t rest = out.n;
+    for (size_t i = 0; i < have->n; i++)
+        if (!find_lane(pinned, have->items[i].name) && !find_lane(&out, have->items[i].name))
+            add_lane(&out, have->items[i]);
+    qsort(out.items + rest, out.n - rest, sizeof(lane), by_density);
+    return out;
+}
+
+/* Pinned lanes, then those the version itself has measured, then those it inherits. */
+static lanes order_of(const lanes *pinned, const lanes *own, const lanes *all, aic_arena *a) {
+    lanes by_own = expand(pinned, own, a), by_all = expand(pinned, all, a);
+    lanes out = with_room(a, pinned->n + by_own.n + by_all.n);
+    for (size_t i = 0; i < pinned->n; i++)
+        add_lane(&out, pinned->items[i]);
+    for (size_t i = 0; i < by_own.n; i++)
+        if (find_lane(own, by_own.items[i].name))
+            add_lane(&out, by_own.items[i]);
+    for (size_t i = 0; i < by_all.n; i++)
+        if (!find_lane(own, by_all.items[i].name))
+            add_lane(&out, by_all.items[i]);
+    return out;
+}
+
+static void to_texts(const lanes *l, aic_arena *a, op_texts *out) {
+    const char **items = aic_arena_alloc(a, l->n, sizeof *items);
+    for (size_t i = 0; i < l->n; i++)
+        items[i] = aic_arena_strdup(a, l->items[i].name);
+    *out = (op_texts){l->n, items};
+}
+
+/* ---- overrides ----------------------------------------------------------------------------------------- */
+
+/* Lanes an override names; "default" names none. */
+static bool pin_override(const char *backend, const char *override, lanes *pinned, aic_error *err) {
+    if (!override || strcmp(override, "default") == 0)
+        return true;
+    aic_buf known = {0};
+    aic_buf_add(&known, "default");
+    for (size_t i = 0; i < OP_COUNT(overrides); i++) {
+        const override_rule *r = &overrides[i];
+        if (strcmp(r->backend, backend) != 0)
+            continue;
+        aic_buf_printf(&known, ", %s", r->name);
+        for (int j = 0; strcmp(r->name, override) == 0 && r->lanes[j]; j++)
+            add_lane(pinned, (lane){.name = r->lanes[j]});
+    }
+    if (!pinned->n)
+        aic_fail(err, AIC_BAD_INPUT, "attention_backend \"%s\" is not supported on backend %s; supported: %s",
+                 override, backend, known.data);
+    aic_buf_free(&known);
+    return pinned->n > 0;
+}
+
+/* At least one of the lanes that the override names has rows. */
+static bool check_measured(const pdb_view *view, bool context, const char *override, const lanes *named,
+                           const lanes *all, aic_error *err) {
+    for (size_t i = 0; i < named->n; i++)
+        if (find_lane(all, named->items[i].name))
+            return true;
+    aic_buf text = {0};
+    aic_buf_printf(
+        &text, "attention_backend \"%s\" has no %s attention measurements on %s/%s/%s; its lanes:", override,
+        context ? "context" : "generation", view->system->name, view->backend, view->version);
+    for (size_t i = 0; i < named->n; i++)
+        aic_buf_printf(&text, " %s", named->items[i].name);
+    aic_buf_add(&text, "; measured:");
+    for (size_t i = 0; i < all->n; i++)
+        aic_buf_printf(&text, " %s", all->items[i].name);
+    aic_fail(err, AIC_BAD_INPUT, "%s", text.data);
+    aic_buf_free(&text);
+    return false;
+}
+
+/* ---- public -------------------------------------------------------------------------------------------- */
+
+static bool lane_order(const pdb_view *view, bool context, const char *override, aic_arena *scratch,
+                       aic_arena *a, op_texts *out, aic_error *err) {
+    const pdb_schema *schema = context ? &attention_context_schema : &attention_generation_schema;
+    lanes pinned = with_room(scratch, 5);
+    if (!pin_override(view->backend, override, &pinned, err))
+        return false;
+    lanes named = pinned;
+    const char *framework = pdb_lane_default(view);
+    if (framework && framework[0] && !find_lane(&pinned, framework))
+        add_lane(&pinned, (lane){.name = framework});
+    if (!pinned.n && !framework) {
+        lane only = {.name = "default"};
+        to_texts(&(lanes){1, &only}, a, out);
+        return true;
+    }
+    lanes all = density(view, schema, scratch);
+    if (named.n && !check_measured(view, context, override, &named, &all, err))
+        return false;
+    aic_error ignored = {0};
+    const pdb_view *own_view =
+        pdb_view_get(view->db, view->system->name, view->backend, view->version, false, true, &ignored);
+    lanes own = own_view ? density(own_view, schema, scratch) : (lanes){0};
+    lanes order = order_of(&pinned, &own, &all, scratch);
+    to_texts(&order, a, out);
+    return true;
+}
+
+bool op_lane_order(const pdb_view *view, bool context, const char *override, aic_arena *a, op_texts *out,
+                   aic_error *err) {
+    aic_arena *scratch = aic_arena_new();
+    bool ok = lane_order(view, context, override, scratch, a, out, err);
+    aic_arena_free(scratch);
+    return ok;
+}
+
+static void set_lanes(op_list *list, const op_texts order[2]);
+
+static void set_lanes_of(op *o, const op_texts order[2]) {
+    bool context = o->desc == &op_desc_context_attention;
+    bool attention = context || o->desc == &op_desc_generation_attention;
+    for (size_t i = 0; i < o->desc->n_fields; i++) {
+        const op_field *f = &o->desc->fields[i];
+        void *at = op_member(o, f);
+        if (attention && f->type == OP_F_TEXTS)
+            *(op_texts *)at = order[context];
+        else if (f->type == OP_F_OPS)
+            set_lanes(at, order);
+        else if (f->type == OP_F_OP)
+            set_lanes(&(op_list){1, at}, order);
+    }
+}
+
+static void set_lanes(op_list *list, const op_texts order[2]) {
+    for (size_t i = 0; i < list->count; i++)
+        set_lanes_of(list->items[i], order);
+}
+
+bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_arena *a,
+                       aic_error *err) {
+    op_texts order[2];
+    for (int context = 0; context < 2; context++)
+        if (!op_lane_order(view, context, override, a, &order[context], err))
+            return false;
+    set_lanes(list, order);
+    return true;
+}
+
+uint64_t op_context_fmha_modes(const pdb_view *view, pdb_quant kv) {
+    const char *why;
+    const pdb_table *t = pdb_table_get(view, &attention_context_schema, &why);
+    uint64_t wanted = kv == PDB_Q_UNSET ? 0 : pdb_text_id(view, pdb_quant_get(kv)->name);
+    uint64_t modes = 0;
+    for (size_t i = 0; t && i < pdb_slice_count(t); i++) {
+        const uint64_t *cat = pdb_slice_at(t, i)->cat;
+        pdb_quant fmha = pdb_quant_parse(pdb_text(view, cat[ATTENTION_CONTEXT_FMHA]), PDB_FMHA);
+        if (fmha != PDB_Q_UNSET && (kv == PDB_Q_UNSET || cat[ATTENTION_CONTEXT_KV] == wanted))
+            modes |= UINT64_C(1) << fmha;
+    }
+    return modes;
+}

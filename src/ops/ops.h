@@ -1,0 +1,224 @@
+/* ops: the physics of one operator.
+ *
+ * Every op kind is one descriptor (op_desc): name, parameter table, bind, query, weights. Families live in
+ * one file each; all descriptors stand in one table (src/ops/catalogue.c). An op is bound once per
+ * deployment, which resolves every discrete key to a grid, and then queried often: a query is a pure function
+ * of (bound op, mode, shape), without locks, allocation or string comparison.
+ */
+#ifndef AICFG_OPS_OPS_H
+#define AICFG_OPS_OPS_H
+
+#include "base/base.h"
+#include "perfdb/perfdb.h"
+
+/* ---- modes, sources, coverage -------------------------------------------------------------------------- */
+
+/* Database modes (docs/model/modes.md). SILICON: measured tables, a miss is a refusal. SOL: speed of light.
+ * HYBRID and EMPIRICAL are refused by op_mode_supported until the empirical paths exist. */
+#define OP_MODES(X) X(SILICON) X(HYBRID) X(EMPIRICAL) X(SOL)
+typedef enum op_mode {
+#define OP_MODE_ENUM(name) OP_##name,
+    OP_MODES(OP_MODE_ENUM)
+#undef OP_MODE_ENUM
+        OP_MODE_COUNT
+} op_mode;
+const char *op_mode_name(op_mode m);
+bool op_mode_parse(const char *text, op_mode *out); /* case-insensitive */
+bool op_mode_supported(op_mode m);
+bool op_mode_shares(op_mode m); /* do its tables inherit rows from other versions? (SILICON, HYBRID) */
+
+/* Where a number came from; stored with every breakdown row. */
+#define OP_SOURCES(X) X(silicon) X(empirical) X(sol) X(estimated) X(mixed)
+typedef enum op_source {
+#define OP_SOURCE_ENUM(name) OP_SRC_##name,
+    OP_SOURCES(OP_SOURCE_ENUM)
+#undef OP_SOURCE_ENUM
+        OP_SOURCE_COUNT
+} op_source;
+const char *op_source_name(op_source s);
+
+/* How well a latency is covered by measurements; the parts of op_result.cover. */
+typedef enum op_cover { OP_MEASURED, OP_INTERPOLATED, OP_EXTRAPOLATED, OP_FORMULA, OP_COVERS } op_cover;
+
+/* ---- refusals ------------------------------------------------------------------------------------------ */
+
+typedef enum op_class {
+    OP_OK = 0,
+    OP_MISSING,      /* missing perf data: table, key or anchor; a Fallback op catches it */
+    OP_NO_FLOPS,     /* the spec sheet lacks <dtype>_tc_flops */
+    OP_NO_EMPIRICAL, /* nothing to calibrate an estimate from */
+    OP_NO_SOL,       /* the op has no SOL decomposition */
+    OP_INVALID       /* invalid configuration */
+} op_class;
+const char *op_class_name(op_class c); /* "missing data", "missing FLOPS", ... */
+
+/* Why something cannot be answered. The text names op, table, key, system, backend and version and what to
+ * do, and is free of workload figures, so that equal causes have equal texts (they are counted by text). */
+typedef struct op_refusal {
+    op_class cls;
+    char text[480];
+} op_refusal;
+op_class op_refuse(op_refusal *why, op_class cls, const char *fmt, ...)
+    AIC_PRINTF(3, 4); /* why may be NULL */
+
+/* ---- shapes and results -------------------------------------------------------------------------------- */
+
+typedef struct op_shape {
+    uint32_t batch;   /* requests (generation: batch x (nextn + 1)) */
+    uint32_t s;       /* context: new tokens per request; generation: KV length including the new token */
+    uint32_t prefix;  /* context: tokens already cached; generation: 0 */
+    uint32_t x;       /* tokens that token-major ops see */
+    double imbalance; /* multiplies attention ops; 1.0 = none */
+} op_shape;
+
+enum {
+    OP_READS_X = 1,
+    OP_READS_BATCH = 2,
+    OP_READS_S = 4,
+    OP_READS_PREFIX = 8
+}; /* which inputs an op depends on */
+
+typedef struct op_result {
+    double latency; /* ms, repeat included */
+    double energy;  /* W*ms */
+    op_source source;
+    bool has_sol;             /* sol_math and sol_mem are given (SOL answers of single ops) */
+    double sol_math, sol_mem; /* ms */
+    double cover[OP_COVERS];  /* ms of the latency by evidence; sums to latency up to rounding */
+} op_result;
+
+/* Algebra (docs/model/results.md): used by families and by serving. */
+op_result op_zero(op_source s);        /* latency 0, energy 0 */
+op_result op_seed(void);               /* start of a sum: zero, source empirical, no SOL pair */
+void op_scale(op_result *r, double f); /* latency, energy, SOL pair, cover x f */
+op_result op_plus(const op_result *a, const op_result *b);
+void op_clamp(op_result *r); /* each max(., 0); NaN becomes 0 */
+/* Memory-bound formula MEM-OP(bytes) of a system. */
+op_result op_mem(const pdb_system *sys, op_mode mode, double bytes);
+
+/* ---- ops ----------------------------------------------------------------------------------------------- */
+
+typedef struct op op;
+typedef struct op_list {
+    size_t count;
+    op **items;
+} op_list;
+
+typedef enum op_ftype {
+    OP_F_U32,
+    OP_F_F64,
+    OP_F_BOOL,
+    OP_F_TEXT,
+    OP_F_TEXTS,
+    OP_F_QUANT,
+    OP_F_CHOICE,
+    OP_F_OP,
+    OP_F_OPS
+} op_ftype;
+
+typedef struct op_texts {
+    size_t count;
+    const char *const *items;
+} op_texts;
+
+/* One parameter of a kind: its wire name, type, default, and where it lies in the params struct. */
+typedef struct op_field {
+    const char *name;
+    op_ftype type;
+    size_t offset; /* into params, of the type that goes with `type` (OP_F_CHOICE: int) */
+    bool required;
+    double def;           /* default of numbers, bools and choices */
+    const char *def_text; /* default of texts (NULL: null is allowed), element of texts, or name of a mode */
+    unsigned quant_kind;  /* OP_F_QUANT: PDB_GEMM ... */
+    const char *const *choices; /* OP_F_CHOICE: NULL-terminated names */
+} op_field;
+
+typedef struct op_bound op_bound;
+typedef struct op_binder op_binder;
+
+typedef struct op_desc {
+    const char *kind;    /* wire name: "Gemm" */
+    const char *summary; /* one line for help and docs */
+    size_t params_size;
+    const op_field *fields;
+    size_t n_fields;
+    bool composite; /* Overlap, Fallback: has no scale_factor */
+    bool holds_ops; /* its state holds other bound ops: bound in every mode, SOL too */
+    unsigned reads; /* OP_READS_* bits; composites: the union over their members is taken at bind */
+    const pdb_schema *const *schemas; /* tables it may read, NULL-terminated; NULL = none */
+    /* Parameters make sense together; may fill members of params that no field names. NULL = no check. */
+    bool (*check)(const op *o, aic_error *err);
+    /* Resolves keys; fills b->state (arena) or b->refused/reason. Called in SOL mode only when holds_ops.
+     * NULL = nothing to bind. */
+    void (*bind)(op_binder *binder, op_bound *b);
+    /* One answer, not yet clamped and without repeat. In SOL mode state may be NULL unless holds_ops. */
+    op_class (*query)(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
+                      op_refusal *why);
+    double (*weight_bytes)(const op *o); /* without repeat; NULL = 0 */
+} op_desc;
+
+struct op {
+    const op_desc *desc;
+    const char *name;
+    double repeat;  /* scale_factor: layers, fractions of layers; 1 for composites */
+    void *params;   /* desc->params_size bytes, laid out by the family */
+    uint64_t given; /* bit i: field i was set */
+};
+
+const op_desc *op_desc_find(const char *kind); /* NULL when unknown */
+size_t op_desc_count(void);
+const op_desc *op_desc_at(size_t i);
+
+/* Makes an op with defaults; then op_set fields by wire name ("name", "scale_factor" too); then op_finish. */
+op *op_new(aic_arena *a, const char *kind, aic_error *err);
+bool op_set(aic_arena *a, op *o, const char *field, const aic_value *v, aic_error *err);
+bool op_set_members(op *o, const char *field, const op_list *members,
+                    aic_error *err);   /* group_a, group_b, fallback; primary takes one */
+bool op_finish(op *o, aic_error *err); /* required fields given, ranges, check */
+
+/* Wire JSON {"Gemm": {...}}: reading refuses what it does not understand; writing gives every field in table
+ * order. */
+op *op_from_json(aic_arena *a, const aic_node *n, aic_error *err);
+bool op_list_from_json(aic_arena *a, const aic_node *n, op_list *out, aic_error *err);
+void op_to_json(const op *o, aic_buf *out);
+
+double op_weight_bytes(const op *o); /* byte, repeat included */
+bool op_is_logits(const op *o);      /* a Gemm whose name contains "logits_gemm": sees x = batch in context */
+
+/* ---- lanes --------------------------------------------------------------------------------------------- */
+
+/* Kernel lane order of the attention ops of a view (docs/model/attention.md). override: attention_backend or
+ * NULL. */
+bool op_lane_order(const pdb_view *view, bool context, const char *override, aic_arena *a, op_texts *out,
+                   aic_error *err);
+/* Puts the order into every attention op of a list, also inside composites. */
+bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_arena *a,
+                       aic_error *err);
+/* FMHA modes that have at least one context-attention row with this KV mode (PDB_Q_UNSET = any), over all
+ * lanes. Bit q of the result = mode q. 0 = no information. */
+uint64_t op_context_fmha_modes(const pdb_view *view, pdb_quant kv);
+
+/* ---- binding and querying ------------------------------------------------------------------------------ */
+
+struct op_bound {
+    const op *op;
+    const pdb_view *view;
+    const pdb_system *system;
+    unsigned reads;     /* OP_READS_* bits */
+    op_class refused;   /* OP_OK, or the class of every table answer of this op */
+    const char *reason; /* text when refused */
+    const void *state;  /* family's own: grids, constants */
+};
+
+struct op_binder {
+    aic_arena *arena; /* lives as long as the bound ops */
+    const pdb_view *view;
+    op_mode mode;
+};
+
+/* Binds one op. Always succeeds: what is missing is remembered in b->refused and answered at each query. */
+void op_bind(op_binder *binder, const op *o, op_bound *b);
+/* Evaluates: result with repeat included and clamped, or a refusal (why may be NULL). */
+op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why);
+
+#endif

@@ -1,0 +1,337 @@
+/* GRID: building nested tables and querying them (docs/model/interpolation.md). */
+#include "perfdb/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANCHORS = 4, SPOTS = (1 << (PDB_MAX_AXES - 1)) - 1 };
+
+const char *pdb_miss_text(pdb_miss m) {
+    static const char *const texts[] = {
+        [PDB_HIT] = "answered",
+        [PDB_MISS_EMPTY] = "the table has no entries",
+        [PDB_MISS_NO_ANCHOR] = "no measured point with positive latency and SOL to scale from",
+        [PDB_MISS_QUERY_SOL] = "the SOL time of the query is not positive",
+        [PDB_MISS_NO_SITE] = "no measured shape within the distance gate",
+        [PDB_MISS_NO_NEIGHBOUR] = "no neighbouring shape is usable",
+        [PDB_MISS_HOLE] = "the bracketing branches hold nothing",
+    };
+    return texts[m];
+}
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+/* First level whose key differs between two rows; `axes` when they are one coordinate. */
+static int differs_at(const uint64_t *a, const uint64_t *b, int axes) {
+    int level = 0;
+    while (level < axes && a[level] == b[level])
+        level++;
+    return level;
+}
+
+/* Drops all but the first row of each coordinate from a sorted order and counts the keys each level needs. */
+static size_t keep_first(size_t n, int axes, const uint64_t *coords, uint32_t *order,
+                         uint32_t count[PDB_MAX_AXES], bool *keep) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *row = coords + (size_t)order[i] * (size_t)axes;
+        int level = kept ? differs_at(row, coords + (size_t)order[kept - 1] * (size_t)axes, axes) : 0;
+        if (level == axes)
+            continue;
+        for (; level < axes; level++)
+            count[level]++;
+        if (keep)
+            keep[order[i]] = true;
+        order[kept++] = order[i];
+    }
+    return kept;
+}
+
+typedef struct grid_arrays {
+    uint64_t *keys[PDB_MAX_AXES];
+    uint32_t *first[PDB_MAX_AXES];
+    pdb_leaf *leaf;
+} grid_arrays;
+
+static void fill(grid_arrays *to, int axes, size_t kept, const uint64_t *coords, const pdb_leaf *leaves,
+                 const uint32_t *order) {
+    uint32_t at[PDB_MAX_AXES] = {0};
+    for (size_t i = 0; i < kept; i++) {
+        const uint64_t *row = coords + (size_t)order[i] * (size_t)axes;
+        int level = i ? differs_at(row, coords + (size_t)order[i - 1] * (size_t)axes, axes) : 0;
+        for (; level < axes; level++) {
+            to->keys[level][at[level]] = row[level];
+            if (level < axes - 1)
+                to->first[level][at[level]] = at[level + 1];
+            at[level]++;
+        }
+        to->leaf[i] = leaves[order[i]];
+    }
+    for (int level = 0; level < axes - 1; level++)
+        to->first[level][at[level]] = at[level + 1];
+}
+
+const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
+                               const pdb_leaf *leaves, bool *keep) {
+    uint32_t *order = aic_alloc(n, sizeof *order);
+    pdb_sort_rows(n, axes, coords, order);
+    if (keep && n)
+        memset(keep, 0, n * sizeof *keep);
+    pdb_grid *g = aic_arena_alloc(a, 1, sizeof *g);
+    g->axes = axes;
+    size_t kept = keep_first(n, axes, coords, order, g->n, keep);
+    grid_arrays to = {.leaf = aic_arena_alloc(a, kept, sizeof *to.leaf)};
+    for (int i = 0; i < axes; i++) {
+        to.keys[i] = aic_arena_alloc(a, g->n[i], sizeof **to.keys);
+        if (i < axes - 1)
+            to.first[i] = aic_arena_alloc(a, (size_t)g->n[i] + 1, sizeof **to.first);
+    }
+    fill(&to, axes, kept, coords, leaves, order);
+    free(order);
+    for (int i = 0; i < axes; i++) {
+        double *logs = aic_arena_alloc(a, g->n[i], sizeof *logs);
+        for (uint32_t j = 0; j < g->n[i]; j++)
+            logs[j] = pdb_log2_floor((double)to.keys[i][j]);
+        g->keys[i] = to.keys[i];
+        g->first[i] = to.first[i];
+        g->log2_key[i] = logs;
+    }
+    g->leaf = to.leaf;
+    return g;
+}
+
+/* ---- querying -------------------------------------------------------------------------------- */
+
+typedef struct query {
+    const pdb_grid *g;
+    const double *c;
+    uint64_t floor[PDB_MAX_AXES]; /* largest integer not above the coordinate */
+    bool whole[PDB_MAX_AXES];     /* the coordinate is an integer a key can equal */
+    bool usable[PDB_MAX_AXES];    /* false: negative, NaN or beyond 64 bits, hence outside every level */
+    int sqrt_axis;
+    pdb_sol sol;
+    const void *ctx;
+    uint32_t spot[SPOTS]; /* first key above the coordinate in the node of each branch above the last level */
+    unsigned known;       /* bit i: spot[i] is found */
+    bool blended;         /* some axis did not meet a key exactly */
+    bool beyond;          /* a branch was answered from one side only */
+    const pdb_leaf *last; /* the leaf used last: the only one unless blended */
+} query;
+
+typedef enum answer {
+    ANSWERED,
+    OUTSIDE
+} answer; /* nodes are never empty: a branch exists only through its leaves */
+
+static void prepare(query *q, int axis) {
+    double c = q->c[axis];
+    q->usable[axis] = c >= 0 && c < 18446744073709551616.0;
+    q->floor[axis] = q->usable[axis] ? (uint64_t)c : 0;
+    q->whole[axis] = q->usable[axis] && (double)q->floor[axis] == c;
+}
+
+/* First key of lo..hi above `key`. */
+static uint32_t after(const uint64_t *keys, uint32_t lo, uint32_t hi, uint64_t key) {
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (keys[mid] <= key)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* The children of node j of a level, or at the last level the leaf itself as the range j..j+1. */
+static void children(const pdb_grid *g, int level, uint32_t j, uint32_t *lo, uint32_t *hi) {
+    bool last = level == g->axes - 1;
+    *lo = last ? j : g->first[level][j];
+    *hi = last ? j + 1 : g->first[level][j + 1];
+}
+
+static double root(double x) {
+    return x <= 0 ? 0.0 : sqrt(x);
+}
+
+static double blend(double from, double to, double w, bool in_roots) {
+    if (!in_roots)
+        return from + (to - from) * w;
+    double r = root(from) + (root(to) - root(from)) * w;
+    return r * r;
+}
+
+/* One branch answers alone: carried over along SOL from the point where this axis stands at that branch. */
+static double carry(query *q, int level, double at, double latency) {
+    double shifted[PDB_MAX_AXES];
+    memcpy(shifted, q->c, (size_t)q->g->axes * sizeof *shifted);
+    shifted[level] = at;
+    double here = q->sol(q->ctx, q->c), there = q->sol(q->ctx, shifted);
+    q->beyond = true;
+    return pdb_valid(here) && pdb_valid(there) ? latency * (here / there) : latency;
+}
+
+/* First key above the coordinate in the node lo..hi of a branch. Branches are numbered like a heap; above the last level a
+ * spot is found once for all queries that differ in the last coordinate. */
+static uint32_t locate(query *q, int level, unsigned branch, uint32_t lo, uint32_t hi) {
+    if (level == q->g->axes - 1)
+        return after(q->g->keys[level], lo, hi, q->floor[level]);
+    if (!(q->known >> branch & 1)) {
+        q->spot[branch] = after(q->g->keys[level], lo, hi, q->floor[level]);
+        q->known |= 1u << branch;
+    }
+    return q->spot[branch];
+}
+
+static answer interior(query *q, int level, unsigned branch, uint32_t lo, uint32_t hi, double *latency, double *power) {
+    const pdb_grid *g = q->g;
+    if (level == g->axes) {
+        q->last = &g->leaf[lo];
+        *latency = g->leaf[lo].latency;
+        *power = pdb_blend_power(&g->leaf[lo]);
+        return ANSWERED;
+    }
+    if (!q->usable[level])
+        return OUTSIDE;
+    const uint64_t *keys = g->keys[level];
+    uint32_t up = locate(q, level, branch, lo, hi), from, to;
+    if (up > lo && q->whole[level] && keys[up - 1] == q->floor[level]) {
+        children(g, level, up - 1, &from, &to);
+        return interior(q, level + 1, 2 * branch + 1, from, to, latency, power);
+    }
+    if (up == lo || up == hi)
+        return OUTSIDE;
+    q->blended = true;
+    double l[2], p[2], key[2] = {(double)keys[up - 1], (double)keys[up]};
+    answer side[2];
+    for (uint32_t k = 0; k < 2; k++) {
+        children(g, level, up - 1 + k, &from, &to);
+        side[k] = interior(q, level + 1, 2 * branch + 1 + k, from, to, &l[k], &p[k]);
+    }
+    if (side[0] == OUTSIDE && side[1] == OUTSIDE)
+        return OUTSIDE;
+    if (side[0] == ANSWERED && side[1] == ANSWERED) {
+        double w = (q->c[level] - key[0]) / (key[1] - key[0]);
+        *power = p[0] + (p[1] - p[0]) * w;
+        *latency = blend(l[0], l[1], w, level == q->sqrt_axis);
+        return ANSWERED;
+    }
+    int k = side[0] == ANSWERED ? 0 : 1;
+    *latency = carry(q, level, key[k], l[k]);
+    *power = p[k];
+    return ANSWERED;
+}
+
+/* ---- beyond the range ------------------------------------------------------------------------ */
+
+static bool anchor_ok(const void *ctx, const uint32_t *path, double *sol) {
+    const query *q = ctx;
+    const pdb_grid *g = q->g;
+    if (!pdb_valid(g->leaf[path[g->axes - 1]].latency))
+        return false;
+    double at[PDB_MAX_AXES];
+    for (int i = 0; i < g->axes; i++)
+        at[i] = (double)g->keys[i][path[i]];
+    *sol = q->sol(q->ctx, at);
+    return pdb_valid(*sol);
+}
+
+/* Weight of an anchor: inverse square distance, tapered to zero at the support radius (distance of the fifth
+ * anchor). */
+static double weigh(double distance, double radius) {
+    if (isinf(radius))
+        return 1 / (distance * distance + 1e-12);
+    double t = (radius - distance > 0 ? radius - distance : 0) / (radius * distance + 1e-12);
+    return t * t;
+}
+
+static pdb_miss finish(const query *q, double efficiency, double power, double *latency, double *power_out) {
+    double sol = q->sol(q->ctx, q->c);
+    if (!pdb_valid(sol))
+        return PDB_MISS_QUERY_SOL;
+    *latency = sol / efficiency;
+    *power_out = power;
+    return PDB_HIT;
+}
+
+static pdb_miss hold(const query *q, double *latency, double *power) {
+    const pdb_grid *g = q->g;
+    pdb_near_tree tree = {.axes = g->axes, .roots = g->n[0]};
+    double target[PDB_MAX_AXES];
+    for (int i = 0; i < g->axes; i++) {
+        tree.pos[i] = g->log2_key[i];
+        tree.first[i] = g->first[i];
+        target[i] = pdb_log2_floor(q->c[i]);
+    }
+    pdb_near_hit hit[ANCHORS + 1];
+    int found = pdb_near(&tree, target, ANCHORS + 1, anchor_ok, q, hit);
+    if (!found)
+        return PDB_MISS_NO_ANCHOR;
+    double radius = found > ANCHORS ? hit[ANCHORS].distance : INFINITY, w[ANCHORS], sum = 0, u = 0, p = 0;
+    int n = found < ANCHORS ? found : ANCHORS;
+    for (int i = 0; i < n; i++)
+        sum += w[i] = weigh(hit[i].distance, radius);
+    if (sum <= 0) { /* all anchors at the radius */
+        sum = 0;
+        for (int i = 0; i < n; i++)
+            sum += w[i] = 1;
+    }
+    for (int i = 0; i < n; i++) {
+        const pdb_leaf *leaf = &g->leaf[hit[i].leaf];
+        u += w[i] * (hit[i].value / leaf->latency);
+        p += w[i] * pdb_blend_power(leaf);
+    }
+    return finish(q, u / sum, p / sum, latency, power);
+}
+
+static pdb_miss hold_curve(const query *q, double *latency, double *power) {
+    const pdb_grid *g = q->g;
+    uint32_t end = g->n[0] - 1, at = q->c[0] > (double)g->keys[0][end] ? end : 0;
+    double key = (double)g->keys[0][at], sol = q->sol(q->ctx, &key);
+    if (!(g->leaf[at].latency > 0 && sol > 0))
+        return PDB_MISS_NO_ANCHOR;
+    return finish(q, sol / g->leaf[at].latency, pdb_blend_power(&g->leaf[at]), latency, power);
+}
+
+static pdb_miss ask(query *q, pdb_value *out) {
+    double latency, power;
+    q->blended = q->beyond = false;
+    bool inside = interior(q, 0, 0, 0, q->g->n[0], &latency, &power) == ANSWERED;
+    if (inside && !q->blended) {
+        *out = (pdb_value){q->last->latency, q->last->power, q->last->energy, PDB_EXACT};
+        return PDB_HIT;
+    }
+    if (!inside) {
+        pdb_miss miss = q->g->axes == 1 ? hold_curve(q, &latency, &power) : hold(q, &latency, &power);
+        if (miss != PDB_HIT)
+            return miss;
+    }
+    *out = (pdb_value){latency, power, power * latency, inside && !q->beyond ? PDB_INSIDE : PDB_BEYOND};
+    return PDB_HIT;
+}
+
+pdb_miss pdb_grid_query(const pdb_grid *g, const double *coords, int sqrt_axis, pdb_sol sol, const void *ctx,
+                        pdb_value *out) {
+    if (g->n[0] == 0)
+        return PDB_MISS_EMPTY;
+    query q = {.g = g, .c = coords, .sqrt_axis = sqrt_axis, .sol = sol, .ctx = ctx};
+    for (int i = 0; i < g->axes; i++)
+        prepare(&q, i);
+    return ask(&q, out);
+}
+
+pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, int n, int sqrt_axis, pdb_sol sol,
+                             const void *ctx, pdb_value *out) {
+    if (g->n[0] == 0)
+        return PDB_MISS_EMPTY;
+    const int end = g->axes - 1;
+    query q = {.g = g, .c = coords, .sqrt_axis = sqrt_axis, .sol = sol, .ctx = ctx};
+    for (int i = 0; i < end; i++)
+        prepare(&q, i);
+    for (int i = 0; i < n; i++) {
+        coords[end] = last[i];
+        prepare(&q, end);
+        pdb_miss miss = ask(&q, &out[i]);
+        if (miss != PDB_HIT)
+            return miss;
+    }
+    return PDB_HIT;
+}

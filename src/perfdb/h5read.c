@@ -1,0 +1,224 @@
+/* Reading the columns of one table: as stored, checked before anything is allocated (docs/formats/perfdb.md).
+ */
+#include "perfdb/h5.h"
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "cells are used as the file stores them, little-endian");
+
+static const hsize_t CHUNK_CELLS_MAX = 1 << 25;
+static const int64_t ROWS_MAX = INT32_MAX;
+static const uint64_t DEFLATE_RATIO_MAX = 1100; /* deflate cannot pack tighter than 1032 to 1 */
+
+struct pdb_group {
+    pdb_file *file;
+    char *path;
+    hid_t id;
+    size_t rows;
+};
+
+/* "perfdb FILE: group G: column C: what" with the library's cause; returns false. */
+static bool fail_column(aic_error *err, const pdb_group *g, const char *column, const char *what) {
+    char text[256];
+    snprintf(text, sizeof text, "column %s: %s", column, what);
+    return pdb_h5_fail(err, g->file->path, g->path, text);
+}
+
+pdb_group *pdb_group_open(pdb_file *f, const char *path, aic_error *err) {
+    pdb_group *g = AIC_NEW(pdb_group);
+    g->file = f;
+    g->path = aic_alloc(strlen(path) + 1, 1);
+    strcpy(g->path, path);
+    pdb_hdf5_lock();
+    int64_t rows = -1;
+    g->id = pdb_h5_has(f->id, path) ? H5Gopen2(f->id, path, H5P_DEFAULT) : -1;
+    bool ok = g->id >= 0;
+    if (!ok)
+        pdb_h5_fail(err, f->path, path, "is absent or not a group");
+    else if (!pdb_h5_int(g->id, "rows", &rows) || rows < 0 || rows > ROWS_MAX)
+        ok = pdb_h5_fail(err, f->path, path, "has no attribute rows from 0 to 2^31 - 1");
+    pdb_hdf5_unlock();
+    g->rows = (size_t)rows;
+    if (ok)
+        return g;
+    pdb_group_close(g);
+    return NULL;
+}
+
+void pdb_group_close(pdb_group *g) {
+    if (!g)
+        return;
+    pdb_hdf5_lock();
+    if (g->id >= 0)
+        H5Gclose(g->id);
+    pdb_hdf5_unlock();
+    free(g->path);
+    free(g);
+}
+
+size_t pdb_group_rows(const pdb_group *g) {
+    return g->rows;
+}
+
+bool pdb_group_attr(pdb_group *g, const char *name, char *out, size_t size, aic_error *err) {
+    pdb_hdf5_lock();
+    bool ok = pdb_h5_text(g->id, name, out, size);
+    if (!ok) {
+        char text[128];
+        snprintf(text, sizeof text, "text attribute %s is missing, too long or of another type", name);
+        pdb_h5_fail(err, g->file->path, g->path, text);
+    }
+    pdb_hdf5_unlock();
+    return ok;
+}
+
+bool pdb_group_has(pdb_group *g, const char *column) {
+    pdb_hdf5_lock();
+    bool has = !strchr(column, '/') && pdb_h5_has(g->id, column);
+    pdb_hdf5_unlock();
+    return has;
+}
+
+/* ---- checking what is about to be read ------------------------------------------------------- */
+
+/* The cell types of the format; anything else is refused. */
+static bool known_type(hid_t type, pdb_cells *out) {
+    const struct {
+        hid_t type;
+        pdb_cell_kind kind;
+        int width;
+        bool is_signed;
+    } types[] = {
+        {H5T_STD_U8LE, PDB_CELL_INT, 1, false},  {H5T_STD_U16LE, PDB_CELL_INT, 2, false},
+        {H5T_STD_U32LE, PDB_CELL_INT, 4, false}, {H5T_STD_U64LE, PDB_CELL_INT, 8, false},
+        {H5T_STD_I64LE, PDB_CELL_INT, 8, true},  {H5T_IEEE_F64LE, PDB_CELL_REAL, 8, true},
+    };
+    hid_t plain = H5Tget_class(type) == H5T_ENUM ? H5Tget_super(type) : H5Tcopy(type);
+    size_t n = sizeof types / sizeof *types, i = 0;
+    while (i < n && H5Tequal(plain, types[i].type) <= 0)
+        i++;
+    H5Tclose(plain);
+    if (i == n)
+        return false;
+    out->kind = types[i].kind;
+    out->width = types[i].width;
+    out->is_signed = types[i].is_signed;
+    if (H5Tget_class(type) != H5T_ENUM)
+        return true;
+    out->kind = PDB_CELL_TEXT;
+    return out->width <= 2 && !out->is_signed;
+}
+
+/* Storage that is plain or packed by the format's filters, in chunks a process can hold. */
+static bool known_layout(hid_t dataset, const char **what) {
+    hid_t list = H5Dget_create_plist(dataset);
+    H5D_layout_t layout = H5Pget_layout(list);
+    hsize_t chunk = 0;
+    bool ok = (layout == H5D_CONTIGUOUS && H5Pget_external_count(list) == 0) ||
+              (layout == H5D_CHUNKED && H5Pget_chunk(list, 1, &chunk) == 1 && chunk <= CHUNK_CELLS_MAX);
+    int filters = H5Pget_nfilters(list);
+    for (int i = 0; ok && i < filters; i++) {
+        unsigned flags, config;
+        size_t values = 0;
+        H5Z_filter_t filter = H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
+        ok = filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_FLETCHER32;
+    }
+    H5Pclose(list);
+    *what =
+        "is stored in a way this program does not read (plain, or chunks with shuffle, deflate, fletcher32)";
+    return ok;
+}
+
+static bool check_column(const pdb_group *g, hid_t dataset, hid_t type, pdb_cells *out, const char **what) {
+    hid_t space = H5Dget_space(dataset);
+    hsize_t rows = 0;
+    bool shaped =
+        H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &rows, NULL) == 1;
+    H5Sclose(space);
+    *what = "is not a list of as many cells as its group has rows";
+    if (!shaped || rows != g->rows)
+        return false;
+    *what = "has a cell type that is not the format's";
+    if (!known_type(type, out))
+        return false;
+    if (!known_layout(dataset, what))
+        return false;
+    *what = "claims more rows than its storage can hold";
+    uint64_t bytes = (uint64_t)rows * (uint64_t)out->width, stored = H5Dget_storage_size(dataset);
+    out->rows = (size_t)rows;
+    return rows == 0 || bytes / DEFLATE_RATIO_MAX <= stored;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static bool read_members(hid_t type, pdb_cells *c) {
+    int n = H5Tget_nmembers(type);
+    c->n_members = (size_t)1 << (8 * c->width);
+    c->members = AIC_NEW_ARRAY(char *, c->n_members);
+    for (int i = 0; i < n; i++) {
+        uint16_t value = 0;
+        char *name = H5Tget_member_name(type, (unsigned)i);
+        if (!name || H5Tget_member_value(type, (unsigned)i, &value) < 0)
+            return false;
+        char **to = &c->members[value];
+        const char *text = strcmp(name, "<empty>") == 0 ? "" : name;
+        free(*to);
+        *to = aic_alloc(strlen(text) + 1, 1);
+        strcpy(*to, text);
+        H5free_memory(name);
+    }
+    return true;
+}
+
+static bool cells_are_members(const pdb_cells *c) {
+    const uint8_t *narrow = c->data;
+    const uint16_t *wide = c->data;
+    bool ok = true;
+    for (size_t i = 0; i < c->rows; i++)
+        ok &= c->members[c->width == 1 ? narrow[i] : wide[i]] != NULL;
+    return ok;
+}
+
+static bool read_cells(const pdb_group *g, hid_t dataset, hid_t type, pdb_cells *out, const char **what) {
+    if (!check_column(g, dataset, type, out, what))
+        return false;
+    out->data = aic_alloc(out->rows, (size_t)out->width);
+    *what = "cannot be read";
+    if (out->rows && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->data) < 0)
+        return false;
+    if (out->kind != PDB_CELL_TEXT)
+        return true;
+    *what = "has an unreadable enumeration";
+    if (!read_members(type, out))
+        return false;
+    *what = "holds a value its enumeration does not name";
+    return cells_are_members(out);
+}
+
+bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err) {
+    *out = (pdb_cells){0};
+    pdb_hdf5_lock();
+    hid_t dataset = pdb_h5_has(g->id, column) ? H5Dopen2(g->id, column, H5P_DEFAULT) : -1;
+    hid_t type = dataset >= 0 ? H5Dget_type(dataset) : -1;
+    const char *what = "is missing or not a dataset";
+    bool ok = type >= 0 && read_cells(g, dataset, type, out, &what);
+    if (!ok)
+        fail_column(err, g, column, what);
+    if (type >= 0)
+        H5Tclose(type);
+    if (dataset >= 0)
+        H5Dclose(dataset);
+    pdb_hdf5_unlock();
+    if (!ok)
+        pdb_cells_free(out);
+    return ok;
+}
+
+void pdb_cells_free(pdb_cells *c) {
+    for (size_t i = 0; i < c->n_members; i++)
+        free(c->members[i]);
+    free(c->members);
+    free(c->data);
+    *c = (pdb_cells){0};
+}

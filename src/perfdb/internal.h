@@ -1,0 +1,215 @@
+/* Private parts of perfdb, shared between its files and with nobody else. */
+#ifndef AICFG_PERFDB_INTERNAL_H
+#define AICFG_PERFDB_INTERNAL_H
+
+#include "perfdb/perfdb.h"
+#include <math.h>
+#include <pthread.h>
+
+/* ---- versions (version.c; docs/model/sources.md) --------------------------------------------------------
+ */
+
+/* A version as PEP 440 reads it. Parts that are absent compare as the standard says, not as zero. */
+enum { PEP_RELEASE_MAX = 16 };
+typedef struct pdb_pep440 {
+    bool ok; /* false: the text is not a PEP 440 version */
+    uint64_t epoch;
+    uint64_t release[PEP_RELEASE_MAX]; /* without trailing zeros */
+    int n_release;
+    int pre; /* rank: dev-only < a < b < rc < none */
+    uint64_t pre_number;
+    bool has_post, has_dev;
+    uint64_t post, dev;
+    const char *local; /* into the text it was read from; "" = none */
+} pdb_pep440;
+
+pdb_pep440 pdb_pep440_read(const char *text);
+int pdb_pep440_compare(const pdb_pep440 *a, const pdb_pep440 *b); /* both ok */
+/* Total order for listing: unparseable texts below parseable ones, among themselves and on ties bytewise. */
+int pdb_version_compare(const char *a, const char *b);
+/* Order of slots and of "latest": (major, minor, patch, final?, rc number, last number). */
+void pdb_sort_key(const char *text, uint64_t key[6]);
+int pdb_sort_key_compare(const char *a, const char *b);
+/* Order of lane entries: dotted whole numbers, the first other part by its leading digits. */
+int pdb_lane_version_compare(const char *a, const char *b);
+
+/* ---- releases (release.c; docs/formats/perfdb.md) -------------------------------------------- */
+
+typedef struct pdb_release {
+    aic_arena *arena;
+    const char *dir;  /* folder of the release */
+    const char *name; /* "0.12.0" */
+    const aic_node *slots, *lanes, *directories, *reuse,
+        *cross; /* checked parts of release.yaml; NULL = absent */
+} pdb_release;
+
+typedef struct pdb_slots {
+    const char *current, *previous, *next; /* NULL = no such slot; current is always set */
+} pdb_slots;
+
+bool pdb_release_present(const char *dir); /* does it hold a release.yaml? */
+pdb_release *pdb_release_load(const char *dir, aic_error *err);
+void pdb_release_free(pdb_release *r);
+/* Version folders of a backend on a system: a LIST node, or NULL when there is none. */
+const aic_node *pdb_release_versions(const pdb_release *r, const char *system, const char *backend);
+/* Declared donors of a version: a LIST of {table, from}, or NULL. */
+const aic_node *pdb_release_donors(const pdb_release *r, const char *system, const char *backend,
+                                   const char *version);
+bool pdb_release_slots(const pdb_release *r, const char *system, const char *backend, pdb_slots *out);
+const char *pdb_release_lane(const pdb_release *r, const char *backend, const char *version, int sm);
+
+/* ---- perfdb files (h5file.c, h5read.c) ------------------------------------------------------- */
+
+typedef struct pdb_file pdb_file;
+typedef struct pdb_group pdb_group;
+
+typedef enum pdb_cell_kind { PDB_CELL_INT, PDB_CELL_REAL, PDB_CELL_TEXT } pdb_cell_kind;
+
+/* A column as stored: nothing is converted, so that reading costs no more than unpacking. */
+typedef struct pdb_cells {
+    pdb_cell_kind kind;
+    int width;      /* bytes per cell: 1, 2, 4, 8 */
+    bool is_signed; /* PDB_CELL_INT of 8 bytes that may be negative */
+    size_t rows;
+    void *data;
+    size_t n_members; /* PDB_CELL_TEXT: cells are indices below this */
+    char **members;   /* texts; NULL where the enumeration skips a value (no cell holds it) */
+} pdb_cells;
+
+pdb_file *pdb_file_open(const char *path, aic_error *err);
+void pdb_file_close(pdb_file *f);
+const char *pdb_file_path(const pdb_file *f);
+/* Root attributes. */
+typedef struct pdb_head {
+    char system[64], release[64], digest[65];
+    int64_t rows, tables;
+} pdb_head;
+const pdb_head *pdb_file_head(const pdb_file *f);
+bool pdb_file_has(pdb_file *f, const char *group);
+/* Names of the members of a group, sorted bytewise, in the arena; false when it cannot be listed. */
+bool pdb_file_list(pdb_file *f, const char *group, aic_arena *a, const char ***names, size_t *n,
+                   aic_error *err);
+
+pdb_group *pdb_group_open(pdb_file *f, const char *path, aic_error *err);
+void pdb_group_close(pdb_group *g);
+size_t pdb_group_rows(const pdb_group *g);
+bool pdb_group_attr(pdb_group *g, const char *name, char *out, size_t size,
+                    aic_error *err); /* a text attribute */
+bool pdb_group_has(pdb_group *g, const char *column);
+bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err);
+void pdb_cells_free(pdb_cells *c);
+
+/* ---- databases and views (database.c, view.c) ------------------------------------------------ */
+
+typedef struct pdb_sheet {
+    const char *name, *path;
+    const pdb_system *system; /* NULL until first asked for */
+} pdb_sheet;
+
+typedef struct pdb_opened {
+    const pdb_release *release;
+    const char *system;
+    pdb_file *file;
+} pdb_opened;
+
+struct pdb {
+    pthread_mutex_t lock; /* guards arena, sheets, files, views */
+    aic_arena *arena;
+    pdb_release **releases; /* in the order of the folders given */
+    size_t n_releases;
+    pdb_sheet *sheets; /* sorted by name */
+    size_t n_sheets;
+    pdb_opened *files;
+    size_t n_files, cap_files;
+    struct pdb_view_impl **views;
+    size_t n_views, cap_views;
+    pthread_mutex_t text_lock; /* guards texts; taken last, held briefly */
+    aic_intern *texts;         /* category texts of all tables */
+};
+
+typedef struct pdb_made { /* what pdb_derived keeps */
+    const void *identity, *object;
+    const char *why;
+} pdb_made;
+
+typedef struct pdb_resolved { /* what pdb_sources keeps */
+    const char *table;
+    const pdb_source *list;
+    size_t n;
+} pdb_resolved;
+
+typedef struct pdb_view_impl {
+    pdb_view pub;               /* first, so that a pdb_view * is a pdb_view_impl * */
+    const pdb_release *release; /* NULL: the system has no data */
+    pdb_file *file;             /* NULL likewise */
+    pthread_mutex_t lock;       /* recursive: builders call back; guards everything below */
+    aic_arena *arena;
+    pdb_made *made;
+    size_t n_made, cap_made;
+    pdb_resolved *resolved;
+    size_t n_resolved, cap_resolved;
+} pdb_view_impl;
+
+static inline pdb_view_impl *pdb_impl(const pdb_view *v) {
+    return (pdb_view_impl *)(uintptr_t)v;
+}
+
+const pdb_release *pdb_release_of(const pdb *db,
+                                  const char *system); /* the first release that has its file; NULL = none */
+/* Opens (or finds) a system's file. db->lock held. */
+pdb_file *pdb_file_of(pdb *db, const pdb_release *r, const char *system, aic_error *err);
+void pdb_view_free(pdb_view_impl *v);
+void pdb_lock_init(pthread_mutex_t *m, bool recursive);
+const pdb_system *pdb_sheet_read(aic_arena *a, const char *name, const char *path,
+                                 aic_error *err); /* system.c */
+
+/* ---- building blocks of interpolation -------------------------------------------------------- */
+
+/* Stable ascending order of n rows of `width` keys each (most significant first). order: n entries, filled
+ * here. */
+void pdb_sort_rows(size_t n, int width, const uint64_t *keys, uint32_t *order);
+
+/* Is c exactly an unsigned 64-bit key? */
+static inline bool pdb_whole_key(double c, uint64_t *key) {
+    if (!(c >= 0 && c < 18446744073709551616.0))
+        return false;
+    *key = (uint64_t)c;
+    return (double)*key == c;
+}
+
+static inline bool pdb_valid(double x) { /* finite and positive */
+    return x > 0 && x <= 1.7976931348623157e308;
+}
+
+static inline double pdb_log2_floor(double x) { /* log2 of a coordinate, zero kept finite */
+    return log2(x > 1e-12 ? x : 1e-12);
+}
+
+static inline double pdb_blend_power(const pdb_leaf *l) {
+    return l->energy > 0 && l->latency > 0 ? l->energy / l->latency : l->power;
+}
+
+/* Nearest leaves of a nested tree (near.c). */
+typedef struct pdb_near_tree {
+    int axes;
+    uint32_t roots;                      /* nodes of level 0 */
+    const double *pos[PDB_MAX_AXES];     /* position of every node of a level, ascending within a parent */
+    const uint32_t *first[PDB_MAX_AXES]; /* children of node j of level i: first[i][j] .. first[i][j+1];
+                                            levels 0..axes-2 */
+    const uint32_t *rank;                /* order of equally distant leaves; NULL = leaf order */
+} pdb_near_tree;
+
+enum { PDB_NEAR_MAX = 5 };
+typedef struct pdb_near_hit {
+    double distance; /* Euclidean, rounded after the square root */
+    uint32_t leaf;
+    double value; /* what accept left */
+} pdb_near_hit;
+
+/* Fills hit with the `want` nearest leaves that accept lets pass (NULL = all), nearest first, ties by rank;
+ * returns how many. path: node of each level down to the leaf. */
+typedef bool (*pdb_near_accept)(const void *ctx, const uint32_t *path, double *value);
+int pdb_near(const pdb_near_tree *t, const double *target, int want, pdb_near_accept accept, const void *ctx,
+             pdb_near_hit *hit);
+
+#endif

@@ -1,0 +1,113 @@
+/* Interpolation primitives over measured leaves (docs/model/interpolation.md).
+ *
+ * GRID: nested sorted axes, exact hit, piecewise-linear inside, four nearest anchors scaled by SOL beyond
+ * (GRID-HOLD). CURVE: GRID with one axis. SITES: scattered shapes, each with its own curve (GEMM: site (n,
+ * k), curve over m). All are pure functions of (immutable data, coordinates, sol); no allocation, no locks.
+ * The sol function prices the full coordinate vector in ms; nothing is clamped and nothing is invented: with
+ * no anchor the query is a miss.
+ */
+#ifndef AICFG_PERFDB_INTERP_H
+#define AICFG_PERFDB_INTERP_H
+
+#include "base/base.h"
+#include <stdint.h>
+
+typedef struct pdb_leaf {
+    double latency; /* ms, clamped at load where the schema says so */
+    double power;   /* W as stored */
+    double energy;  /* W*ms: stored power x measured latency (before the clamp) */
+} pdb_leaf;
+
+typedef enum pdb_how {
+    PDB_EXACT,  /* a measured point verbatim */
+    PDB_INSIDE, /* interpolated inside the measured range */
+    PDB_BEYOND  /* held, transferred or scaled by SOL beyond it */
+} pdb_how;
+
+typedef enum pdb_miss {
+    PDB_HIT = 0,
+    PDB_MISS_EMPTY,        /* table has no entries */
+    PDB_MISS_NO_ANCHOR,    /* no measured point with positive latency and SOL to scale from */
+    PDB_MISS_QUERY_SOL,    /* SOL at the query is not positive */
+    PDB_MISS_NO_SITE,      /* no measured shape within the distance gate */
+    PDB_MISS_NO_NEIGHBOUR, /* neighbours exist but none is usable */
+    PDB_MISS_HOLE          /* the bracketing branches hold nothing */
+} pdb_miss;
+const char *pdb_miss_text(pdb_miss m);
+
+typedef struct pdb_value {
+    double latency, power, energy; /* energy = stored on an exact GRID hit, else power x latency */
+    pdb_how how;
+} pdb_value;
+
+typedef double (*pdb_sol)(const void *ctx, const double *coords);
+
+/* Nested grid, flattened: level i has keys[i][0..n[i]), first[i][j] .. first[i][j+1] are the children of key
+ * j in level i+1 (levels 0..axes-2); at the last level key j belongs to leaf j. Keys ascend within a node. */
+typedef struct pdb_grid {
+    int axes;      /* 1..PDB_MAX_AXES */
+    uint32_t n[4]; /* keys per level; n[axes-1] = leaves */
+    const uint64_t *keys[4];
+    const uint32_t *first[4];  /* n[i]+1 entries, levels 0..axes-2 */
+    const pdb_leaf *leaf;      /* n[axes-1] leaves in lexicographic key order */
+    const double *log2_key[4]; /* log2(max(key, 1e-12)) of every key, for distances */
+} pdb_grid;
+
+/* Builds a grid in the arena from leaves given in priority order: coords is n x axes; the first leaf of a
+ * coordinate wins, and keep[i] tells which rows were kept (keep may be NULL). */
+const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
+                               const pdb_leaf *leaves, bool *keep);
+
+/* sqrt_axis: the axis blended in square-root space, or -1. coords: grid->axes doubles. */
+pdb_miss pdb_grid_query(const pdb_grid *g, const double *coords, int sqrt_axis, pdb_sol sol, const void *ctx,
+                        pdb_value *out);
+
+/* n queries that differ in the last coordinate: out[i] answers for last[i], as n calls of pdb_grid_query would; the first
+ * miss ends it. coords[axes - 1] is overwritten. */
+pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, int n, int sqrt_axis, pdb_sol sol,
+                             const void *ctx, pdb_value *out);
+
+/* SITES: shapes (two site axes) with one curve each, in enumeration order (it decides exact distance ties).
+ */
+typedef struct pdb_sites {
+    uint32_t n;              /* sites */
+    const uint64_t *site;    /* n x 2 site coordinates */
+    const double *log2_site; /* n x 2 */
+    const double *range;     /* n x 2: first and last curve key of each site */
+    const uint32_t *first;   /* n+1: curve points of site i are first[i] .. first[i+1] */
+    const uint64_t *key;     /* curve keys, ascending per site */
+    const pdb_leaf *leaf;
+    const uint32_t *by_site; /* site indices sorted by coordinates, for exact lookup */
+} pdb_sites;
+
+/* From rows in priority order with coords n x 3 = (curve, site0, site1); order of first appearance as the
+ * chapter says. */
+const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves);
+
+/* coords = (curve, site0, site1). own_fallback: an own site whose curve does not cover the query gives way to
+ * its neighbours. */
+pdb_miss pdb_sites_query(const pdb_sites *s, const double coords[3], bool own_fallback, pdb_sol sol,
+                         const void *ctx, pdb_value *out);
+
+/* A shape asked many times: its own site, or all sites from the nearest outwards, found once. Answers what
+ * pdb_sites_query answers without own_fallback. s must outlive it. */
+typedef struct pdb_site_aim pdb_site_aim;
+const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0, double site1);
+pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
+                               pdb_value *out);
+
+/* Calibrated estimation (empirical mode): utilisation samples over normalised log axes. */
+typedef struct pdb_util pdb_util;
+pdb_util *pdb_util_build(aic_arena *a, int axes, size_t n, const double *coords, const double *latency,
+                         pdb_sol sol, const void *ctx);
+bool pdb_util_at(const pdb_util *u, const double *coords, double *util); /* false: no samples */
+
+/* Index of the candidate nearest to `query` in normalised log space (n x dims candidates), -1 when n = 0. */
+#define PDB_MAX_FEATURES 8 /* dims at most */
+int pdb_nearest_ref(int dims, const double *query, size_t n, const double *candidates);
+
+/* Nearest non-negative difference (0 is a measurement): false = nothing to scale from. points: n x axes. */
+bool pdb_delta_lookup(int axes, size_t n, const double *points, const double *latency, const double *query,
+                      pdb_sol sol, const void *ctx, double *out);
+
+#endif

@@ -1,0 +1,211 @@
+/* perfdb: measured tables and system spec sheets.
+ *
+ * One HDF5 file per system and data release holds the rows as collected (docs/formats/perfdb.md); a spec
+ * sheet (data/systems/<system>.yaml) holds the hardware's figures. A *view* is one (system, backend, version,
+ * shared rows) identity; its tables are merged from an ordered list of source files (docs/model/sources.md),
+ * built on first use and immutable afterwards. All functions may be called from many threads; loading takes a
+ * lock, queries take none.
+ */
+#ifndef AICFG_PERFDB_PERFDB_H
+#define AICFG_PERFDB_PERFDB_H
+
+#include "base/base.h"
+#include "perfdb/interp.h"
+#include "perfdb/quant.h"
+#include <stdio.h>
+
+/* ---- system spec sheets ---------------------------------------------------------------------- */
+
+typedef struct pdb_system {
+    const char *name;
+    double mem_bw;                    /* byte/s */
+    double mem_bw_factor;             /* gpu.mem_bw_empirical_scaling_factor, 1.0 when absent */
+    double mem_latency_s;             /* gpu.mem_empirical_constant_latency, s, 0 when absent */
+    double mem_capacity;              /* byte; 0 = absent */
+    double tc_flops[PDB_DTYPE_COUNT]; /* FLOP/s by pdb_dtype; 0 = absent, never derived from another dtype */
+    double power_w;                   /* TDP, 0 = absent */
+    int sm_version;                   /* -1 = absent (an XPU) */
+    uint32_t gpus_per_node;
+    uint32_t gpus_per_rack; /* 0 = no rack limit */
+    double intra_node_bw, inter_node_bw,
+        inter_rack_bw;    /* byte/s per GPU, one direction; inter_rack = inter_node when absent */
+    double p2p_latency_s; /* 0 when absent */
+    double nccl_mem[4];   /* byte for 1, 2, 4, 8 GPUs; -1 = absent */
+    double other_mem;     /* byte; -1 = absent */
+    const char *nccl_version, *oneccl_version; /* NULL = absent */
+    const char *file;                          /* path of the sheet */
+} pdb_system;
+
+double pdb_p2p_bw(const pdb_system *s,
+                  uint32_t gpus); /* byte/s between n GPUs (docs/model/communication.md) */
+/* FLOP/s of a mode's compute dtype; 0 when the sheet lacks it (a named refusal, never a guess). */
+double pdb_flops(const pdb_system *s, pdb_quant q);
+
+/* ---- databases ------------------------------------------------------------------------------- */
+
+typedef struct pdb pdb;
+
+/* Opens database folders. dirs: folders holding <release>/<system>.h5 + <release>/release.yaml, or one such
+ * release folder itself (with several releases inside, the newest is taken unless `release` names one). The
+ * first folder that has a system provides it. systems_dirs: folders of spec sheets, first match wins. Files
+ * are opened when first needed. */
+pdb *pdb_open(const char *const *dirs, size_t n_dirs, const char *release, const char *const *systems_dirs,
+              size_t n_systems_dirs, aic_error *err);
+void pdb_close(pdb *db);
+
+size_t pdb_system_count(const pdb *db); /* systems that have a spec sheet */
+const char *pdb_system_name(const pdb *db, size_t i);
+bool pdb_system_has_data(const pdb *db, const char *system);
+/* Spec sheet; unknown system: error with the nearest name. Immutable, lives as long as db. */
+const pdb_system *pdb_system_get(pdb *db, const char *system, aic_error *err);
+
+/* ---- views ----------------------------------------------------------------------------------- */
+
+typedef struct pdb_view {
+    pdb *db;
+    const pdb_system *system;
+    const char *backend; /* "trtllm", "sglang", "vllm" */
+    const char *version; /* resolved: never an alias */
+    bool shared;         /* tables inherit rows from other versions and backends */
+    const char *release; /* data release of the file it reads */
+    const char *digest;  /* the file's digest */
+} pdb_view;
+
+/* Opens (or finds) the view. version: NULL or "" = latest, "current"/"previous"/"next", or a literal, which
+ * must be one of the slots unless allow_unlisted. AIC_BAD_INPUT when the system, backend or version does not
+ * exist: the message lists what does. */
+const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, const char *version,
+                             bool shared, bool allow_unlisted, aic_error *err);
+
+/* ---- tables: declared by the op family that reads them --------------------------------------------------
+ */
+
+#define PDB_MAX_CATS   12
+#define PDB_MAX_AXES   4
+#define PDB_MAX_VALUES 4
+
+/* One category or axis of a table. */
+typedef struct pdb_column {
+    const char *column; /* name in the file */
+    const char *plus;   /* axes: a second column added to it (isl + step), or NULL */
+    bool text;          /* categories: a string column (else an unsigned integer) */
+    bool optional;      /* the column may be absent: text is "" then, an integer is 0 */
+} pdb_column;
+
+/* A row while it is being admitted; the hook may rewrite categories or drop the row. */
+typedef struct pdb_row {
+    uint64_t cat[PDB_MAX_CATS]; /* text categories: interned id (0 = empty or absent), else the integer */
+    uint64_t axis[PDB_MAX_AXES];
+    double latency, power;           /* ms, W (0 when the table has no power column) */
+    const struct pdb_source *source; /* the source file it comes from */
+    const char *fault; /* a hook that sets it makes the whole table unusable for that reason; static text or
+                          text that lives as long as the view */
+} pdb_row;
+
+typedef struct pdb_slice {
+    uint64_t cat[PDB_MAX_CATS];
+    const pdb_grid *grid;   /* leaves over the schema's axes */
+    const pdb_sites *sites; /* the same leaves re-indexed by shape, when the schema asks for it; else NULL */
+} pdb_slice;
+
+/* How to read one measured table. Static data of an op family; its address is the table's identity in a view.
+ */
+typedef struct pdb_schema {
+    const char *table; /* "gemm_perf" */
+    pdb_column cats[PDB_MAX_CATS];
+    int n_cats;  /* categories, matched exactly; the last n_extra ones only inform the hook */
+    int n_extra; /* trailing categories (kernel_source, say) not part of the slice key after the hook ran */
+    pdb_column axes[PDB_MAX_AXES];
+    int n_axes;
+    bool
+        wide_axis; /* the last axis may exceed 32 bits (message sizes); otherwise larger keys fail the load */
+    bool sites;    /* also build pdb_sites, site axes = axes 1.., curve axis = axis 0 */
+    const char
+        *value[PDB_MAX_VALUES]; /* the latency is the sum of these columns, left to right; none = "latency" */
+    bool last_in_source; /* inside one source the last row of a coordinate wins; across sources the first as
+                            ever */
+    bool primary_only;   /* read the version's own file and nothing else */
+    /* Rewrites or drops (returns false) a row; NULL = keep all. view gives system and backend. */
+    bool (*admit)(const pdb_view *view, const struct pdb_schema *schema, pdb_row *row);
+    /* Lower bound of a leaf's latency (SOL clamp at load), or NULL. Not a positive number = leave the leaf
+     * alone. */
+    double (*floor)(const pdb_view *view, const uint64_t *cat, const uint64_t *axis);
+} pdb_schema;
+
+typedef struct pdb_table pdb_table;
+
+/* The merged table of a view; loaded on first use. NULL when it cannot answer anything: *why is then a text
+ * that lives as long as the view ("table gemm_perf: no rows from 2 sources (first: ...)", "column m missing
+ * in ..."). A file that exists but is damaged is a miss of this table only. */
+const pdb_table *pdb_table_get(const pdb_view *view, const pdb_schema *schema, const char **why);
+
+size_t pdb_slice_count(const pdb_table *t);
+const pdb_slice *pdb_slice_at(const pdb_table *t, size_t i); /* in first-encounter order */
+const pdb_slice *pdb_slice_find(const pdb_table *t,
+                                const uint64_t *cat); /* n_cats - n_extra values; NULL = no such slice */
+size_t pdb_table_rows(const pdb_table *t);            /* leaves kept */
+size_t pdb_table_bytes(const pdb_table *t);           /* memory held */
+
+/* Interned id of a category text; 0 for "" and for texts no table has shown so far (call after the table is
+ * loaded). */
+uint64_t pdb_text_id(const pdb_view *view, const char *text);
+uint64_t pdb_text_add(const pdb_view *view,
+                      const char *text); /* the same, giving a new text an id: for hooks that rename */
+const char *pdb_text(const pdb_view *view, uint64_t id);
+
+/* Visits every admitted row in source order, duplicates included and nothing clamped, for tables that need
+ * more than one grid per slice or rules across rows. visit returns false to stop early. False when
+ * pdb_table_get would give NULL (*why as there, also set from row->fault by visit). Views stay locked
+ * meanwhile. */
+bool pdb_scan(const pdb_view *view, const pdb_schema *schema, bool (*visit)(void *ctx, pdb_row *row),
+              void *ctx, const char **why);
+
+/* An object computed once per view, on first use, and kept as long as the view: identity is the address of
+ * something static (a schema's address stands for its table), build may call every function here and
+ * allocates from a. A NULL result is kept too, with its *why (in a, or static). */
+typedef const void *(*pdb_builder)(const pdb_view *view, const void *identity, aic_arena *a,
+                                   const char **why);
+const void *pdb_derived(const pdb_view *view, const void *identity, pdb_builder build, const char **why);
+
+/* ---- where rows come from --------------------------------------------------------------------------------
+ */
+
+typedef enum pdb_channel { PDB_PRIMARY, PDB_DECLARED, PDB_FALLBACK, PDB_CROSS } pdb_channel;
+const char *pdb_channel_name(pdb_channel c); /* "primary", "declared_reuse", "fallback", "cross_backend" */
+
+typedef struct pdb_source {
+    const char *backend, *version; /* of the file */
+    const char *group;             /* HDF5 group: "/gemm_perf/trtllm/1.3.0rc20" */
+    pdb_channel channel;
+    bool exists;
+    const char *const
+        *kernels; /* allowed kernel_source values, or NULL for all; n_kernels of them, byte-sorted */
+    size_t n_kernels;
+} pdb_source;
+
+/* Ordered source list of a table for a view (first row wins across it). Owned by the view. */
+size_t pdb_sources(const pdb_view *view, const char *table, const pdb_source **list);
+
+/* ---- attention lanes: framework default kernel (release.yaml `lanes`) ------------------------ */
+
+/* The default lane of (backend, version, sm), "" when the map has an entry that says "default", NULL when
+ * nothing matches. */
+const char *pdb_lane_default(const pdb_view *view);
+
+/* ---- HDF5 ------------------------------------------------------------------------------------ */
+
+/* The HDF5 library serves one caller at a time: every HDF5 call of the process stands between these two.
+ * Taking the lock also silences the library's own error printing for the calling thread. Not recursive. */
+void pdb_hdf5_lock(void);
+void pdb_hdf5_unlock(void);
+
+/* ---- inspection ------------------------------------------------------------------------------ */
+
+/* Prints what is inside (releases, systems, backends, versions, tables, rows); system NULL = all. */
+bool pdb_info(pdb *db, const char *system, FILE *out, aic_error *err);
+/* Recomputes every digest of a system's file (NULL = all files) and checks structure; prints one line per
+ * file and each fault. Returns false with AIC_FINDING when a digest differs or a group is malformed, AIC_IO
+ * when a file cannot be read. */
+bool pdb_verify(pdb *db, const char *system, FILE *out, aic_error *err);
+
+#endif

@@ -1,0 +1,462 @@
+/* SITES: scattered shapes with one curve each (docs/model/interpolation.md). */
+#include "perfdb/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { NEIGHBOURS = 4, TAIL = 3 };
+static const double GATE = 2.0; /* distance, in doublings, within which a shape may stand in for another */
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+/* first[i] = the smallest row whose leading `axes` keys equal those of row i. */
+static void first_seen(size_t n, int axes, const uint64_t *coords, uint64_t *first) {
+    uint64_t *keys = aic_alloc(aic_mul(n, (size_t)axes), sizeof *keys);
+    uint32_t *order = aic_alloc(n, sizeof *order);
+    for (size_t i = 0; i < n; i++)
+        memcpy(keys + i * (size_t)axes, coords + i * 3, (size_t)axes * sizeof *keys);
+    pdb_sort_rows(n, axes, keys, order); /* stable: the first of each run of equals is the earliest row */
+    uint32_t leader = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *row = keys + (size_t)order[i] * (size_t)axes;
+        if (i == 0 || memcmp(row, keys + (size_t)leader * (size_t)axes, (size_t)axes * sizeof *keys) != 0)
+            leader = order[i];
+        first[order[i]] = leader;
+    }
+    free(keys);
+    free(order);
+}
+
+/* Orders the rows as a walk of nested maps curve -> site0 -> site1 meets them, each level in order of first
+ * appearance. */
+static void walk_order(size_t n, const uint64_t *coords, uint32_t *order) {
+    uint64_t *seen = aic_alloc(aic_mul(n, 2), sizeof *seen), *column = aic_alloc(n, sizeof *column);
+    for (int axes = 1; axes <= 2; axes++) {
+        first_seen(n, axes, coords, column);
+        for (size_t i = 0; i < n; i++)
+            seen[2 * i + (size_t)axes - 1] = column[i];
+    }
+    pdb_sort_rows(n, 2, seen, order);
+    free(seen);
+    free(column);
+}
+
+/* Gives every row the number of its site: sites are numbered as the walk meets them. Returns how many there
+ * are. */
+static uint32_t number_sites(size_t n, const uint64_t *coords, uint64_t *site_of) {
+    uint64_t *shape = aic_alloc(aic_mul(n, 2), sizeof *shape);
+    uint32_t *order = aic_alloc(n, sizeof *order), *place = aic_alloc(n, sizeof *place);
+    walk_order(n, coords, order);
+    for (size_t i = 0; i < n; i++)
+        place[order[i]] = (uint32_t)i;
+    for (size_t i = 0; i < n; i++) /* rows in walk order, so that a shape's first row is where it is met */
+        memcpy(shape + i * 2, coords + (size_t)order[i] * 3 + 1, 2 * sizeof *shape);
+    uint32_t *by_shape = order;
+    pdb_sort_rows(n, 2, shape, by_shape);
+    uint64_t *number = aic_alloc(n, sizeof *number); /* by place in the walk: place where the shape was met */
+    for (size_t i = 0, leader = 0; i < n; i++) {
+        if (i == 0 || memcmp(shape + (size_t)by_shape[i] * 2, shape + leader * 2, 2 * sizeof *shape) != 0)
+            leader = by_shape[i];
+        number[by_shape[i]] = leader;
+    }
+    uint32_t sites = 0;
+    for (size_t i = 0; i < n; i++)
+        number[i] = number[i] == i ? sites++ : number[number[i]];
+    for (size_t i = 0; i < n; i++)
+        site_of[i] = number[place[i]];
+    free(shape);
+    free(order);
+    free(place);
+    free(number);
+    return sites;
+}
+
+typedef struct site_arrays {
+    uint64_t *site, *key;
+    double *log2_site, *range;
+    uint32_t *first, *by_site;
+    pdb_leaf *leaf;
+} site_arrays;
+
+/* Curves of all sites, each ascending, first row of a coordinate kept. Returns the points kept. */
+static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
+                          const uint64_t *site_of) {
+    uint64_t *keys = aic_alloc(aic_mul(n, 2), sizeof *keys);
+    uint32_t *order = aic_alloc(n, sizeof *order);
+    for (size_t i = 0; i < n; i++) {
+        keys[2 * i] = site_of[i];
+        keys[2 * i + 1] = coords[3 * i];
+    }
+    pdb_sort_rows(n, 2, keys, order);
+    size_t kept = 0, sites = 0;
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *k = keys + 2 * (size_t)order[i], *before = i ? keys + 2 * (size_t)order[i - 1] : NULL;
+        if (before && before[0] == k[0] && before[1] == k[1])
+            continue;
+        if (!before || before[0] != k[0]) {
+            to->first[sites] = (uint32_t)kept;
+            memcpy(to->site + 2 * sites, coords + 3 * (size_t)order[i] + 1, 2 * sizeof *to->site);
+            to->range[2 * sites++] = (double)k[1];
+        }
+        to->range[2 * sites - 1] = (double)k[1];
+        to->key[kept] = k[1];
+        to->leaf[kept++] = leaves[order[i]];
+    }
+    to->first[sites] = (uint32_t)kept;
+    free(keys);
+    free(order);
+    return kept;
+}
+
+const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves) {
+    uint64_t *site_of = aic_alloc(n, sizeof *site_of);
+    uint32_t sites = number_sites(n, coords, site_of);
+    site_arrays to = {
+        .site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.site),
+        .key = aic_arena_alloc(a, n, sizeof *to.key),
+        .log2_site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.log2_site),
+        .range = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.range),
+        .first = aic_arena_alloc(a, (size_t)sites + 1, sizeof *to.first),
+        .by_site = aic_arena_alloc(a, sites, sizeof *to.by_site),
+        .leaf = aic_arena_alloc(a, n, sizeof *to.leaf),
+    };
+    fill_curves(&to, n, coords, leaves, site_of);
+    free(site_of);
+    for (size_t i = 0; i < 2 * (size_t)sites; i++)
+        to.log2_site[i] = pdb_log2_floor((double)to.site[i]);
+    pdb_sort_rows(sites, 2, to.site, to.by_site);
+    pdb_sites *s = aic_arena_alloc(a, 1, sizeof *s);
+    *s = (pdb_sites){sites, to.site, to.log2_site, to.range, to.first, to.key, to.leaf, to.by_site};
+    return s;
+}
+
+/* ---- querying -------------------------------------------------------------------------------- */
+
+typedef struct query {
+    const pdb_sites *s;
+    const double *c; /* (curve, site0, site1) */
+    pdb_sol sol;
+    const void *ctx;
+} query;
+
+/* SOL at a site's own shape, at position x of its curve. */
+static double sol_at(const query *q, uint32_t site, double x) {
+    double at[3] = {x, (double)q->s->site[2 * site], (double)q->s->site[2 * site + 1]};
+    return q->sol(q->ctx, at);
+}
+
+static bool covers(const pdb_sites *s, uint32_t site, double x) {
+    return s->range[2 * site] <= x && x <= s->range[2 * site + 1];
+}
+
+/* Index of the site with exactly these coordinates, or -1. */
+static int64_t own_site(const pdb_sites *s, const double *c) {
+    uint64_t want[2];
+    if (!pdb_whole_key(c[1], &want[0]) || !pdb_whole_key(c[2], &want[1]))
+        return -1;
+    uint32_t lo = 0, hi = s->n;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        const uint64_t *at = s->site + 2 * (size_t)s->by_site[mid];
+        if (at[0] < want[0] || (at[0] == want[0] && at[1] < want[1]))
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == s->n || memcmp(s->site + 2 * (size_t)s->by_site[lo], want, sizeof want) != 0)
+        return -1;
+    return s->by_site[lo];
+}
+
+static double median(double *v, int n) {
+    for (int i = 1; i < n; i++) {
+        double x = v[i];
+        int j = i;
+        for (; j > 0 && v[j - 1] > x; j--)
+            v[j] = v[j - 1];
+        v[j] = x;
+    }
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* Off the end of a curve: SOL divided by the median efficiency of the nearest end's points. */
+static pdb_miss off_curve(const query *q, uint32_t site, bool below, double *latency, double *power) {
+    const pdb_sites *s = q->s;
+    uint32_t lo = s->first[site], hi = s->first[site + 1];
+    if (hi - lo > TAIL) {
+        lo = below ? lo : hi - TAIL;
+        hi = lo + TAIL;
+    }
+    double u[TAIL], p[TAIL];
+    int n = 0;
+    for (uint32_t i = lo; i < hi; i++) {
+        double sol = sol_at(q, site, (double)s->key[i]);
+        if (s->leaf[i].latency > 0 && sol > 0) {
+            u[n] = sol / s->leaf[i].latency;
+            p[n++] = pdb_blend_power(&s->leaf[i]);
+        }
+    }
+    if (!n)
+        return PDB_MISS_NO_ANCHOR;
+    double sol = sol_at(q, site, q->c[0]);
+    if (!pdb_valid(sol))
+        return PDB_MISS_QUERY_SOL;
+    *latency = sol / median(u, n);
+    *power = median(p, n);
+    return PDB_HIT;
+}
+
+/* SITE-CURVE: the answer of one site's curve at the query's position. */
+static pdb_miss on_curve(const query *q, uint32_t site, double *latency, double *power, pdb_how *how) {
+    const pdb_sites *s = q->s;
+    uint32_t lo = s->first[site], hi = s->first[site + 1], up = lo, end = hi;
+    double x = q->c[0];
+    while (up < end) { /* first point beyond x */
+        uint32_t mid = up + (end - up) / 2;
+        if ((double)s->key[mid] <= x)
+            up = mid + 1;
+        else
+            end = mid;
+    }
+    if (up > lo && (double)s->key[up - 1] == x) {
+        *latency = s->leaf[up - 1].latency;
+        *power = pdb_blend_power(&s->leaf[up - 1]);
+        *how = PDB_EXACT;
+        return PDB_HIT;
+    }
+    if (up == lo || up == hi) {
+        *how = PDB_BEYOND;
+        return off_curve(q, site, up == lo, latency, power);
+    }
+    const pdb_leaf *a = &s->leaf[up - 1], *b = &s->leaf[up];
+    double from = (double)s->key[up - 1], to = (double)s->key[up], w = (x - from) / (to - from);
+    double pa = pdb_blend_power(a), pb = pdb_blend_power(b);
+    *latency = a->latency + (b->latency - a->latency) * w;
+    *power = pa + (pb - pa) * w;
+    *how = PDB_INSIDE;
+    return PDB_HIT;
+}
+
+/* ---- transfer from neighbouring shapes ------------------------------------------------------- */
+
+typedef struct neighbours {
+    int n;
+    uint32_t site[NEIGHBOURS];
+    double distance[NEIGHBOURS]; /* ascending; ties in site order, as sites are offered in that order */
+} neighbours;
+
+static void offer(neighbours *near, uint32_t site, double distance) {
+    if (near->n == NEIGHBOURS && !(distance < near->distance[NEIGHBOURS - 1]))
+        return;
+    int at = near->n < NEIGHBOURS ? near->n++ : NEIGHBOURS - 1;
+    for (; at > 0 && distance < near->distance[at - 1]; at--) {
+        near->distance[at] = near->distance[at - 1];
+        near->site[at] = near->site[at - 1];
+    }
+    near->distance[at] = distance;
+    near->site[at] = site;
+}
+
+/* Which sites may stand in: those whose curve covers the position, or all of them when none does; never
+ * `without`. */
+typedef struct candidates {
+    const query *q;
+    double log2_c[2];
+    int64_t without;
+    bool covering;
+} candidates;
+
+static bool is_candidate(const candidates *k, uint32_t site) {
+    return site != k->without && (!k->covering || covers(k->q->s, site, k->q->c[0]));
+}
+
+static double square_to(const candidates *k, uint32_t site) {
+    const double *at = k->q->s->log2_site + 2 * (size_t)site;
+    double a = at[0] - k->log2_c[0], b = at[1] - k->log2_c[1];
+    return a * a + b * b;
+}
+
+static double distance_to(const candidates *k, uint32_t site) {
+    return sqrt(square_to(k, site));
+}
+
+/* Candidates within the gate; *any tells whether there were candidates at all. */
+static neighbours within_gate(const candidates *k, bool *any) {
+    neighbours near = {0};
+    double bound = GATE * GATE * (1 + 1e-15);
+    *any = false;
+    for (uint32_t i = 0; i < k->q->s->n; i++) {
+        if (!is_candidate(k, i))
+            continue;
+        *any = true;
+        double square = square_to(k, i);
+        if (square > bound)
+            continue; /* a few ulps beyond the worst distance that counts: no need for its root */
+        double d = sqrt(square);
+        if (d <= GATE)
+            offer(&near, i, d);
+        if (near.n == NEIGHBOURS)
+            bound = near.distance[NEIGHBOURS - 1] * near.distance[NEIGHBOURS - 1] * (1 + 1e-15) + 1e-300;
+    }
+    return near;
+}
+
+/* FRONTIER-WAIVER: the query lies beyond the largest measured shape along one axis only, and near it along
+ * the other. */
+static neighbours beyond_frontier(const candidates *k) {
+    const pdb_sites *s = k->q->s;
+    const double *shape = k->q->c + 1;
+    double lo[2] = {INFINITY, INFINITY}, hi[2] = {-INFINITY, -INFINITY};
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (!is_candidate(k, i))
+            continue;
+        for (int a = 0; a < 2; a++) {
+            double x = (double)s->site[2 * (size_t)i + (size_t)a];
+            lo[a] = x < lo[a] ? x : lo[a];
+            hi[a] = x > hi[a] ? x : hi[a];
+        }
+    }
+    neighbours near = {0};
+    if (shape[0] < lo[0] || shape[1] < lo[1] || (shape[0] > hi[0]) == (shape[1] > hi[1]))
+        return near;
+    int other = shape[0] > hi[0] ? 1 : 0; /* the axis that does not overflow */
+    for (uint32_t i = 0; i < s->n; i++) {
+        double d = s->log2_site[2 * (size_t)i + (size_t)other] - k->log2_c[other];
+        if (is_candidate(k, i) && sqrt(d * d) <= GATE)
+            offer(&near, i, distance_to(k, i));
+    }
+    return near;
+}
+
+static neighbours find_neighbours(const query *q, int64_t without) {
+    candidates k = {q, {pdb_log2_floor(q->c[1]), pdb_log2_floor(q->c[2])}, without, true};
+    bool any;
+    neighbours near = within_gate(&k, &any);
+    if (!any) {
+        k.covering = false;
+        near = within_gate(&k, &any);
+    }
+    return near.n || !any ? near : beyond_frontier(&k);
+}
+
+static pdb_miss transfer(const query *q, const neighbours *near, double *latency, double *power) {
+    if (!near->n)
+        return PDB_MISS_NO_SITE;
+    double weights = 0, efficiency = 0, powers = 0;
+    for (int i = 0; i < near->n; i++) {
+        double l, p;
+        pdb_how how;
+        if (on_curve(q, near->site[i], &l, &p, &how) != PDB_HIT)
+            continue;
+        double sol = sol_at(q, near->site[i], q->c[0]);
+        if (!pdb_valid(l) || !pdb_valid(sol))
+            continue;
+        double w = 1 / (near->distance[i] * near->distance[i] + 1e-12);
+        weights += w;
+        efficiency += w * (sol / l);
+        powers += w * p;
+    }
+    if (!(weights > 0))
+        return PDB_MISS_NO_NEIGHBOUR;
+    double sol = q->sol(q->ctx, q->c);
+    if (!pdb_valid(sol))
+        return PDB_MISS_QUERY_SOL;
+    *latency = sol / (efficiency / weights);
+    *power = powers / weights;
+    return PDB_HIT;
+}
+
+pdb_miss pdb_sites_query(const pdb_sites *s, const double coords[3], bool own_fallback, pdb_sol sol,
+                         const void *ctx, pdb_value *out) {
+    if (s->n == 0)
+        return PDB_MISS_EMPTY;
+    query q = {s, coords, sol, ctx};
+    double latency, power;
+    pdb_how how = PDB_BEYOND;
+    int64_t own = own_site(s, coords);
+    pdb_miss miss;
+    if (own >= 0 && (!own_fallback || covers(s, (uint32_t)own, coords[0]))) {
+        miss = on_curve(&q, (uint32_t)own, &latency, &power, &how);
+    } else {
+        neighbours near = find_neighbours(&q, own);
+        miss = transfer(&q, &near, &latency, &power);
+    }
+    if (miss == PDB_HIT)
+        *out = (pdb_value){latency, power, power * latency, how};
+    return miss;
+}
+
+/* ---- queries of one shape -------------------------------------------------------------------- */
+
+typedef struct ranked {
+    double distance;
+    uint32_t site;
+} ranked;
+
+struct pdb_site_aim {
+    const pdb_sites *s;
+    double shape[2];
+    int64_t own;        /* the shape's own site, or -1 */
+    const ranked *rank; /* without an own site: all sites by (distance, site order) */
+    double low, high;   /* ends of the curves of all sites together */
+};
+
+static int by_distance(const void *x, const void *y) {
+    const ranked *a = x, *b = y;
+    if (a->distance != b->distance)
+        return a->distance < b->distance ? -1 : 1;
+    return a->site < b->site ? -1 : 1;
+}
+
+const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0, double site1) {
+    pdb_site_aim *aim = aic_arena_alloc(a, 1, sizeof *aim);
+    const double c[3] = {0, site0, site1};
+    *aim = (pdb_site_aim){.s = s, .shape = {site0, site1}, .own = own_site(s, c)};
+    if (aim->own >= 0)
+        return aim;
+    const query q = {s, c, NULL, NULL};
+    const candidates all = {&q, {pdb_log2_floor(site0), pdb_log2_floor(site1)}, -1, false};
+    ranked *rank = aic_arena_alloc(a, s->n, sizeof *rank);
+    aim->low = INFINITY;
+    aim->high = -INFINITY;
+    for (uint32_t i = 0; i < s->n; i++) {
+        rank[i] = (ranked){distance_to(&all, i), i};
+        aim->low = s->range[2 * i] < aim->low ? s->range[2 * i] : aim->low;
+        aim->high = s->range[2 * i + 1] > aim->high ? s->range[2 * i + 1] : aim->high;
+    }
+    qsort(rank, s->n, sizeof *rank, by_distance);
+    aim->rank = rank;
+    return aim;
+}
+
+/* The nearest candidates within the gate, in the order of the ranking: covering sites, or all where no curve
+ * reaches. Without any, the slow search decides. */
+static neighbours aimed_neighbours(const pdb_site_aim *aim, const query *q) {
+    neighbours near = {0};
+    bool out_of_reach = q->c[0] < aim->low || q->c[0] > aim->high;
+    for (uint32_t i = 0; i < aim->s->n && near.n < NEIGHBOURS && aim->rank[i].distance <= GATE; i++)
+        if (out_of_reach || covers(aim->s, aim->rank[i].site, q->c[0])) {
+            near.site[near.n] = aim->rank[i].site;
+            near.distance[near.n++] = aim->rank[i].distance;
+        }
+    return near.n ? near : find_neighbours(q, -1);
+}
+
+pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
+                               pdb_value *out) {
+    if (aim->s->n == 0)
+        return PDB_MISS_EMPTY;
+    const double c[3] = {curve, aim->shape[0], aim->shape[1]};
+    query q = {aim->s, c, sol, ctx};
+    double latency, power;
+    pdb_how how = PDB_BEYOND;
+    pdb_miss miss;
+    if (aim->own >= 0) {
+        miss = on_curve(&q, (uint32_t)aim->own, &latency, &power, &how);
+    } else {
+        neighbours near = aimed_neighbours(aim, &q);
+        miss = transfer(&q, &near, &latency, &power);
+    }
+    if (miss == PDB_HIT)
+        *out = (pdb_value){latency, power, power * latency, how};
+    return miss;
+}

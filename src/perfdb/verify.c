@@ -1,0 +1,203 @@
+/* Recomputing the digests of perfdb files (docs/formats/perfdb.md). */
+#include "perfdb/internal.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct verifier {
+    pdb_file *file;
+    FILE *out;
+    aic_arena *arena;
+    aic_sha256 *root;
+    int64_t rows, tables;
+    size_t faults;
+    bool unreadable; /* a fault of the storage, not of the content */
+} verifier;
+
+static void fault(verifier *v, const char *group, const char *text) {
+    fprintf(v->out, "  %s: %s\n", group, text);
+    v->faults++;
+}
+
+static void fault_of(verifier *v, const char *group, const aic_error *err) {
+    v->unreadable |= err->code == AIC_IO;
+    fault(v, group, err->text);
+}
+
+/* ---- cells ----------------------------------------------------------------------------------- */
+
+static uint64_t integer_cell(const pdb_cells *c, size_t i) {
+    switch (c->width) {
+    case 1:
+        return ((const uint8_t *)c->data)[i];
+    case 2:
+        return ((const uint16_t *)c->data)[i];
+    case 4:
+        return ((const uint32_t *)c->data)[i];
+    default:
+        return ((const uint64_t *)c->data)[i];
+    }
+}
+
+static void add_integers(aic_sha256 *h, const pdb_cells *c) {
+    unsigned char bytes[8192];
+    size_t used = 0;
+    for (size_t i = 0; i < c->rows; i++) {
+        uint64_t v = integer_cell(c, i);
+        for (int b = 0; b < 8; b++)
+            bytes[used++] = (unsigned char)(v >> (8 * b));
+        if (used == sizeof bytes || i + 1 == c->rows) {
+            aic_sha256_add(h, bytes, used);
+            used = 0;
+        }
+    }
+}
+
+static void add_texts(aic_sha256 *h, const pdb_cells *c) {
+    for (size_t i = 0; i < c->rows; i++) {
+        const char *text = c->members[integer_cell(c, i)];
+        aic_sha256_add(h, text, strlen(text) + 1);
+    }
+}
+
+static bool add_column(pdb_group *g, const char *name, aic_sha256 *h, aic_error *err) {
+    static const char tags[] = {'i', 'f', 's'};
+    pdb_cells c;
+    if (!pdb_group_read(g, name, &c, err))
+        return false;
+    aic_sha256_add(h, name, strlen(name) + 1);
+    const char tag[2] = {tags[c.kind], '\0'};
+    aic_sha256_add(h, tag, 2);
+    if (c.kind == PDB_CELL_INT)
+        add_integers(h, &c);
+    else if (c.kind == PDB_CELL_REAL)
+        aic_sha256_add(h, c.data, c.rows * 8);
+    else
+        add_texts(h, &c);
+    pdb_cells_free(&c);
+    return true;
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+static bool group_digest(verifier *v, pdb_group *g, const char *path, char digest[65], aic_error *err) {
+    const char **columns;
+    size_t n;
+    aic_sha256 *h = aic_sha256_new();
+    bool ok = pdb_file_list(v->file, path, v->arena, &columns, &n, err);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = add_column(g, columns[i], h, err);
+    aic_sha256_hex(h, digest);
+    return ok;
+}
+
+static void verify_group(verifier *v, const char *path) {
+    aic_error err = {0};
+    char stored[65], family[64], computed[65];
+    pdb_group *g = pdb_group_open(v->file, path, &err);
+    bool ok = g && pdb_group_attr(g, "digest", stored, sizeof stored, &err) &&
+              pdb_group_attr(g, "family", family, sizeof family, &err) &&
+              group_digest(v, g, path, computed, &err);
+    if (!ok) {
+        fault_of(v, path, &err);
+        pdb_group_close(g);
+        return;
+    }
+    if (strcmp(stored, computed) != 0)
+        fault(v, path, "the rows are not those its digest was made from");
+    v->rows += (int64_t)pdb_group_rows(g);
+    v->tables++;
+    aic_sha256_add(v->root, path, strlen(path) + 1);
+    aic_sha256_add(v->root, computed, 65);
+    pdb_group_close(g);
+}
+
+typedef struct paths {
+    const char **items;
+    size_t count, cap;
+} paths;
+
+/* All groups at the given depth below `path`. */
+static bool collect(verifier *v, const char *path, int depth, paths *to, aic_error *err) {
+    const char **names;
+    size_t n;
+    if (depth == 0) {
+        AIC_GROW(to->items, to->count, to->cap);
+        to->items[to->count++] = path;
+        return true;
+    }
+    if (!pdb_file_list(v->file, *path ? path : "/", v->arena, &names, &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!collect(v, aic_arena_printf(v->arena, "%s/%s", path, names[i]), depth - 1, to, err))
+            return false;
+    return true;
+}
+
+static int bytewise(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void verify_groups(verifier *v) {
+    paths groups = {0};
+    aic_error err = {0};
+    if (!collect(v, "", 3, &groups, &err))
+        fault_of(v, "/", &err);
+    if (groups.count)
+        qsort(groups.items, groups.count, sizeof *groups.items, bytewise);
+    for (size_t i = 0; i < groups.count; i++)
+        verify_group(v, groups.items[i]);
+    free(groups.items);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static bool verify_file(pdb_file *f, FILE *out, aic_error *err) {
+    verifier v = {.file = f, .out = out, .arena = aic_arena_new(), .root = aic_sha256_new()};
+    const pdb_head *h = pdb_file_head(f);
+    char digest[65];
+    verify_groups(&v);
+    aic_sha256_hex(v.root, digest);
+    if (!v.faults && strcmp(digest, h->digest) != 0)
+        fault(&v, "/", "the groups are not those the file's digest was made from");
+    if (v.rows != h->rows || v.tables != h->tables)
+        fault(&v, "/", "the counts of rows and tables do not add up");
+    if (v.faults)
+        aic_fail(err, v.unreadable ? AIC_IO : AIC_FINDING, "%s: %zu fault%s", pdb_file_path(f), v.faults,
+                 v.faults == 1 ? "" : "s");
+    fprintf(out, "%s  %s  %" PRId64 " tables, %" PRId64 " rows, digest %.16s\n", v.faults ? "BAD" : "ok ",
+            pdb_file_path(f), v.tables, v.rows, digest);
+    aic_arena_free(v.arena);
+    return v.faults == 0;
+}
+
+static bool verify_system(pdb *db, const char *system, FILE *out, aic_error *err) {
+    const pdb_release *r = pdb_release_of(db, system);
+    if (!r)
+        return aic_fail(err, AIC_BAD_INPUT, "%s has no measured tables: no perfdb folder holds %s.h5", system,
+                        system);
+    pthread_mutex_lock(&db->lock);
+    pdb_file *f = pdb_file_of(db, r, system, err);
+    pthread_mutex_unlock(&db->lock);
+    if (f)
+        return verify_file(f, out, err);
+    fprintf(out, "BAD  %s/%s.h5\n  %s\n", r->dir, system, err ? err->text : "cannot be opened");
+    return false;
+}
+
+bool pdb_verify(pdb *db, const char *system, FILE *out, aic_error *err) {
+    if (system)
+        return pdb_system_get(db, system, err) && verify_system(db, system, out, err);
+    bool ok = true;
+    for (size_t i = 0; i < pdb_system_count(db);
+         i++) { /* every file is looked at; the first fault is reported */
+        aic_error one = {0};
+        if (!pdb_system_has_data(db, pdb_system_name(db, i)) ||
+            verify_system(db, pdb_system_name(db, i), out, &one))
+            continue;
+        if (ok && err)
+            *err = one;
+        ok = false;
+    }
+    return ok;
+}

@@ -1,0 +1,124 @@
+/* Deployments as rows: their columns, the axes they point into, and their breakdown rows. */
+#include "results/internal.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void res_deployments_init(res_deployments *d) {
+    *d = (res_deployments){.runs = aic_intern_new()};
+    for (int a = 0; a < RES_AXIS_COUNT; a++)
+        d->axes.of[a] = aic_intern_new();
+    res_table_init(&d->table, res_group_get(RES_G_DEPLOYMENTS), 0, 0);
+    res_table_init(&d->ops, res_group_get(RES_G_OPS), 0, 0);
+    AIC_GROW(d->run_first, d->n_runs, d->cap_runs);
+    d->run_first[d->n_runs++] = 0; /* id 0 is the empty run */
+}
+
+void res_deployments_free(res_deployments *d) {
+    for (int a = 0; a < RES_AXIS_COUNT; a++)
+        aic_intern_free(d->axes.of[a]);
+    aic_intern_free(d->runs);
+    res_table_free(&d->table);
+    res_table_free(&d->ops);
+    free(d->run_first);
+    *d = (res_deployments){0};
+}
+
+/* Values of the deployment columns, one member per column. */
+typedef struct values {
+#define MEMBER_TEXT(name, axis, meaning) const char *name;
+#define MEMBER_U32(name, unit, meaning)  uint32_t name;
+#define MEMBER_F64(name, unit, meaning)  double name;
+    RES_DEPLOYMENT_COLUMNS(MEMBER_TEXT, MEMBER_U32, MEMBER_F64)
+#undef MEMBER_TEXT
+#undef MEMBER_U32
+#undef MEMBER_F64
+} values;
+
+static const char *quant_name(pdb_quant effective, pdb_quant given) {
+    pdb_quant q = effective != PDB_Q_UNSET ? effective : given;
+    return q != PDB_Q_UNSET ? pdb_quant_get(q)->name : "";
+}
+
+/* What was not resolved before the deployment was refused stands as it was asked for. */
+static values values_of(const srv_deployment *dep) {
+    const srv_request *r = &dep->request;
+    const mdl_deployment *b = &dep->built;
+    const mdl_parallel *par = b->par.tp ? &b->par : &r->par;
+    values v = {
+        .mode = srv_mode_name(r->mode),
+        .model = r->model,
+        .system = r->system,
+        .backend = r->backend,
+        .version = dep->view ? dep->view->version : r->version,
+        .database_mode = op_mode_name(r->database_mode),
+        .tp = par->tp,
+        .pp = par->pp,
+        .dp = par->dp,
+        .moe_tp = par->moe_tp,
+        .moe_ep = par->moe_ep,
+        .cp = par->cp,
+        .num_gpus = par->tp * par->pp * par->dp * par->cp,
+        .nextn = r->nextn,
+        .nextn_accepted = r->nextn_accepted,
+        .free_gpu_memory_fraction = r->free_gpu_memory_fraction,
+        .max_seq_len = r->max_seq_len,
+        .attention_backend = r->attention_backend,
+    };
+#define QUANT(kind) v.kind##_quant = quant_name(b->quants.kind, r->quants.kind);
+    RES_QUANTS(QUANT)
+#undef QUANT
+    return v;
+}
+
+static uint32_t axis_id(res_deployments *d, res_axis a, const char *text) {
+    return text ? aic_intern_add(d->axes.of[a], text, strlen(text)) : 0;
+}
+
+/* Appends the rows unless an earlier deployment has the same ones; returns the first. */
+static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
+    struct { uint64_t phase, name, kind; double repeat; } *rows = aic_calloc(dep->n_rows, sizeof *rows);
+    for (size_t i = 0; i < dep->n_rows; i++) {
+        const srv_row *r = &dep->rows[i];
+        rows[i].phase = r->generation;
+        rows[i].name = axis_id(d, RES_AXIS_op, r->name);
+        rows[i].kind = axis_id(d, RES_AXIS_kind, r->kind);
+        rows[i].repeat = r->repeat;
+    }
+    uint32_t run = aic_intern_add(d->runs, (const char *)rows, dep->n_rows * sizeof *rows);
+    if (run == d->n_runs) {
+        AIC_GROW(d->run_first, d->n_runs, d->cap_runs);
+        d->run_first[d->n_runs++] = d->ops.rows;
+        for (size_t i = 0; i < dep->n_rows; i++) {
+            size_t row = res_table_add(&d->ops);
+            res_table_u8(&d->ops, RES_OP_PHASE, row, (uint8_t)rows[i].phase);
+            res_table_u32(&d->ops, RES_OP_NAME, row, (uint32_t)rows[i].name);
+            res_table_u32(&d->ops, RES_OP_KIND, row, (uint32_t)rows[i].kind);
+            res_table_f64(&d->ops, RES_OP_REPEAT, row, rows[i].repeat);
+        }
+    }
+    free(rows);
+    return d->run_first[run];
+}
+
+void res_deployments_add(res_deployments *d, const srv_deployment *dep) {
+    values v = values_of(dep);
+    res_table *t = &d->table;
+    size_t row = res_table_add(t), f = 0;
+    res_table_u32(t, f++, row, (uint32_t)row);
+#define PUT_TEXT(name, axis, meaning) res_table_u32(t, f++, row, axis_id(d, RES_AXIS_##axis, v.name));
+#define PUT_U32(name, unit, meaning)  res_table_u32(t, f++, row, v.name);
+#define PUT_F64(name, unit, meaning)  res_table_f64(t, f++, row, v.name);
+    RES_DEPLOYMENT_COLUMNS(PUT_TEXT, PUT_U32, PUT_F64)
+#undef PUT_TEXT
+#undef PUT_U32
+#undef PUT_F64
+#define PUT_ORIGIN(kind)                                                                                       \
+    res_table_u8(t, f++, row, dep->request.quants.kind != PDB_Q_UNSET ? RES_EXPLICIT : RES_INFERRED);
+    RES_QUANTS(PUT_ORIGIN)
+#undef PUT_ORIGIN
+    res_table_f64(t, f++, row, dep->built.weight_bytes > 0 ? dep->built.weight_bytes : (double)NAN);
+    res_table_u64(t, f++, row, op_run(d, dep));
+    res_table_u32(t, f++, row, (uint32_t)dep->n_rows);
+    res_table_u32(t, f++, row, dep->refused != SRV_ST_ok ? axis_id(d, RES_AXIS_refusal, dep->why.text) : 0);
+}

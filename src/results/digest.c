@@ -1,0 +1,13 @@
+/* Digests of what a file holds, whatever the compression (docs/formats/results.md). */
+#include "results/h5.h"
+#include <string.h>
+
+void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes) {
+    char hex[65];
+    aic_sha256_text(data, bytes, hex);
+    aic_sha256_add(column, hex, 64);
+}
+
+void res_content_line(aic_buf *content, const char *path, uint64_t rows, const char *sha256) {
+    aic_buf_printf(content, "%s %llu %s\n", path, (unsigned long long)rows, sha256);
+}

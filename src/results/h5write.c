@@ -1,0 +1,330 @@
+/* Writing HDF5: a file whose bytes depend on what is written and on nothing else.
+ *
+ * Object times are off and the library's version bounds are pinned. The pinned format (HDF5 1.10) also puts a checksum on all
+ * metadata, so that with deflate's own checksum on all data, damage anywhere in a file shows.
+ */
+#include "results/h5.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- errors -------------------------------------------------------------------------------------------------------------- */
+
+/* The innermost entry of HDF5's error stack knows the cause; of the file drivers' long texts the system's message matters. */
+static herr_t innermost(unsigned depth, const H5E_error2_t *entry, void *out) {
+    char *cause = out;
+    if (depth > 0 || !entry->desc)
+        return 0;
+    const char *text = entry->desc, *message = strstr(text, "error message = '");
+    if (message)
+        text = message + strlen("error message = '");
+    snprintf(cause, 200, "%.*s", message ? (int)strcspn(text, "'") : 199, text);
+    return 0;
+}
+
+bool res_h5_fail(aic_error *err, const char *path, const char *what) {
+    char cause[200] = "";
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, cause);
+    H5Eclear2(H5E_DEFAULT);
+    return aic_fail(err, AIC_IO, "%s: %s%s%s", path, what, *cause ? ": " : "", cause);
+}
+
+/* ---- types -------------------------------------------------------------------------------------------------------------------- */
+
+static hid_t enum_type(res_dtype t) {
+    hid_t type = H5Tenum_create(H5T_STD_U8LE);
+    for (size_t i = 0; i < res_enum_count(t); i++) {
+        uint8_t value = (uint8_t)i;
+        H5Tenum_insert(type, res_enum_name(t, i), &value);
+    }
+    return type;
+}
+
+static hid_t text_type(size_t width) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, width ? width : 1);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
+hid_t res_h5_type(res_dtype t, size_t width) {
+    switch (t) {
+    case RES_D_U8:
+        return H5Tcopy(H5T_STD_U8LE);
+    case RES_D_U16:
+        return H5Tcopy(H5T_STD_U16LE);
+    case RES_D_U32:
+        return H5Tcopy(H5T_STD_U32LE);
+    case RES_D_U64:
+        return H5Tcopy(H5T_STD_U64LE);
+    case RES_D_F64:
+        return H5Tcopy(H5T_IEEE_F64LE);
+    case RES_D_TEXT:
+        return text_type(width);
+    default:
+        return enum_type(t);
+    }
+}
+
+/* ---- files -------------------------------------------------------------------------------------------------------------------- */
+
+/* All links and attributes of an object lie in its header, in the order they were made. */
+static hid_t group_properties(hid_t class) {
+    hid_t p = H5Pcreate(class);
+    H5Pset_obj_track_times(p, false);
+    H5Pset_link_creation_order(p, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
+    H5Pset_link_phase_change(p, 128, 120);
+    H5Pset_attr_phase_change(p, 128, 120);
+    return p;
+}
+
+bool res_out_create(res_out *o, const char *path, int level, aic_error *err) {
+    snprintf(o->path, sizeof o->path, "%s", path);
+    o->level = level;
+    pdb_hdf5_lock();
+    hid_t create = group_properties(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    H5Pset_file_locking(access, false, true); /* NAME.part/lock guards the file; HDF5's own locks fail on network disks */
+    o->file = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
+    bool ok = o->file >= 0 || res_h5_fail(err, path, "cannot create");
+    H5Pclose(create);
+    H5Pclose(access);
+    pdb_hdf5_unlock();
+    return ok;
+}
+
+bool res_fsync(const char *path, aic_error *err) {
+    int fd = open(path, O_RDONLY);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (!ok)
+        aic_fail(err, AIC_IO, "%s: cannot be synced to disk: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+/* An id that fails to close (its file cannot be flushed) would be tried again when the process ends: nothing can be done for it. */
+static bool close_file(res_out *o) {
+    bool ok = H5Fclose(o->file) >= 0;
+    o->file = -1;
+    return ok;
+}
+
+bool res_out_close(res_out *o, aic_error *err) {
+    pdb_hdf5_lock();
+    bool ok = H5Fflush(o->file, H5F_SCOPE_LOCAL) >= 0 || res_h5_fail(err, o->path, "cannot be written");
+    if (!close_file(o) && ok)
+        ok = res_h5_fail(err, o->path, "cannot be closed");
+    pdb_hdf5_unlock();
+    return ok && res_fsync(o->path, err);
+}
+
+void res_out_discard(res_out *o) {
+    if (o->file < 0)
+        return;
+    pdb_hdf5_lock();
+    close_file(o);
+    H5Eclear2(H5E_DEFAULT);
+    pdb_hdf5_unlock();
+    unlink(o->path);
+}
+
+/* ---- attributes ------------------------------------------------------------------------------------------------------------------ */
+
+static bool write_attribute(res_out *o, const char *object, const char *name, hid_t type, const void *value) {
+    hid_t space = H5Screate(H5S_SCALAR);
+    hid_t attr = H5Acreate_by_name(o->file, object, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    bool ok = attr >= 0 && H5Awrite(attr, type, value) >= 0;
+    if (attr >= 0)
+        H5Aclose(attr);
+    H5Sclose(space);
+    return ok;
+}
+
+static bool put_attribute(res_out *o, const char *object, const char *name, hid_t type, const void *value, aic_error *err) {
+    pdb_hdf5_lock();
+    bool ok = write_attribute(o, object, name, type, value) || res_h5_fail(err, o->path, "cannot write an attribute");
+    pdb_hdf5_unlock();
+    return ok;
+}
+
+bool res_out_text(res_out *o, const char *object, const char *name, const char *text, size_t width, aic_error *err) {
+    size_t len = strlen(text);
+    if (width == 0)
+        width = len ? len : 1;
+    if (width > RES_ATTR_TEXT_MAX)
+        return aic_fail(err, AIC_BAD_INPUT, "%s: %s is %zu bytes long; at most %d can be stored", o->path, name, width,
+                        RES_ATTR_TEXT_MAX);
+    char *value = aic_calloc(width, 1);
+    memcpy(value, text, len < width ? len : width);
+    if (len > width && width > 3)
+        memcpy(value + width - 3, "...", 3);
+    pdb_hdf5_lock();
+    hid_t type = text_type(width);
+    bool ok = write_attribute(o, object, name, type, value) || res_h5_fail(err, o->path, "cannot write an attribute");
+    H5Tclose(type);
+    pdb_hdf5_unlock();
+    free(value);
+    return ok;
+}
+
+bool res_out_u64(res_out *o, const char *object, const char *name, uint64_t v, aic_error *err) {
+    return put_attribute(o, object, name, H5T_STD_U64LE, &v, err);
+}
+
+bool res_out_f64(res_out *o, const char *object, const char *name, double v, aic_error *err) {
+    return put_attribute(o, object, name, H5T_IEEE_F64LE, &v, err);
+}
+
+bool res_out_set_u64(res_out *o, const char *object, const char *name, uint64_t v, aic_error *err) {
+    pdb_hdf5_lock();
+    hid_t attr = H5Aopen_by_name(o->file, object, name, H5P_DEFAULT, H5P_DEFAULT);
+    bool ok = attr >= 0 && H5Awrite(attr, H5T_STD_U64LE, &v) >= 0;
+    if (attr >= 0)
+        H5Aclose(attr);
+    if (!ok)
+        res_h5_fail(err, o->path, "cannot write an attribute");
+    pdb_hdf5_unlock();
+    return ok;
+}
+
+/* ---- groups and datasets ------------------------------------------------------------------------------------------------------------- */
+
+static bool describe(res_out *o, const char *path, const char *name, const char *text) {
+    hid_t type = text_type(strlen(text));
+    bool ok = write_attribute(o, path, name, type, text);
+    H5Tclose(type);
+    return ok;
+}
+
+bool res_out_group(res_out *o, const char *path, const char *meaning, aic_error *err) {
+    pdb_hdf5_lock();
+    hid_t properties = group_properties(H5P_GROUP_CREATE);
+    hid_t group = H5Gcreate2(o->file, path, H5P_DEFAULT, properties, H5P_DEFAULT);
+    bool ok = group >= 0 && H5Gclose(group) >= 0 && describe(o, path, "long_name", meaning);
+    if (!ok)
+        res_h5_fail(err, o->path, "cannot create a group");
+    H5Pclose(properties);
+    pdb_hdf5_unlock();
+    return ok;
+}
+
+static hid_t dataset_properties(const res_out *o, res_dtype type, size_t chunk) {
+    hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+    hsize_t rows = chunk;
+    H5Pset_obj_track_times(p, false);
+    H5Pset_attr_phase_change(p, 128, 120);
+    H5Pset_chunk(p, 1, &rows);
+    if (res_shuffled(type))
+        H5Pset_shuffle(p);
+    H5Pset_deflate(p, (unsigned)o->level);
+    return p;
+}
+
+bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width, size_t chunk, const char *unit,
+                     const char *meaning, hid_t *id, aic_error *err) {
+    hsize_t none = 0, unlimited = H5S_UNLIMITED;
+    pdb_hdf5_lock();
+    hid_t stored = res_h5_type(type, width), space = H5Screate_simple(1, &none, &unlimited);
+    hid_t properties = dataset_properties(o, type, chunk);
+    *id = H5Dcreate2(o->file, path, stored, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    bool ok = *id >= 0 && (!*unit || describe(o, path, "units", unit)) && describe(o, path, "long_name", meaning);
+    if (!ok)
+        res_h5_fail(err, o->path, "cannot create a dataset");
+    H5Pclose(properties);
+    H5Sclose(space);
+    H5Tclose(stored);
+    pdb_hdf5_unlock();
+    return ok;
+}
+
+void res_out_done(hid_t id) {
+    if (id < 0)
+        return;
+    pdb_hdf5_lock();
+    H5Dclose(id);
+    pdb_hdf5_unlock();
+}
+
+bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const void *bytes, size_t size,
+                   aic_error *err) {
+    hsize_t extent = rows, offset = index * chunk;
+    pdb_hdf5_lock();
+    bool ok = H5Dset_extent(id, &extent) >= 0 &&
+              (size == 0 || H5Dwrite_chunk(id, H5P_DEFAULT, 0, &offset, size, bytes) >= 0);
+    if (!ok)
+        res_h5_fail(err, o->path, "cannot write");
+    pdb_hdf5_unlock();
+    return ok;
+}
+
+/* ---- dimension scales (HDF5's Dimension Scale Specification) -------------------------------------------------------------------------- */
+
+typedef struct back_reference {
+    hobj_ref_t dataset;
+    int32_t dimension;
+} back_reference;
+
+static bool attach(res_out *o, hid_t id, hid_t list, hobj_ref_t *scale) {
+    hvl_t value = {1, scale};
+    hsize_t one = 1;
+    hid_t space = H5Screate_simple(1, &one, NULL);
+    hid_t attr = H5Acreate2(id, "DIMENSION_LIST", list, space, H5P_DEFAULT, H5P_DEFAULT);
+    bool ok = attr >= 0 && H5Awrite(attr, list, &value) >= 0;
+    if (attr >= 0)
+        H5Aclose(attr);
+    H5Sclose(space);
+    (void)o;
+    return ok;
+}
+
+static bool name_of(hid_t id, char *out, size_t size) {
+    ssize_t n = H5Iget_name(id, out, size);
+    return n > 0 && (size_t)n < size;
+}
+
+static bool put_back_references(hid_t scale, const back_reference *refs, size_t n) {
+    hid_t type = H5Tcreate(H5T_COMPOUND, sizeof *refs);
+    H5Tinsert(type, "dataset", offsetof(back_reference, dataset), H5T_STD_REF_OBJ);
+    H5Tinsert(type, "dimension", offsetof(back_reference, dimension), H5T_NATIVE_INT32);
+    hsize_t count = n;
+    hid_t space = H5Screate_simple(1, &count, NULL);
+    hid_t attr = H5Acreate2(scale, "REFERENCE_LIST", type, space, H5P_DEFAULT, H5P_DEFAULT);
+    bool ok = attr >= 0 && H5Awrite(attr, type, refs) >= 0;
+    if (attr >= 0)
+        H5Aclose(attr);
+    H5Sclose(space);
+    H5Tclose(type);
+    return ok;
+}
+
+static bool make_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n) {
+    char path[128];
+    hobj_ref_t ref;
+    bool ok = name_of(scale, path, sizeof path) && describe(o, path, "CLASS", "DIMENSION_SCALE") &&
+              describe(o, path, "NAME", name) && H5Rcreate(&ref, o->file, path, H5R_OBJECT, -1) >= 0;
+    back_reference *refs = aic_calloc(n, sizeof *refs);
+    size_t attached = 0;
+    hid_t list = H5Tvlen_create(H5T_STD_REF_OBJ);
+    for (size_t i = 0; ok && i < n; i++) {
+        if (ids[i] == scale)
+            continue;
+        ok = name_of(ids[i], path, sizeof path) && attach(o, ids[i], list, &ref) &&
+             H5Rcreate(&refs[attached++].dataset, o->file, path, H5R_OBJECT, -1) >= 0;
+    }
+    ok = ok && put_back_references(scale, refs, attached);
+    H5Tclose(list);
+    free(refs);
+    return ok;
+}
+
+bool res_out_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n, aic_error *err) {
+    pdb_hdf5_lock();
+    bool ok = make_scale(o, name, scale, ids, n) || res_h5_fail(err, o->path, "cannot attach a dimension scale");
+    pdb_hdf5_unlock();
+    return ok;
+}

@@ -1,0 +1,135 @@
+/* Groups and datasets of a result file, as tables (docs/formats/results.md). */
+#include "results/internal.h"
+
+static const char *const status_names[] = {
+#define NAME(name, meaning) #name,
+    SRV_STATUSES(NAME)
+#undef NAME
+};
+static const char *const source_names[] = {
+#define NAME(name) #name,
+    OP_SOURCES(NAME)
+#undef NAME
+};
+static const char *const phase_names[] = {"context", "generation"};
+static const char *const origin_names[] = {
+#define NAME(name) #name,
+    RES_ORIGINS(NAME)
+#undef NAME
+};
+
+static const struct {
+    size_t width, members;
+    const char *const *names;
+} types[] = {
+    [RES_D_U8] = {1, 0, NULL},
+    [RES_D_U16] = {2, 0, NULL},
+    [RES_D_U32] = {4, 0, NULL},
+    [RES_D_U64] = {8, 0, NULL},
+    [RES_D_F64] = {8, 0, NULL},
+    [RES_D_STATUS] = {1, SRV_STATUS_COUNT, status_names},
+    [RES_D_SOURCE] = {1, OP_SOURCE_COUNT, source_names},
+    [RES_D_PHASE] = {1, 2, phase_names},
+    [RES_D_ORIGIN] = {1, RES_ORIGIN_COUNT, origin_names},
+    [RES_D_TEXT] = {0, 0, NULL},
+};
+
+size_t res_width(res_dtype t) {
+    return types[t].width;
+}
+
+size_t res_enum_count(res_dtype t) {
+    return types[t].members;
+}
+
+const char *res_enum_name(res_dtype t, size_t i) {
+    return types[t].names[i];
+}
+
+bool res_shuffled(res_dtype t) {
+    return types[t].width > 1;
+}
+
+/* How point columns of each column type are stored: a text is 1 + its row in /reasons, 0 = none. */
+#define STORED_U32    RES_D_U32
+#define STORED_F64    RES_D_F64
+#define STORED_STATUS RES_D_STATUS
+#define STORED_TEXT   RES_D_U32
+
+static const res_field point_fields[] = {
+    {"point", RES_D_U64, "", "index of the point"},
+    {"deployment", RES_D_U32, "", "row of /deployments"},
+#define FIELD(name, type, unit, higher, member, meaning) {#name, STORED_##type, unit, meaning},
+    RES_POINT_COLUMNS(FIELD)
+#undef FIELD
+        {"breakdown_first", RES_D_U64, "", "first row of the point in /breakdown"},
+    {"breakdown_rows", RES_D_U16, "", "rows of the point in /breakdown: those of its deployment in /ops, or none"},
+};
+
+static const res_field breakdown_fields[] = {
+    {"latency_ms", RES_D_F64, "ms", "latency of the op in this point, all layers and decode steps"},
+    {"energy_wms", RES_D_F64, "W*ms", "energy of the op in this point"},
+    {"source", RES_D_SOURCE, "", "where the latency came from"},
+};
+
+static const res_field deployment_fields[] = {
+    {"deployment", RES_D_U32, "", "index of the deployment"},
+#define FIELD_TEXT(name, axis, meaning) {#name, RES_D_U32, "", meaning "; row of /axes/" #axis},
+#define FIELD_U32(name, unit, meaning)  {#name, RES_D_U32, unit, meaning},
+#define FIELD_F64(name, unit, meaning)  {#name, RES_D_F64, unit, meaning},
+    RES_DEPLOYMENT_COLUMNS(FIELD_TEXT, FIELD_U32, FIELD_F64)
+#undef FIELD_TEXT
+#undef FIELD_U32
+#undef FIELD_F64
+#define FIELD(quant) {#quant "_quant_origin", RES_D_ORIGIN, "", "was the mode given, or inferred from model and data?"},
+        RES_QUANTS(FIELD)
+#undef FIELD
+            {"weight_bytes", RES_D_F64, "byte", "weights of one GPU before division by pp; NaN when refused before they were known"},
+    {"first_op", RES_D_U64, "", "first row of the deployment in /ops"},
+    {"op_count", RES_D_U32, "", "rows of the deployment in /ops"},
+    {"refusal", RES_D_U32, "", "why every point of the deployment is refused; row of /axes/refusal, 0 = it is not"},
+};
+
+static const res_field op_fields[] = {
+    {"phase", RES_D_PHASE, "", "phase of the ops folded into the row"},
+    {"name", RES_D_U32, "", "row of /axes/op"},
+    {"kind", RES_D_U32, "", "row of /axes/kind: the kind of the first op folded into the row"},
+    {"repeat", RES_D_F64, "", "sum of the folded ops' repeats"},
+};
+
+static const res_field reason_fields[] = {
+    {"status", RES_D_STATUS, "", "status of the points"},
+    {"text", RES_D_TEXT, "", "the reason"},
+    {"count", RES_D_U64, "point", "points with this status and reason"},
+    {"example", RES_D_U64, "", "first of them"},
+};
+
+#define FIELDS(list) sizeof list / sizeof *list, list
+static const res_group groups[RES_GROUPS] = {
+    [RES_G_POINTS] = {"points", 16384, false, true, FIELDS(point_fields)},
+    [RES_G_BREAKDOWN] = {"breakdown", 32768, true, false, FIELDS(breakdown_fields)},
+    [RES_G_DEPLOYMENTS] = {"deployments", 1024, false, true, FIELDS(deployment_fields)},
+    [RES_G_OPS] = {"ops", 1024, false, false, FIELDS(op_fields)},
+    [RES_G_REASONS] = {"reasons", 256, false, false, FIELDS(reason_fields)},
+};
+_Static_assert((int)(sizeof point_fields / sizeof *point_fields) == (int)RES_P_ROWS + 1, "the enumeration numbers these fields");
+_Static_assert((int)(sizeof deployment_fields / sizeof *deployment_fields) == (int)RES_DEP_FIELDS, "the enumeration numbers these fields");
+_Static_assert((int)RES_P_ROWS < (int)RES_MAX_FIELDS && (int)RES_DEP_FIELDS <= (int)RES_MAX_FIELDS, "tables hold RES_MAX_FIELDS columns");
+
+const res_group *res_group_get(res_group_id g) {
+    return &groups[g];
+}
+
+static const char *const axis_names[][2] = {
+#define AXIS(name, meaning) {#name, meaning},
+    RES_AXES(AXIS)
+#undef AXIS
+};
+
+const char *res_axis_name(res_axis a) {
+    return axis_names[a][0];
+}
+
+const char *res_axis_meaning(res_axis a) {
+    return axis_names[a][1];
+}

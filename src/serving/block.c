@@ -1,0 +1,112 @@
+/* Blocks: the arrays of an answer, its reasons, and memory that lives as long as one evaluation. */
+#include "serving/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 1 << 18, MAX_TEXTS = 64 };
+
+typedef struct chunk {
+    struct chunk *next;
+    size_t size, used;
+    _Alignas(max_align_t) unsigned char data[];
+} chunk;
+
+struct srv_scratch {
+    chunk *first, *now; /* chunks are kept from one evaluation to the next and filled again in order */
+    const char *texts[MAX_TEXTS]; /* reasons seen so far; beyond that many, equal ones are stored again */
+    size_t n_texts;
+};
+
+static chunk *new_chunk(size_t bytes) {
+    size_t size = bytes > CHUNK ? bytes : CHUNK;
+    chunk *c = aic_alloc(1, aic_add(sizeof(chunk), size));
+    c->next = NULL;
+    c->size = size;
+    c->used = 0;
+    return c;
+}
+
+void *srv_take(srv_block *b, size_t count, size_t size) {
+    const size_t align = _Alignof(max_align_t);
+    srv_scratch *s = b->scratch;
+    size_t bytes = aic_mul(aic_add(aic_mul(count, size), align - 1) / align, align);
+    while (s->now->size - s->now->used < bytes) {
+        if (!s->now->next)
+            s->now->next = new_chunk(bytes);
+        s->now = s->now->next;
+    }
+    void *p = s->now->data + s->now->used;
+    s->now->used += bytes;
+    return p;
+}
+
+static void rewind_scratch(srv_block *b) {
+    srv_scratch *s = b->scratch;
+    if (!s) {
+        b->scratch = s = AIC_NEW(srv_scratch);
+        s->first = new_chunk(0);
+    }
+    for (chunk *c = s->first; c; c = c->next)
+        c->used = 0;
+    s->now = s->first;
+    s->n_texts = 0;
+    aic_arena_free(b->texts);
+    b->texts = NULL;
+}
+
+const char *srv_block_text(srv_block *b, const char *text) {
+    srv_scratch *s = b->scratch;
+    for (size_t i = 0; i < s->n_texts; i++)
+        if (strcmp(s->texts[i], text) == 0)
+            return s->texts[i];
+    if (!b->texts)
+        b->texts = aic_arena_new();
+    const char *copy = aic_arena_strdup(b->texts, text);
+    if (s->n_texts < MAX_TEXTS)
+        s->texts[s->n_texts++] = copy;
+    return copy;
+}
+
+static void reserve(srv_block *b, size_t n, size_t n_rows) {
+    if (n > b->cap_points) {
+        b->points = aic_realloc(b->points, n, sizeof *b->points);
+        b->priced = aic_realloc(b->priced, n, sizeof *b->priced);
+        b->cap_points = n;
+    }
+    size_t cells = aic_mul(n, n_rows);
+    if (cells > b->cap_rows) {
+        b->latency = aic_realloc(b->latency, cells, sizeof *b->latency);
+        b->energy = aic_realloc(b->energy, cells, sizeof *b->energy);
+        b->source = aic_realloc(b->source, cells, sizeof *b->source);
+        b->cap_rows = cells;
+    }
+    b->n = n;
+    b->n_rows = n_rows;
+}
+
+bool srv_block_start(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *b) {
+    rewind_scratch(b);
+    reserve(b, n, d->n_rows);
+    for (size_t i = 0; i < n; i++) {
+        srv_point_start(d, &loads[i], &b->points[i]);
+        b->priced[i] = false;
+    }
+    return d->refused == SRV_ST_ok;
+}
+
+void srv_block_free(srv_block *b) {
+    srv_scratch *s = b->scratch;
+    for (chunk *c = s ? s->first : NULL; c;) {
+        chunk *next = c->next;
+        free(c);
+        c = next;
+    }
+    free(s);
+    free(b->points);
+    free(b->priced);
+    free(b->latency);
+    free(b->energy);
+    free(b->source);
+    aic_arena_free(b->texts);
+    *b = (srv_block){0};
+}

@@ -1,0 +1,151 @@
+/* Compiling a deployment: rules, view, model, op lists. What stands in the way of running it is kept as a
+ * refusal. */
+#include "serving/internal.h"
+#include <math.h>
+#include <string.h>
+
+static void refuse(srv_deployment *d, op_class cls) {
+    d->why.cls = cls;
+    d->refused = cls == OP_INVALID ? SRV_ST_invalid : SRV_ST_missing;
+}
+
+/* An error that is the request's fault becomes a refusal; a broken file (false) stays an error. */
+static bool refuse_input(srv_deployment *d, const aic_error *err) {
+    if (err->code != AIC_BAD_INPUT)
+        return false;
+    op_refuse(&d->why, OP_INVALID, "%s", err->text);
+    refuse(d, OP_INVALID);
+    return true;
+}
+
+/* Draft tokens need an acceptance; without any, a given acceptance means nothing. */
+static bool check_drafts(srv_deployment *d) {
+    double a = d->request.nextn_accepted, n = (double)d->request.nextn;
+    if (d->request.nextn == 0 || !d->tuning.project || (a >= 0 && a <= n))
+        return true;
+    if (isnan(a))
+        op_refuse(&d->why, OP_INVALID,
+                  "nextn %u needs nextn_accepted, the draft tokens accepted per step (0 to %u)",
+                  d->request.nextn, d->request.nextn);
+    else
+        op_refuse(&d->why, OP_INVALID, "nextn_accepted %g must lie between 0 and nextn %u", a,
+                  d->request.nextn);
+    refuse(d, OP_INVALID);
+    return false;
+}
+
+static const srv_backend *check_request(srv_deployment *d, const srv_env *env) {
+    const srv_request *r = &d->request;
+    const srv_backend *b = r->backend ? srv_backend_find(env->backends, r->backend) : NULL;
+    if (!op_mode_supported(r->database_mode))
+        op_refuse(&d->why, OP_INVALID, "database mode %s is not available: use SILICON or SOL",
+                  op_mode_name(r->database_mode));
+    else if (!b)
+        op_refuse(&d->why, OP_INVALID,
+                  "backend %s has no serving constants: its file under data/backends is missing",
+                  r->backend ? r->backend : "(none)");
+    else if (check_drafts(d))
+        return b;
+    refuse(d, OP_INVALID);
+    return NULL;
+}
+
+static bool find_view(srv_deployment *d, const srv_env *env, aic_error *err) {
+    const srv_request *r = &d->request;
+    d->view = pdb_view_get(env->db, r->system, r->backend, r->version, op_mode_shares(r->database_mode),
+                           env->allow_unlisted, err);
+    return d->view != NULL;
+}
+
+static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
+    const srv_request *r = &d->request;
+    d->model = mdl_get(env->models, r->model, err);
+    if (!d->model)
+        return false;
+    mdl_request ask = {.backend = r->backend,
+                       .view = d->view,
+                       .par = r->par,
+                       .nextn = r->nextn,
+                       .given = r->quants,
+                       .context_role = srv_has_context(r->mode),
+                       .attention_backend = r->attention_backend};
+    if (mdl_build(d->model, &ask, d->arena, &d->built, &d->why, err))
+        return true;
+    if (d->why.cls == OP_OK)
+        return false;
+    refuse(d, d->why.cls);
+    return true;
+}
+
+static srv_facts facts_of(const mdl_model *m) {
+    return (srv_facts){.family = m->family,
+                       .heads = (double)m->heads,
+                       .head_dim = (double)m->head_dim,
+                       .hidden = (double)m->hidden,
+                       .experts = m->experts_null ? 0 : (double)m->experts,
+                       .topk = (double)m->topk};
+}
+
+static double model_kv_bytes(const void *ctx, double tokens) {
+    return mdl_kv_bytes(ctx, tokens);
+}
+
+static srv_deployment *new_deployment(const srv_request *req, const srv_tuning *tuning) {
+    aic_arena *arena = aic_arena_new();
+    srv_deployment *d = aic_arena_alloc(arena, 1, sizeof *d);
+    d->arena = arena;
+    d->request = *req;
+    if (tuning)
+        d->tuning = *tuning;
+    else
+        srv_tuning_init(&d->tuning);
+    d->tuning.beam = d->tuning.beam ? d->tuning.beam : 1;
+    d->tuning.stride = d->tuning.stride ? d->tuning.stride : 1;
+    return d;
+}
+
+srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
+                            aic_error *err) {
+    srv_deployment *d = new_deployment(req, tuning);
+    const srv_backend *b = check_request(d, env);
+    if (!b)
+        return d;
+    aic_error why = {0};
+    if (!find_view(d, env, &why) || !build_model(d, env, &why)) {
+        /* A graph file that does not compile is broken whatever its class; an unknown name is the request's
+         * fault. */
+        if (d->model == NULL && refuse_input(d, &why))
+            return d;
+        if (err)
+            *err = why;
+        srv_free(d);
+        return NULL;
+    }
+    if (d->refused == SRV_ST_ok) {
+        srv_facts facts = facts_of(d->model);
+        srv_plan_build(d, b, &facts, model_kv_bytes, &d->built);
+    }
+    return d;
+}
+
+srv_deployment *srv_compile_ops(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
+                                const mdl_deployment *built, const srv_facts *facts,
+                                double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx,
+                                aic_error *err) {
+    srv_deployment *d = new_deployment(req, tuning);
+    const srv_backend *b = check_request(d, env);
+    if (!b)
+        return d;
+    if (!find_view(d, env, err)) {
+        srv_free(d);
+        return NULL;
+    }
+    d->built = *built;
+    srv_plan_build(d, b, facts, kv_bytes, kv_ctx);
+    return d;
+}
+
+void srv_free(srv_deployment *d) {
+    if (d)
+        aic_arena_free(d->arena); /* d itself lives in it */
+}

@@ -1,0 +1,85 @@
+/* Context walks of a block: distinct (batch, s, prefix) tables, each op asked once per distinct set of the
+ * fields it reads. */
+#include "serving/folded.h"
+
+/* The distinct shapes of one key class, and which of them each context table uses. */
+typedef struct key_shapes {
+    size_t count;
+    op_shape *shapes;
+    uint32_t *of; /* per context table */
+} key_shapes;
+
+static size_t number_context_shapes(const srv_block *b, const uint32_t *live, size_t n, uint32_t *shape_of,
+                                    uint32_t *firsts, srv_key *keys, srv_key *tmp) {
+    for (size_t k = 0; k < n; k++) {
+        const srv_workload *w = &b->points[live[k]].load;
+        keys[k] = (srv_key){
+            .hi = (uint64_t)w->batch << 32 | (w->isl - w->prefix), .lo = w->prefix, .item = (uint32_t)k};
+    }
+    srv_sort_keys(keys, tmp, n);
+    return srv_number_keys(keys, n, shape_of, firsts);
+}
+
+static key_shapes distinct_for(const srv_deployment *d, srv_block *b, const srv_key_class *class,
+                               const srv_workload *loads, size_t count, srv_key *keys, srv_key *tmp) {
+    key_shapes k = {.of = srv_take(b, count, sizeof(uint32_t))};
+    unsigned reads = class->reads;
+    for (size_t i = 0; i < count; i++) {
+        op_shape s = srv_context_shape(d, &loads[i], class->logits);
+        uint64_t batch = reads & OP_READS_BATCH ? s.batch : 0, length = reads & OP_READS_S ? s.s : 0;
+        uint64_t prefix = reads & OP_READS_PREFIX ? s.prefix : 0, x = reads & OP_READS_X ? s.x : 0;
+        keys[i] = (srv_key){.hi = batch << 32 | length, .lo = prefix << 32 | x, .item = (uint32_t)i};
+    }
+    srv_sort_keys(keys, tmp, count);
+    uint32_t *firsts = srv_take(b, count, sizeof *firsts);
+    k.count = srv_number_keys(keys, count, k.of, firsts);
+    k.shapes = srv_take(b, k.count, sizeof *k.shapes);
+    for (size_t i = 0; i < k.count; i++)
+        k.shapes[i] = srv_context_shape(d, &loads[firsts[i]], class->logits);
+    return k;
+}
+
+/* Asks one op for every distinct shape and folds the answers into every table that still has none missing. */
+static void fold_op(const srv_deployment *d, srv_block *b, uint32_t index, const key_shapes *k,
+                    op_result *results, srv_gap *gaps, srv_folded *tables, size_t count) {
+    const srv_plan *plan = srv_plan_of(d);
+    const srv_op *o = &plan->context.ops[index];
+    for (size_t i = 0; i < k->count; i++) {
+        op_refusal why;
+        op_class cls = op_query(&o->bound, plan->mode, &k->shapes[i], &results[i], &why);
+        gaps[i] = (srv_gap){.cls = cls, .op = index};
+        if (cls != OP_OK)
+            gaps[i].text = srv_block_text(b, why.text);
+    }
+    for (size_t t = 0; t < count; t++) {
+        uint32_t i = k->of[t];
+        if (tables->gap[t].cls != OP_OK)
+            continue;
+        if (gaps[i].cls == OP_OK)
+            srv_folded_op(tables, t, o->row, o->opens, &results[i]);
+        else
+            tables->gap[t] = gaps[i];
+    }
+}
+
+srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
+                              uint32_t *shape_of, size_t *count) {
+    const srv_plan *plan = srv_plan_of(d);
+    srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
+    uint32_t *firsts = srv_take(b, n, sizeof *firsts);
+    *count = number_context_shapes(b, live, n, shape_of, firsts, keys, tmp);
+    srv_workload *loads = srv_take(b, *count, sizeof *loads);
+    srv_folded tables = srv_folded_take(b, *count, plan->context.n_rows);
+    for (size_t t = 0; t < *count; t++) {
+        loads[t] = b->points[live[firsts[t]]].load;
+        srv_folded_clear(&tables, t);
+    }
+    key_shapes *by_key = srv_take(b, plan->n_keys, sizeof *by_key);
+    for (size_t k = 0; k < plan->n_keys; k++)
+        by_key[k] = distinct_for(d, b, &plan->keys[k], loads, *count, keys, tmp);
+    op_result *results = srv_take(b, *count, sizeof *results);
+    srv_gap *gaps = srv_take(b, *count, sizeof *gaps);
+    for (uint32_t i = 0; i < plan->context.n_ops; i++)
+        fold_op(d, b, i, &by_key[plan->context.ops[i].key], results, gaps, &tables, *count);
+    return tables;
+}

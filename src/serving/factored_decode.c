@@ -1,0 +1,128 @@
+/* Decode walks of a block. Rows that do not read the KV position are walked once per batch, the others once
+ * per (batch, isl); output lengths on the same walk take snapshots of one running sum, and steps are shared
+ * between walks that meet at a (batch, position). */
+#include "serving/folded.h"
+#include <string.h>
+
+/* Folded steps seen so far, one slot per hash of the position: a lost slot is only asked again. Bounds the
+ * memory of a block whatever its lengths; strides of one residue never collide within the number of slots. */
+enum { MAX_SLOTS = 1 << 16, SPARE = 4 };
+
+typedef struct steps {
+    size_t mask;
+    uint64_t *keys; /* batch << 32 | position; 0 = empty */
+    srv_folded tables;
+} steps;
+
+typedef struct walker {
+    const srv_deployment *d;
+    srv_block *b;
+    const srv_part *part;
+    bool moving;
+    steps store;
+    srv_folded sum;   /* one table: the running sum of full strides */
+    srv_folded walks; /* the snapshots */
+    size_t n_walks;
+} walker;
+
+static size_t slot_of(const steps *s, uint32_t stride, uint32_t position) {
+    return (position / stride + (size_t)(position % stride) * 40503u) & s->mask;
+}
+
+static void ask_step(walker *w, size_t slot, uint32_t batch, uint32_t position) {
+    const srv_plan *plan = srv_plan_of(w->d);
+    srv_folded *t = &w->store.tables;
+    op_shape shape = srv_decode_shape(w->d, batch, position);
+    srv_folded_clear(t, slot);
+    for (size_t i = 0; i < w->part->n_ops && t->gap[slot].cls == OP_OK; i++) {
+        const srv_op *o = &plan->generation.ops[w->part->ops[i]];
+        op_result r;
+        op_refusal why;
+        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, &why);
+        if (cls == OP_OK)
+            srv_folded_op(t, slot, w->part->slots[i], o->opens, &r);
+        else
+            t->gap[slot] =
+                (srv_gap){.cls = cls, .op = w->part->ops[i], .text = srv_block_text(w->b, why.text)};
+    }
+}
+
+/* The slot that holds the folded step of a batch at a position. Still rows have one step per batch, kept at
+ * position 1. */
+static size_t step_at(walker *w, uint32_t batch, uint32_t position) {
+    uint32_t where = w->moving ? position : 1;
+    uint64_t key = (uint64_t)batch << 32 | where;
+    size_t slot = slot_of(&w->store, w->d->tuning.stride, where);
+    if (w->store.keys[slot] != key) {
+        ask_step(w, slot, batch, where);
+        w->store.keys[slot] = key;
+    }
+    return slot;
+}
+
+/* Adds the step after `done` decoded tokens to table i, or leaves a gap there. */
+static void add_step(walker *w, srv_folded *to, size_t i, srv_key group, uint32_t done, uint32_t repeats) {
+    size_t slot = step_at(w, (uint32_t)(group.hi >> 32), (uint32_t)group.hi + done + 1);
+    if (w->store.tables.gap[slot].cls == OP_OK) {
+        srv_folded_step(to, i, &w->store.tables, slot, (double)repeats, done == 0);
+    } else {
+        to->gap[i] = w->store.tables.gap[slot];
+        to->gap[i].step = done;
+    }
+}
+
+/* One walk: keys[from..to) share batch and isl and ascend in osl. */
+static void walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
+    uint32_t stride = w->d->tuning.stride, done = 0;
+    srv_folded_clear(&w->sum, 0);
+    for (size_t i = from; i < to;) {
+        uint64_t osl = keys[i].lo;
+        uint32_t upper = osl > 1 ? (uint32_t)osl - 1 : 0;
+        for (; w->sum.gap[0].cls == OP_OK && upper - done >= stride; done += stride)
+            add_step(w, &w->sum, 0, keys[from], done, stride);
+        size_t id = w->n_walks++;
+        srv_folded_copy(&w->walks, id, &w->sum, 0);
+        if (w->sum.gap[0].cls == OP_OK && upper > done)
+            add_step(w, &w->walks, id, keys[from], done, upper - done);
+        for (; i < to && keys[i].lo == osl; i++)
+            walk_of[keys[i].item] = (uint32_t)id;
+    }
+}
+
+static steps new_steps(const walker *w, const srv_key *keys, size_t n) {
+    size_t longest = 1, slots = 1;
+    for (size_t k = 0; w->moving && k < n; k++) {
+        size_t end = (uint32_t)keys[k].hi + keys[k].lo;
+        longest = end > longest ? end : longest;
+    }
+    while (slots < MAX_SLOTS && slots <= SPARE * (longest / w->d->tuning.stride))
+        slots *= 2;
+    steps s = {.mask = slots - 1,
+               .keys = srv_take(w->b, slots, sizeof(uint64_t)),
+               .tables = srv_folded_take(w->b, slots, w->part->n_rows)};
+    memset(s.keys, 0, slots * sizeof(uint64_t));
+    return s;
+}
+
+srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
+                           uint32_t *walk_of) {
+    walker w = {.d = d, .b = b, .part = &srv_plan_of(d)->parts[part], .moving = part == SRV_MOVING};
+    srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
+    for (size_t k = 0; k < n; k++) {
+        const srv_workload *l = &b->points[live[k]].load;
+        keys[k] = (srv_key){
+            .hi = (uint64_t)l->batch << 32 | (w.moving ? l->isl : 0), .lo = l->osl, .item = (uint32_t)k};
+    }
+    srv_sort_keys(keys, tmp, n);
+    w.store = new_steps(&w, keys, n);
+    w.sum = srv_folded_take(b, 1, w.part->n_rows);
+    w.walks = srv_folded_take(b, n, w.part->n_rows);
+    for (size_t from = 0; from < n;) {
+        size_t to = from + 1;
+        while (to < n && keys[to].hi == keys[from].hi)
+            to++;
+        walk(&w, keys, from, to, walk_of);
+        from = to;
+    }
+    return w.walks;
+}

@@ -1,0 +1,40 @@
+/* Folded tables of many shapes at once: the arrays the factored path gathers from. Private to serving. */
+#ifndef AICFG_SERVING_FOLDED_H
+#define AICFG_SERVING_FOLDED_H
+
+#include "serving/internal.h"
+
+/* Why a walk has no answer: the first refusing op of its first refusing step. cls OP_OK = it has one. */
+typedef struct srv_gap {
+    op_class cls;
+    uint32_t step, op;
+    const char *text;
+} srv_gap;
+
+/* count tables of n_rows rows each, table-major. */
+typedef struct srv_folded {
+    size_t n_rows;
+    double *latency, *energy;   /* count x n_rows */
+    uint8_t *source;            /* op_source */
+    double (*cover)[OP_COVERS]; /* count, ms */
+    srv_gap *gap;               /* count */
+} srv_folded;
+
+srv_folded srv_folded_take(srv_block *b, size_t count, size_t n_rows);
+void srv_folded_clear(srv_folded *f, size_t i);
+/* Adds one op's result to row `row` of table i; `opens` marks the row's first op. */
+void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_result *r);
+/* Adds table `step` of `from`, times repeats, to table i; `first` marks the first step. */
+void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t step, double repeats,
+                     bool first);
+void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j);
+
+/* Context tables of the distinct shapes of points `live` (n of them); shape_of[k] is the table of point
+ * live[k]. */
+srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
+                              uint32_t *shape_of, size_t *count);
+/* Sums over decode steps for one part of the generation rows; walk_of[k] is the table of point live[k]. */
+srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
+                           uint32_t *walk_of);
+
+#endif

@@ -1,0 +1,233 @@
+/* Private parts of serving: backend constants, the compiled plan, the steps both paths share. */
+#ifndef AICFG_SERVING_INTERNAL_H
+#define AICFG_SERVING_INTERNAL_H
+
+#include "serving/serving.h"
+
+#define SRV_GIB 1073741824.0
+#define SRV_MIB 1048576.0
+
+/* Longest sequence (input + output tokens) a point may have: bounds the steps of a walk and keeps positions
+ * in 32 bits. */
+#define SRV_MAX_SEQUENCE   16777216
+#define SRV_TEXT_OF(macro) SRV_QUOTE(macro)
+#define SRV_QUOTE(text)    #text
+
+/* ---- backend constants (data/backends/<name>.yaml, backends.c) ------------------------------- */
+
+enum { SRV_TP_STEPS = 4 }; /* constants given for 1, 2, 4 and 8-or-more-way tensor parallelism */
+
+typedef struct srv_coefficients {
+    const char *family;
+    double at[SRV_TP_STEPS];
+} srv_coefficients;
+
+/* One capacity tier of a backend that derives its memory fraction from what it reserves. */
+typedef struct srv_tier {
+    double below_mib; /* tier applies below this capacity; HUGE_VAL in the last one */
+    double chunk;     /* tokens of a chunked prefill */
+    double graph[2];  /* requests captured in graphs: tp below 4, tp from 4 */
+} srv_tier;
+
+typedef struct srv_reserve {
+    double base_mib, mib_per_chunk_token, mib_per_8_gpus, mib_per_graph_request, mib_per_graph_request_dp;
+    double large_graph, mib_per_large_graph_request_dp;
+    double large_gpu_mib, large_gpu_reserve_mib;
+    size_t n_tiers;
+    const srv_tier *tiers;
+} srv_reserve;
+
+typedef struct srv_version_fraction {
+    const char *prefix; /* of the version string; the first that matches counts */
+    double fraction;
+} srv_version_fraction;
+
+typedef struct srv_backend {
+    const char *name;
+    double activation_floor; /* byte */
+    double activation_factor;
+    double coefficient[SRV_TP_STEPS]; /* families without their own row */
+    size_t n_families;
+    const srv_coefficients *families;
+    size_t n_workspace; /* families that need an expert-dispatch workspace */
+    const char *const *workspace;
+    size_t n_hidden; /* of those, the ones whose workspace is as wide as the residual stream */
+    const char *const *hidden;
+    double others_factor;
+    bool of_total; /* memory fraction is of the whole memory, else of what weights and buffers leave */
+    double reserved, tolerance;
+    double fraction; /* NaN when derived from `reserve` */
+    size_t n_versions;
+    const srv_version_fraction *versions;
+    srv_reserve reserve;
+} srv_backend;
+
+const srv_backend *srv_backend_find(const srv_backends *b, const char *name); /* NULL when unknown */
+
+/* ---- memory (memory.c, docs/model/memory.md) ------------------------------------------------- */
+
+/* What the memory model needs to know of a model. */
+typedef struct srv_facts {
+    const char *family;
+    double heads, head_dim, hidden;
+    double experts, topk; /* 0 = dense */
+} srv_facts;
+
+typedef struct srv_memory {
+    double weights; /* byte per GPU */
+    double width;   /* heads x head size */
+    double coefficient, floor, factor;
+    double workspace; /* elements per token of the expert workspace, 0 = none */
+    double dp, experts, topk, moe_ep;
+    double nextn;
+    double nccl, others;   /* byte */
+    double max_seq_len;    /* 0 = input + output tokens */
+    double capacity;       /* GiB */
+    double fraction, keep; /* of the memory, and what reserve and tolerance leave of that */
+    bool of_total;
+    double (*kv_bytes)(const void *ctx, double tokens); /* of one sequence */
+    const void *kv_ctx;
+} srv_memory;
+
+/* Parts in GiB. */
+typedef struct srv_footprint {
+    double total, weights, activations, kvcache, nccl, others;
+    bool oom, kv_oom;
+} srv_footprint;
+
+/* Resolves everything that does not depend on the workload; false and *why when a rule or the system's sheet
+ * stands against it. */
+bool srv_memory_plan(const srv_deployment *d, const srv_backend *b, const srv_facts *facts,
+                     const pdb_system *sys, srv_memory *out, op_refusal *why);
+void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_workload *w,
+                   srv_footprint *out);
+double srv_default_fraction(const srv_backend *b, const char *version, const pdb_system *sys,
+                            const mdl_parallel *par);
+
+/* ---- the compiled plan (plan.c) -------------------------------------------------------------- */
+
+typedef struct srv_op {
+    op_bound bound;
+    uint32_t row; /* of its phase */
+    bool opens;   /* first op of its row: sets what later ones add to */
+    bool logits;  /* context: sees one token per request */
+    uint8_t key;  /* context: index of its key class */
+    uint8_t part; /* generation: index of its part */
+} srv_op;
+
+typedef struct srv_phase {
+    size_t n_ops, n_rows;
+    srv_op *ops;
+} srv_phase;
+
+/* A set of shape fields that context ops read; ops of one class share their distinct shapes. */
+typedef struct srv_key_class {
+    unsigned reads;
+    bool logits;
+} srv_key_class;
+
+/* Generation rows of one behaviour. A row moves when any of its ops reads the KV position; the others repeat
+ * one value. */
+enum { SRV_STILL, SRV_MOVING, SRV_PARTS };
+typedef struct srv_part {
+    size_t n_rows, n_ops;
+    uint32_t *rows;  /* rows of the phase, ascending */
+    uint32_t *ops;   /* indices into the phase's ops, ascending */
+    uint32_t *slots; /* per op: index of its row within `rows` */
+} srv_part;
+
+/* X(name, text): workload rules, checked in this order. Texts carry no figures of the workload: they are
+ * counted. */
+#define SRV_RULES(X)                                                                                         \
+    X(batch, "batch must be at least 1")                                                                     \
+    X(isl, "isl must be at least 1")                                                                         \
+    X(prefix, "prefix must be shorter than isl: no token is left to prefill")                                \
+    X(sequence, "isl + beam x osl must not exceed " SRV_TEXT_OF(SRV_MAX_SEQUENCE) " tokens")                 \
+    X(context_tokens, "batch x (isl - prefix) must stay below 4294967296 tokens")                            \
+    X(decode_tokens, "batch x (nextn + 1) x beam must stay below 4294967296 tokens")
+
+typedef struct srv_plan {
+    op_mode mode;
+    srv_phase context, generation; /* empty when the mode has no such phase */
+    size_t n_keys;
+    srv_key_class *keys;
+    srv_part parts[SRV_PARTS];
+    srv_memory memory;
+    const char *oom_text, *kv_oom_text;
+    double accepted; /* draft tokens accepted per step; 0 = nothing to project */
+} srv_plan;
+
+static inline const srv_plan *srv_plan_of(const srv_deployment *d) {
+    return d->plan;
+}
+static inline bool srv_has_context(srv_mode m) {
+    return m != SRV_static_gen;
+}
+static inline bool srv_has_generation(srv_mode m) {
+    return m != SRV_static_ctx;
+}
+
+/* Binds d->built on d->view; fills rows and plan, or d->refused and d->why. */
+void srv_plan_build(srv_deployment *d, const srv_backend *b, const srv_facts *facts,
+                    double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx);
+
+/* Compiles ready-made op lists in place of a model's: par, nextn, lists and weight_bytes of `built` are used.
+ * The lists' ops are taken over (their repeats are rewritten); ctx of kv_bytes must outlive the deployment.
+ * For the parity tools and tests. */
+srv_deployment *srv_compile_ops(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
+                                const mdl_deployment *built, const srv_facts *facts,
+                                double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx,
+                                aic_error *err);
+
+/* ---- one point, shared by both paths (figures.c) --------------------------------------------- */
+
+/* Sums of one point's walks; scaled, in row order. */
+typedef struct srv_sums {
+    double context_latency, context_energy, generation_latency, generation_energy;
+    double powered;          /* ms of rows with measured energy, context rows then generation rows */
+    double cover[OP_COVERS]; /* ms */
+} srv_sums;
+
+typedef struct srv_power {
+    double watts;    /* whole point, 0 when nothing was priced */
+    double coverage; /* share of the latency with measured energy */
+} srv_power;
+
+/* A new point: its load, NaN figures, and ok, or invalid with the rule it breaks. */
+void srv_point_start(const srv_deployment *d, const srv_workload *load, srv_point *p);
+void srv_point_refuse(srv_point *p, op_class cls, const char *text);
+/* Memory, figures, projection, verdict. */
+void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p);
+srv_power srv_power_of(const srv_sums *s);
+void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p);
+void srv_project(const srv_deployment *d, srv_point *p);
+
+/* Shapes of the walks (docs/model/serving.md). */
+op_shape srv_context_shape(const srv_deployment *d, const srv_workload *w, bool logits);
+op_shape srv_decode_shape(const srv_deployment *d, uint32_t batch, uint32_t position);
+
+/* ---- blocks and scratch memory (block.c) ----------------------------------------------------- */
+
+/* Memory for the length of one evaluation; kept and reused by the next. */
+typedef struct srv_scratch srv_scratch;
+void *srv_take(srv_block *b, size_t count, size_t size); /* uninitialised, aligned for any type */
+
+/* Starts an evaluation: room for n points, points started. Returns false when the deployment is refused
+ * (points say so). */
+bool srv_block_start(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *b);
+/* The block's copy of a reason; equal texts share one. */
+const char *srv_block_text(srv_block *b, const char *text);
+
+/* ---- distinct shapes (distinct.c) ------------------------------------------------------------ */
+
+typedef struct srv_key {
+    uint64_t hi, lo;
+    uint32_t item;
+} srv_key;
+/* Sorts by (hi, lo), equal keys in item order as given; tmp has room for n. Linear on sorted input. */
+void srv_sort_keys(srv_key *keys, srv_key *tmp, size_t n);
+/* Numbers the distinct keys: ids[item] and, per id, the first item with it. Returns their count. keys are
+ * sorted. */
+size_t srv_number_keys(const srv_key *keys, size_t n, uint32_t *ids, uint32_t *firsts);
+
+#endif

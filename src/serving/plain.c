@@ -1,0 +1,148 @@
+/* The reference path: one point at a time, every op at every step, exactly as docs/model/serving.md reads.
+ * srv_evaluate must give the same bits; tests compare the two. */
+#include "serving/internal.h"
+#include <string.h>
+
+/* One folded table of a walk. */
+typedef struct table {
+    double *latency, *energy;
+    uint8_t *source;
+    double cover[SRV_PARTS][OP_COVERS]; /* ms; a context walk uses part 0 alone */
+} table;
+
+static table new_table(srv_block *b, size_t n_rows) {
+    return (table){.latency = srv_take(b, n_rows, sizeof(double)),
+                   .energy = srv_take(b, n_rows, sizeof(double)),
+                   .source = srv_take(b, n_rows, sizeof(uint8_t))};
+}
+
+static void clear_table(table *t, size_t n_rows) {
+    memset(t->cover, 0, sizeof t->cover);
+    for (size_t r = 0; r < n_rows; r++) {
+        t->latency[r] = t->energy[r] = 0;
+        t->source[r] = OP_SRC_empirical;
+    }
+}
+
+static void fold(table *t, const srv_op *o, const op_result *r) {
+    bool same = o->opens || t->source[o->row] == (uint8_t)r->source;
+    t->latency[o->row] += r->latency;
+    t->energy[o->row] += r->energy;
+    t->source[o->row] = same ? (uint8_t)r->source : OP_SRC_mixed;
+    for (int c = 0; c < OP_COVERS; c++)
+        t->cover[o->part][c] += r->cover[c];
+}
+
+static op_class walk_context(const srv_deployment *d, const srv_workload *w, table *t, op_refusal *why) {
+    const srv_plan *plan = srv_plan_of(d);
+    clear_table(t, plan->context.n_rows);
+    for (size_t i = 0; i < plan->context.n_ops; i++) {
+        const srv_op *o = &plan->context.ops[i];
+        op_shape shape = srv_context_shape(d, w, o->logits);
+        op_result r;
+        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, why);
+        if (cls != OP_OK)
+            return cls;
+        fold(t, o, &r);
+    }
+    return OP_OK;
+}
+
+static op_class decode_step(const srv_deployment *d, uint32_t batch, uint32_t position, table *t,
+                            op_refusal *why) {
+    const srv_plan *plan = srv_plan_of(d);
+    op_shape shape = srv_decode_shape(d, batch, position);
+    clear_table(t, plan->generation.n_rows);
+    for (size_t i = 0; i < plan->generation.n_ops; i++) {
+        const srv_op *o = &plan->generation.ops[i];
+        op_result r;
+        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, why);
+        if (cls != OP_OK)
+            return cls;
+        fold(t, o, &r);
+    }
+    return OP_OK;
+}
+
+/* Folded step values x repeats, added into the sum. */
+static void accumulate(table *sum, const table *step, size_t n_rows, double repeats, bool first) {
+    for (size_t r = 0; r < n_rows; r++) {
+        sum->latency[r] += step->latency[r] * repeats;
+        sum->energy[r] += step->energy[r] * repeats;
+        sum->source[r] = first || sum->source[r] == step->source[r] ? step->source[r] : OP_SRC_mixed;
+    }
+    for (int p = 0; p < SRV_PARTS; p++)
+        for (int c = 0; c < OP_COVERS; c++)
+            sum->cover[p][c] += step->cover[p][c] * repeats;
+}
+
+static op_class walk_generation(const srv_deployment *d, const srv_workload *w, table *sum, table *step,
+                                op_refusal *why) {
+    size_t n_rows = srv_plan_of(d)->generation.n_rows;
+    uint32_t stride = d->tuning.stride, upper = w->osl > 1 ? w->osl - 1 : 0;
+    clear_table(sum, n_rows);
+    for (uint32_t i = 0; i < upper;) {
+        uint32_t repeats = upper - i < stride ? upper - i : stride;
+        op_class cls = decode_step(d, w->batch, w->isl + i + 1, step, why);
+        if (cls != OP_OK)
+            return cls;
+        accumulate(sum, step, n_rows, (double)repeats, i == 0);
+        i += repeats; /* only the last step repeats less than a stride */
+    }
+    return OP_OK;
+}
+
+/* Scales a phase's table into the point's rows and adds up its columns. */
+static void put_rows(const table *t, size_t n_rows, double scale, double *latency, double *energy,
+                     uint8_t *source, double *sum_latency, double *sum_energy, double *powered) {
+    for (size_t r = 0; r < n_rows; r++) {
+        latency[r] = t->latency[r] * scale;
+        energy[r] = t->energy[r] * scale;
+        source[r] = t->source[r];
+        *sum_latency += latency[r];
+        *sum_energy += energy[r];
+        if (energy[r] > 0)
+            *powered += latency[r];
+    }
+}
+
+static void plain_point(const srv_deployment *d, srv_block *b, size_t i, table *context, table *sum,
+                        table *step) {
+    const srv_plan *plan = srv_plan_of(d);
+    srv_point *p = &b->points[i];
+    op_refusal why = {.cls = OP_OK};
+    op_class cls = OP_OK;
+    clear_table(context, 0);
+    clear_table(sum, 0);
+    if (srv_has_context(d->request.mode))
+        cls = walk_context(d, &p->load, context, &why);
+    if (cls == OP_OK && srv_has_generation(d->request.mode))
+        cls = walk_generation(d, &p->load, sum, step, &why);
+    if (cls != OP_OK) {
+        srv_point_refuse(p, cls, srv_block_text(b, why.text));
+        return;
+    }
+    double scale = d->tuning.latency_scale, *latency = b->latency + i * b->n_rows,
+           *energy = b->energy + i * b->n_rows;
+    uint8_t *source = b->source + i * b->n_rows;
+    size_t n = plan->context.n_rows;
+    srv_sums s = {0};
+    put_rows(context, n, scale, latency, energy, source, &s.context_latency, &s.context_energy, &s.powered);
+    put_rows(sum, plan->generation.n_rows, scale, latency + n, energy + n, source + n, &s.generation_latency,
+             &s.generation_energy, &s.powered);
+    for (int c = 0; c < OP_COVERS; c++)
+        s.cover[c] = (context->cover[0][c] + sum->cover[SRV_STILL][c] + sum->cover[SRV_MOVING][c]) * scale;
+    b->priced[i] = true;
+    srv_point_finish(d, &s, p);
+}
+
+void srv_evaluate_plain(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out) {
+    if (!srv_block_start(d, loads, n, out))
+        return;
+    const srv_plan *plan = srv_plan_of(d);
+    table context = new_table(out, plan->context.n_rows);
+    table sum = new_table(out, plan->generation.n_rows), step = new_table(out, plan->generation.n_rows);
+    for (size_t i = 0; i < n; i++)
+        if (out->points[i].status == SRV_ST_ok)
+            plain_point(d, out, i, &context, &sum, &step);
+}

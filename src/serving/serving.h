@@ -1,0 +1,176 @@
+/* serving: op lists + workload -> the figures of one point (docs/model/serving.md, docs/model/memory.md).
+ *
+ * A deployment fixes the op lists; it is compiled (model built, ops bound) once and shared read-only by all
+ * threads. Points of a deployment are evaluated in batches: each distinct (op, shape) once, then points are
+ * assembled by gather and sum, in an order that gives the same bits as evaluating each point alone
+ * (srv_evaluate_plain, the checked reference path).
+ */
+#ifndef AICFG_SERVING_SERVING_H
+#define AICFG_SERVING_SERVING_H
+
+#include "base/base.h"
+#include "models/models.h"
+#include "ops/ops.h"
+#include "perfdb/perfdb.h"
+
+/* X(name): serving modes. static = prefill then decode on one worker; static_ctx, static_gen = one phase. */
+#define SRV_MODES(X) X(static) X(static_ctx) X(static_gen)
+typedef enum srv_mode {
+#define SRV_MODE_ENUM(name) SRV_##name,
+    SRV_MODES(SRV_MODE_ENUM)
+#undef SRV_MODE_ENUM
+        SRV_MODE_COUNT
+} srv_mode;
+const char *srv_mode_name(srv_mode m);
+bool srv_mode_parse(const char *text, srv_mode *out);
+
+/* X(name, meaning): what became of a point. */
+#define SRV_STATUSES(X)                                                                                      \
+    X(ok, "priced, fits")                                                                                    \
+    X(missing, "an op lacks measured data; op, table and key are in the reason")                             \
+    X(invalid, "the configuration breaks a rule; the rule is in the reason")                                 \
+    X(oom, "priced, but weights, activations or KV cache exceed the GPU's memory")                           \
+    X(nonfinite, "a figure is NaN or infinite: a bug worth reporting")
+typedef enum srv_status {
+#define SRV_STATUS_ENUM(name, meaning) SRV_ST_##name,
+    SRV_STATUSES(SRV_STATUS_ENUM)
+#undef SRV_STATUS_ENUM
+        SRV_STATUS_COUNT
+} srv_status;
+const char *srv_status_name(srv_status s);
+bool srv_status_parse(const char *text, srv_status *out);
+
+/* ---- deployments ----------------------------------------------------------------------------- */
+
+/* Everything that fixes the op lists. Strings are borrowed; they must outlive the compiled deployment. */
+typedef struct srv_request {
+    srv_mode mode;
+    const char *model; /* catalogue id or folder */
+    const char *system;
+    const char *backend;
+    const char *version; /* NULL or "" = latest; alias or literal */
+    op_mode database_mode;
+    mdl_parallel par;
+    mdl_quants quants; /* PDB_Q_UNSET = inferred ("auto") */
+    uint32_t nextn;
+    double nextn_accepted; /* accepted draft tokens per step, NaN = not given (required when nextn > 0) */
+    double free_gpu_memory_fraction; /* NaN = not given; static modes record but do not use it */
+    uint32_t max_seq_len;            /* 0 = not given; static modes record but do not use it */
+    const char *attention_backend;   /* NULL = not given */
+} srv_request;
+/* Defaults: static, trtllm, SILICON, sizes 1, everything else not given. */
+void srv_request_init(srv_request *r);
+
+/* Knobs of a static walk that the estimate path leaves at their defaults. */
+typedef struct srv_tuning {
+    uint32_t beam;                       /* 1 */
+    uint32_t stride;                     /* decode positions priced every `stride` steps, 32 */
+    double imbalance_ctx, imbalance_gen; /* 1.0 */
+    double latency_scale;                /* 1.0, on latency and energy */
+    bool honour_memory_args;             /* use free_gpu_memory_fraction and max_seq_len: false */
+    bool project;                        /* apply nextn_accepted (and insist on it when nextn > 0): true */
+} srv_tuning;
+void srv_tuning_init(srv_tuning *t);
+
+/* One row of the breakdown: ops of a phase folded by name, in first-encounter order. */
+typedef struct srv_row {
+    bool generation; /* phase: context or generation */
+    const char *name;
+    const char *kind; /* kind of the first op with that name */
+    double repeat;    /* sum of the folded ops' repeats */
+} srv_row;
+
+typedef struct srv_deployment {
+    srv_request request; /* as asked */
+    srv_tuning tuning;
+    srv_status refused;     /* SRV_ST_ok, or the status of every point of this deployment */
+    op_refusal why;         /* when refused */
+    const pdb_view *view;   /* NULL when refused before it was found */
+    const mdl_model *model; /* NULL likewise */
+    mdl_deployment built;   /* effective parallelism and modes, op lists, weights */
+    /* Breakdown rows: context first, then generation; only the phases of the mode. */
+    size_t n_rows, n_context_rows;
+    const srv_row *rows;
+    const void *plan; /* private: bound ops and fold maps */
+    aic_arena *arena; /* owns all of it */
+} srv_deployment;
+
+/* Per-framework constants (data/backends/<backend>.yaml, docs/model/memory.md). Immutable once read. */
+typedef struct srv_backends srv_backends;
+/* Reads every *.yaml of the folder. NULL: unreadable or malformed (position in err). */
+srv_backends *srv_backends_open(const char *dir, aic_error *err);
+void srv_backends_close(srv_backends *b);
+size_t srv_backend_count(const srv_backends *b);
+const char *srv_backend_name(const srv_backends *b, size_t i); /* bytewise sorted */
+
+typedef struct srv_env {
+    pdb *db;
+    mdl_catalogue *models;
+    const srv_backends *backends;
+    bool allow_unlisted; /* accept versions that are not slots */
+} srv_env;
+
+/* Compiles a deployment; thread-safe. What it cannot run is a refusal inside; NULL = broken files (err). */
+srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
+                            aic_error *err);
+void srv_free(srv_deployment *d);
+
+/* ---- points ---------------------------------------------------------------------------------- */
+
+typedef struct srv_workload {
+    uint32_t batch;  /* requests per attention-DP rank, >= 1 */
+    uint32_t isl;    /* input tokens, prefix included, >= 1 */
+    uint32_t osl;    /* output tokens, >= 0 */
+    uint32_t prefix; /* of isl, already in the KV cache; < isl (ignored by static_gen) */
+} srv_workload;
+
+/* Figures of one point. Times ms, memory GiB, energy W*ms. All NaN when status is missing or invalid. */
+typedef struct srv_point {
+    srv_workload load;
+    srv_status status;
+    const char *reason; /* NULL when ok; lives as long as the deployment or block */
+    bool kv_oom;        /* oom because the KV cache exceeds its budget, not the whole memory */
+    double ttft, tpot, request_latency, context_latency, generation_latency;
+    double tokens_per_s, tokens_per_s_per_gpu, tokens_per_s_per_user;
+    double seq_per_s, seq_per_s_per_gpu, concurrency;
+    double memory, weights, activations, kvcache, nccl, others; /* GiB per GPU */
+    double power;                             /* W; NaN unless measured power covers 90 % of the latency */
+    double context_energy, generation_energy; /* W*ms */
+    double cover[OP_COVERS];                  /* shares of the latency (0..1), by op_cover */
+} srv_point;
+
+/* Points of one deployment, evaluated together. Arrays are owned by the block and reused by srv_evaluate. */
+typedef struct srv_block {
+    size_t n; /* points */
+    srv_point *points;
+    bool *priced;             /* n: the point has breakdown rows (status ok, oom or nonfinite) */
+    double *latency, *energy; /* n x n_rows, row-major by point; undefined where not priced */
+    uint8_t *source;          /* op_source */
+    size_t n_rows;
+    size_t cap_points, cap_rows;
+    aic_arena *texts; /* reasons of this block */
+    void *scratch;    /* private, reused */
+} srv_block;
+void srv_block_free(srv_block *b);
+
+/* Evaluates n (below 2^32) workloads in any order; out is reused. Bit-identical to srv_evaluate_plain. */
+void srv_evaluate(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out);
+void srv_evaluate_plain(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out);
+
+/* One op of one point in detail, for `show`: each unfolded op of the walk. */
+typedef struct srv_detail {
+    size_t row; /* folded row it belongs to */
+    const op *op;
+    op_result result; /* summed over decode steps */
+    double sol_ms;    /* speed-of-light time of the same shapes, NaN when the op has none */
+    double sol_math, sol_mem;
+    op_class cls; /* OP_OK, or why it has no result */
+    op_refusal why;
+} srv_detail;
+/* Fills *out (arena) with every op of the point, also of refused points. */
+size_t srv_explain(const srv_deployment *d, const srv_workload *load, aic_arena *a, srv_detail **out);
+
+/* Rounding to 3 decimals, ties to even on the scaled value (rows of projected points). */
+double srv_round3(double v);
+
+#endif

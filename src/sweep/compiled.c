@@ -1,0 +1,104 @@
+/* Compiled deployments of a running sweep: made on first use, shared by all threads, freed after their last point. */
+#include "sweep/internal.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+typedef enum state { NEW, COMPILING, READY } state;
+
+typedef struct entry {
+    srv_deployment *d; /* READY: NULL when compiling failed */
+    uint64_t left;     /* points not yet accounted for */
+    uint8_t state;
+} entry;
+
+struct swp_compiled {
+    const swp_sweep *s;
+    const srv_env *env;
+    pthread_mutex_t lock;  /* guards entries, failure and seconds; never held while compiling */
+    pthread_cond_t ready;
+    entry *entries;
+    aic_error failure;     /* first broken file */
+    double seconds;
+};
+
+swp_compiled *swp_compiled_new(const swp_sweep *s, const srv_env *env) {
+    swp_compiled *c = AIC_NEW(swp_compiled);
+    c->s = s;
+    c->env = env;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->ready, NULL);
+    c->entries = AIC_NEW_ARRAY(entry, s->n_deps);
+    for (size_t i = 0; i < s->n_deps; i++)
+        c->entries[i].left = swp_points_of(s, i);
+    return c;
+}
+
+void swp_compiled_free(swp_compiled *c) {
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->s->n_deps; i++)
+        srv_free(c->entries[i].d);
+    free(c->entries);
+    pthread_cond_destroy(&c->ready);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+srv_deployment *swp_compile(const swp_sweep *s, const srv_env *env, size_t dep, aic_error *err) {
+    srv_request request;
+    const char *refused = swp_refused_at(s, dep);
+    swp_request_at(s, dep, &request);
+    if (!refused)
+        return srv_compile(env, &request, NULL, err);
+    /* A row with an impossible value: the deployment exists to carry the reason. */
+    aic_arena *arena = aic_arena_new();
+    srv_deployment *d = aic_arena_alloc(arena, 1, sizeof *d);
+    d->arena = arena;
+    d->request = request;
+    srv_tuning_init(&d->tuning);
+    d->refused = SRV_ST_invalid;
+    op_refuse(&d->why, OP_INVALID, "%s", refused);
+    return d;
+}
+
+const srv_deployment *swp_compiled_get(swp_compiled *c, size_t dep, aic_error *err) {
+    entry *e = &c->entries[dep];
+    pthread_mutex_lock(&c->lock);
+    while (e->state == COMPILING)
+        pthread_cond_wait(&c->ready, &c->lock);
+    if (e->state == NEW) {
+        aic_error why = {0};
+        e->state = COMPILING;
+        pthread_mutex_unlock(&c->lock);
+        double start = aic_now();
+        srv_deployment *d = swp_compile(c->s, c->env, dep, &why);
+        pthread_mutex_lock(&c->lock);
+        c->seconds += aic_now() - start;
+        e->d = d;
+        e->state = READY;
+        if (!d && c->failure.code == AIC_OK)
+            c->failure = why;
+        pthread_cond_broadcast(&c->ready);
+    }
+    if (!e->d && err)
+        *err = c->failure;
+    pthread_mutex_unlock(&c->lock);
+    return e->d;
+}
+
+void swp_compiled_done(swp_compiled *c, size_t dep, uint64_t points) {
+    entry *e = &c->entries[dep];
+    srv_deployment *last = NULL;
+    pthread_mutex_lock(&c->lock);
+    e->left -= points;
+    if (e->left == 0) {
+        last = e->d;
+        e->d = NULL;
+    }
+    pthread_mutex_unlock(&c->lock);
+    srv_free(last);
+}
+
+double swp_compiled_seconds(const swp_compiled *c) {
+    return c->seconds;
+}

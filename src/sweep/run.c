@@ -1,0 +1,255 @@
+/* Running a sweep: workers claim blocks in order and evaluate them into slots of a ring, the writer takes the slots in order.
+ *
+ * Invariants. A block has a number; block k lives in slot k mod ring size. A slot is written to by the worker that claimed its
+ * block until it is marked full, and by nobody else until the writer has emptied it; so the ring bounds memory, and the file is
+ * the same for any number of threads. The writer alone talks to results.
+ */
+#include "sweep/internal.h"
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { SLOTS_PER_THREAD = 4 };
+
+typedef struct slot {
+    swp_work work;
+    bool full;
+} slot;
+
+typedef struct run {
+    const swp_sweep *s;
+    const swp_options *opt;
+    swp_compiled *compiled;
+    res_writer *writer; /* NULL: nothing is written */
+    aic_progress *progress;
+    size_t block_points, n_slots;
+    slot *slots;
+
+    pthread_mutex_t lock; /* guards everything below */
+    pthread_cond_t filled, emptied;
+    uint64_t next_point;      /* first point nobody has claimed */
+    uint64_t claimed, taken;  /* blocks claimed by workers, blocks the writer is done with */
+    bool stop;                /* a failure or a signal: claim no more */
+    unsigned working;         /* workers that may still claim */
+    double evaluate_s, write_s;
+    aic_error failure;
+} run;
+
+/* ---- workers ------------------------------------------------------------------------------------------------------------- */
+
+static void fail(run *r, const aic_error *why) {
+    pthread_mutex_lock(&r->lock);
+    if (r->failure.code == AIC_OK)
+        r->failure = *why;
+    r->stop = true;
+    pthread_cond_broadcast(&r->emptied);
+    pthread_cond_broadcast(&r->filled);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Takes the next block: false when there is none left for this worker. */
+static bool claim(run *r, uint64_t *number, uint64_t *first, size_t *n) {
+    pthread_mutex_lock(&r->lock);
+    while (!r->stop && r->next_point < r->s->points && r->claimed - r->taken == r->n_slots)
+        pthread_cond_wait(&r->emptied, &r->lock);
+    if (aic_interrupted())
+        r->stop = true;
+    bool got = !r->stop && r->next_point < r->s->points;
+    if (got) {
+        *number = r->claimed++;
+        *first = r->next_point;
+        *n = swp_block_size(r->s, *first, r->block_points);
+        r->next_point += *n;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return got;
+}
+
+static void work(run *r) {
+    uint64_t number, first;
+    size_t n;
+    double busy = 0;
+    while (claim(r, &number, &first, &n)) {
+        slot *slot = &r->slots[number % r->n_slots];
+        aic_error why = {0};
+        double start = aic_now();
+        if (!swp_work_evaluate(&slot->work, r->s, r->compiled, first, n, r->opt->plain, &why)) {
+            fail(r, &why);
+            break;
+        }
+        busy += aic_now() - start;
+        pthread_mutex_lock(&r->lock);
+        slot->full = true;
+        pthread_cond_signal(&r->filled);
+        pthread_mutex_unlock(&r->lock);
+    }
+    pthread_mutex_lock(&r->lock);
+    r->evaluate_s += busy;
+    r->working--;
+    pthread_cond_broadcast(&r->filled);
+    pthread_cond_broadcast(&r->emptied);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- the writer -------------------------------------------------------------------------------------------------------------- */
+
+static bool write_block(run *r, const swp_work *w, size_t *known, aic_error *err) {
+    uint32_t last = 0;
+    if (!r->writer)
+        return true;
+    for (size_t i = 0; i < w->n; i++)
+        last = w->deps[i] > last ? w->deps[i] : last;
+    for (; *known <= last; ++*known) {
+        const srv_deployment *d = swp_compiled_get(r->compiled, *known, err);
+        if (!d || !res_writer_deployment(r->writer, d, err))
+            return false;
+    }
+    res_points p = {.n = w->n, .deployment = w->deps, .points = w->points, .rows = w->rows, .n_rows = w->n_rows,
+                    .latency = w->latency, .energy = w->energy, .source = w->source};
+    return res_writer_points(r->writer, &p, err);
+}
+
+/* The next block in order once it is full; NULL when none will come. */
+static slot *next_full(run *r) {
+    pthread_mutex_lock(&r->lock);
+    slot *slot = &r->slots[r->taken % r->n_slots];
+    while (!slot->full && r->working > 0)
+        pthread_cond_wait(&r->filled, &r->lock);
+    bool full = slot->full && r->failure.code == AIC_OK;
+    pthread_mutex_unlock(&r->lock);
+    return full ? slot : NULL;
+}
+
+static void *write_blocks(void *arg) {
+    run *r = arg;
+    size_t known = 0;
+    uint64_t done = 0, refused = 0;
+    slot *slot;
+    while ((slot = next_full(r))) {
+        aic_error why = {0};
+        double start = aic_now();
+        if (!write_block(r, &slot->work, &known, &why)) {
+            fail(r, &why);
+            break;
+        }
+        r->write_s += aic_now() - start; /* read only after this thread has ended */
+        for (size_t i = 0; i < slot->work.n; i++)
+            refused += slot->work.points[i].status != SRV_ST_ok;
+        done += slot->work.n;
+        swp_work_done(&slot->work, r->compiled);
+        aic_progress_update(r->progress, done, refused);
+        pthread_mutex_lock(&r->lock);
+        slot->full = false;
+        r->taken++;
+        pthread_cond_broadcast(&r->emptied);
+        pthread_mutex_unlock(&r->lock);
+    }
+    return NULL;
+}
+
+/* ---- setting up ------------------------------------------------------------------------------------------------------------------ */
+
+static unsigned thread_count(unsigned asked) {
+    int n = asked ? (int)asked : omp_get_max_threads();
+    return n < 1 ? 1 : (unsigned)n;
+}
+
+/* "h200_sxm 0.12.0 <digest>" for every system of the sweep that has measured tables, in order of first use. */
+static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *a, const char ***lines) {
+    aic_intern *pairs = aic_intern_new(), *found = aic_intern_new();
+    aic_buf text = {0};
+    for (size_t i = 0; i < s->n_deps; i++) {
+        srv_request q;
+        swp_request_at(s, i, &q);
+        size_t before = aic_intern_count(pairs);
+        aic_buf_clear(&text);
+        aic_buf_printf(&text, "%s %s %s", q.system, q.backend, q.version ? q.version : "");
+        aic_intern_add(pairs, text.data, text.len);
+        if (aic_intern_count(pairs) == before)
+            continue;
+        const pdb_view *v = pdb_view_get(env->db, q.system, q.backend, q.version, true, env->allow_unlisted, NULL);
+        if (!v || !v->digest)
+            continue;
+        aic_buf_clear(&text);
+        aic_buf_printf(&text, "%s %s %s", v->system->name, v->release ? v->release : "?", v->digest);
+        aic_intern_add(found, text.data, text.len);
+    }
+    size_t n = aic_intern_count(found) - 1; /* id 0 is the empty string */
+    *lines = aic_arena_alloc(a, n, sizeof **lines);
+    for (size_t j = 0; j < n; j++)
+        (*lines)[j] = aic_arena_strdup(a, aic_intern_text(found, (uint32_t)j + 1));
+    aic_buf_free(&text);
+    aic_intern_free(pairs);
+    aic_intern_free(found);
+    return n;
+}
+
+static res_writer *open_writer(const swp_sweep *s, const srv_env *env, const swp_options *opt, unsigned threads,
+                               aic_error *err) {
+    aic_arena *a = aic_arena_new();
+    const char **databases;
+    size_t n = database_lines(s, env, a, &databases);
+    res_origin origin = {.spec_text = s->text, .spec_name = s->name, .overrides = opt->overrides ? opt->overrides : "",
+                         .command_line = opt->command_line ? opt->command_line : "", .databases = databases,
+                         .n_databases = n, .total_points = s->points, .threads = threads, .program = opt->program};
+    res_writer *w = res_writer_open(&opt->out, &origin, err);
+    aic_arena_free(a);
+    return w;
+}
+
+static void run_threads(run *r, unsigned threads) {
+    pthread_t writer;
+    r->working = threads;
+    if (pthread_create(&writer, NULL, write_blocks, r) != 0) {
+        aic_fail(&r->failure, AIC_IO, "cannot start the writer thread");
+        return;
+    }
+    /* The team may be smaller than asked for: every share of the work runs exactly once all the same. */
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (unsigned i = 0; i < threads; i++)
+        work(r);
+    pthread_join(writer, NULL);
+}
+
+/* Ends the file: whole, partial after a signal, or not at all after a failure. */
+static bool finish(run *r, res_summary *out, aic_error *err) {
+    int signal = aic_interrupted();
+    bool complete = r->failure.code == AIC_OK && r->next_point == r->s->points;
+    double start = aic_now();
+    if (r->failure.code != AIC_OK) {
+        if (r->writer)
+            res_writer_abandon(r->writer);
+        if (err)
+            *err = r->failure;
+        return false;
+    }
+    if (r->writer && !res_writer_finish(r->writer, complete, out, err))
+        return false;
+    r->write_s += aic_now() - start;
+    return complete || aic_fail(err, (aic_code)signal, "interrupted after %llu of %llu points",
+                                (unsigned long long)r->next_point, (unsigned long long)r->s->points);
+}
+
+bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summary *out, aic_error *err) {
+    unsigned threads = thread_count(opt->threads);
+    double start = aic_now();
+    run r = {.s = s, .opt = opt, .block_points = opt->block_points ? opt->block_points : SWP_BLOCK_POINTS,
+             .n_slots = (size_t)threads * SLOTS_PER_THREAD, .lock = PTHREAD_MUTEX_INITIALIZER,
+             .filled = PTHREAD_COND_INITIALIZER, .emptied = PTHREAD_COND_INITIALIZER};
+    if (!opt->discard && !(r.writer = open_writer(s, env, opt, threads, err)))
+        return false;
+    r.slots = AIC_NEW_ARRAY(slot, r.n_slots);
+    r.compiled = swp_compiled_new(s, env);
+    r.progress = aic_progress_start("points", s->points, opt->quiet);
+    run_threads(&r, threads);
+    aic_progress_end(r.progress);
+    bool ok = finish(&r, out, err);
+    double compile_s = swp_compiled_seconds(r.compiled);
+    if (opt->timing)
+        *opt->timing = (swp_timing){aic_now() - start, compile_s, r.evaluate_s - compile_s, r.write_s};
+    for (size_t i = 0; i < r.n_slots; i++)
+        swp_work_free(&r.slots[i].work);
+    free(r.slots);
+    swp_compiled_free(r.compiled);
+    return ok;
+}

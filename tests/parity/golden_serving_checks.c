@@ -1,0 +1,314 @@
+/* One reference record under one check: what is compiled, and what is compared with it. */
+#include "parity/golden_serving_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static srv_tuning tuning_of(const aic_node *record) {
+    const aic_node *runtime = aic_map_get(record, "runtime"), *args = aic_map_get(record, "args");
+    srv_tuning t;
+    srv_tuning_init(&t);
+    t.beam = golden_size(runtime, "beam_width", 1);
+    t.stride = golden_size(args, "stride", 32);
+    t.imbalance_ctx = golden_real(runtime, "seq_imbalance_correction_scale", 1.0);
+    t.imbalance_gen = golden_real(runtime, "gen_seq_imbalance_correction_scale", 1.0);
+    t.latency_scale = golden_real(args, "latency_correction_scale", 1.0);
+    t.honour_memory_args = true;
+    t.project = false;
+    return t;
+}
+
+static srv_request request_of(const aic_node *record, const aic_node *build) {
+    const aic_node *args = aic_map_get(record, "args");
+    const char *mode = golden_text(aic_map_get(record, "mode"));
+    srv_request q;
+    srv_request_init(&q);
+    if (mode)
+        srv_mode_parse(mode, &q.mode);
+    q.model = golden_text(aic_map_get(build, "model"));
+    q.system = golden_text(aic_map_get(build, "system"));
+    q.backend = golden_text(aic_map_get(build, "backend"));
+    q.par = (mdl_parallel){.tp = golden_size(build, "tp", 1),
+                           .pp = golden_size(build, "pp", 1),
+                           .dp = golden_size(build, "dp", 1),
+                           .moe_tp = golden_size(build, "moe_tp", 0),
+                           .moe_ep = golden_size(build, "moe_ep", 0),
+                           .cp = 1};
+    q.nextn = golden_size(build, "nextn", 0);
+    q.free_gpu_memory_fraction = golden_real(args, "free_gpu_memory_fraction", NAN);
+    q.max_seq_len = golden_size(args, "max_seq_len", 0);
+    return q;
+}
+
+/* ---- through op lists ---------------------------------------------------------------------------------- */
+
+static double linear_kv(const void *ctx, double tokens) {
+    return tokens * *(const double *)ctx;
+}
+
+/* Bytes per token when the recorded lengths show a linear cache, else 0. */
+static double kv_per_token(const aic_node *facts) {
+    const aic_node *map = aic_map_get(facts, "kv_bytes");
+    double one = golden_real(map, "1", 0);
+    for (size_t i = 0; map && i < map->count; i++)
+        if (map->items[i]->r != one * strtod(map->keys[i]->text, NULL))
+            return 0;
+    return one;
+}
+
+static bool read_lists(golden_record *r, const aic_node *node, mdl_deployment *built) {
+    aic_error err = {0};
+    return op_list_from_json(r->arena, aic_map_get(node, "context_ops"), &built->context, &err) &&
+           op_list_from_json(r->arena, aic_map_get(node, "generation_ops"), &built->generation, &err);
+}
+
+void golden_check_static_lists(golden_record *r, const golden_spec *s) {
+    const aic_node *facts = aic_map_get(s->node, "facts");
+    mdl_deployment built = {.par = {.tp = golden_size(facts, "tp", 1),
+                                    .pp = golden_size(facts, "pp", 1),
+                                    .dp = golden_size(facts, "dp", 1),
+                                    .cp = golden_size(facts, "cp", 1),
+                                    .moe_tp = golden_size(facts, "moe_tp", 0),
+                                    .moe_ep = golden_size(facts, "moe_ep", 0)},
+                            .nextn = golden_size(facts, "nextn", 0)};
+    if (!read_lists(r, s->node, &built)) {
+        golden_skip(r, "op kinds not implemented");
+        return;
+    }
+    for (size_t i = 0; i < built.context.count; i++)
+        built.weight_bytes += op_weight_bytes(built.context.items[i]);
+    golden_expect_number(r, "weight bytes", built.weight_bytes, aic_map_get(facts, "context_weights_bytes"));
+    srv_facts f = {.family = golden_text(aic_map_get(facts, "family")),
+                   .heads = golden_real(facts, "num_heads", 0),
+                   .head_dim = golden_real(facts, "head_size", 0),
+                   .hidden = golden_real(facts, "hidden_size", 0),
+                   .experts = golden_real(facts, "num_experts", 0),
+                   .topk = golden_real(facts, "topk", 0)};
+    double per_token = kv_per_token(facts);
+    srv_request q = request_of(r->node, aic_map_get(s->node, "build"));
+    q.version = golden_text(aic_map_get(facts, "version"));
+    srv_tuning t = tuning_of(r->node);
+    aic_error err = {0};
+    srv_deployment *d = srv_compile_ops(r->c->env, &q, &t, &built, &f, linear_kv, &per_token, &err);
+    if (d)
+        golden_compare_static(r, d, false, per_token > 0);
+    else
+        golden_skip(r, "no database of this system here");
+    srv_free(d);
+}
+
+/* ---- through the model builder ------------------------------------------------------------------------- */
+
+bool golden_has_images(const aic_node *n) {
+    return aic_map_get(n, "image_height") || aic_map_get(n, "num_image_tokens");
+}
+
+static bool lacks_graph(const srv_deployment *d) {
+    return d->refused != SRV_ST_ok && d->model && !d->model->graph;
+}
+
+/* Refused for want of the system's file: nothing to compare here. */
+static bool lacks_system(const srv_deployment *d, const srv_env *env) {
+    return !d->view && !pdb_system_has_data(env->db, d->request.system);
+}
+
+/* The aggregated role lets experts span nodes on ordinary kernels; single static points refuse that. */
+static bool spans_nodes(const golden_spec *s, op_class refused) {
+    const char *role = golden_text(aic_map_get(s->node, "role"));
+    return refused == OP_MISSING && role && strcmp(role, "agg") == 0;
+}
+
+static void skip_spanning(golden_record *r) {
+    golden_skip(r, "built in the aggregated role, with experts across nodes");
+}
+
+static void compare_lists(golden_record *r, const op_list *got, const aic_node *node, const char *what) {
+    op_list want;
+    aic_error err = {0};
+    if (!op_list_from_json(r->arena, node, &want, &err)) {
+        golden_differ(r, "%s", err.text);
+        return;
+    }
+    if (got->count != want.count)
+        golden_differ(r, "%s: %zu ops, expected %zu", what, got->count, want.count);
+    for (size_t i = 0; i < got->count && i < want.count; i++) {
+        aic_buf a = {0}, b = {0};
+        op_to_json(got->items[i], &a);
+        op_to_json(want.items[i], &b);
+        if (strcmp(a.data, b.data) != 0)
+            golden_differ(r, "%s: %s, expected %s", what, a.data, b.data);
+        aic_buf_free(&a);
+        aic_buf_free(&b);
+    }
+}
+
+/* The op lists of a configuration, as built. */
+void golden_check_lists(golden_record *r, const golden_spec *s) {
+    const aic_node *facts = aic_map_get(s->node, "facts");
+    srv_request q = request_of(r->node, aic_map_get(s->node, "build"));
+    aic_error err = {0};
+    op_refusal why;
+    mdl_deployment built;
+    const char *version = golden_text(aic_map_get(facts, "version"));
+    const pdb_view *view = pdb_view_get(r->c->env->db, q.system, q.backend, version, true, true, &err);
+    const mdl_model *m = view ? mdl_get(r->c->env->models, q.model, &err) : NULL;
+    if (!m || !m->graph) {
+        golden_skip(r, !view ? "no database of this system here" : "family not implemented");
+        return;
+    }
+    mdl_request ask = {
+        .backend = q.backend, .view = view, .par = q.par, .nextn = q.nextn, .context_role = true};
+    bool ok = mdl_build(m, &ask, r->arena, &built, &why, &err);
+    if (!ok && spans_nodes(s, why.cls)) {
+        skip_spanning(r);
+        return;
+    }
+    if (!ok) {
+        golden_differ(r, "%s%s", why.cls != OP_OK ? why.text : "", err.text);
+    } else {
+        compare_lists(r, &built.context, aic_map_get(s->node, "context_ops"), "context");
+        compare_lists(r, &built.generation, aic_map_get(s->node, "generation_ops"), "generation");
+        golden_expect_number(r, "weight bytes", built.weight_bytes,
+                             aic_map_get(facts, "context_weights_bytes"));
+    }
+    golden_finish(r, false);
+}
+
+void golden_check_static_model(golden_record *r, const golden_spec *s) {
+    srv_request q = request_of(r->node, aic_map_get(s->node, "build"));
+    q.version = golden_text(aic_map_get(aic_map_get(s->node, "facts"), "version"));
+    srv_tuning t = tuning_of(r->node);
+    aic_error err = {0};
+    srv_deployment *d = srv_compile(r->c->env, &q, &t, &err);
+    if (!d) {
+        golden_differ(r, "%s", err.text);
+        golden_finish(r, false);
+        return;
+    }
+    const char *fmha = golden_text(aic_map_get(aic_map_get(s->node, "facts"), "fmha"));
+    if (lacks_graph(d))
+        golden_skip(r, "family not implemented");
+    else if (lacks_system(d, r->c->env))
+        golden_skip(r, "no database of this system here");
+    else if (d->refused == SRV_ST_ok && strcmp(pdb_quant_get(d->built.quants.fmha)->name, fmha) != 0)
+        golden_skip(r, "recorded with another role's FMHA mode");
+    else if (spans_nodes(s, d->why.cls))
+        skip_spanning(r);
+    else
+        golden_compare_static(r, d, true, true);
+    srv_free(d);
+}
+
+/* ---- estimates and refused builds ---------------------------------------------------------------------- */
+
+void golden_check_estimate(golden_record *r, const golden_spec *none) {
+    (void)none;
+    const aic_node *args = aic_map_get(r->node, "args"), *raw = aic_map_get(r->node, "raw");
+    srv_request q = request_of(args, NULL);
+    q.model = golden_text(aic_map_get(r->node, "model"));
+    q.system = golden_text(aic_map_get(r->node, "system"));
+    q.backend = golden_text(aic_map_get(args, "backend_name"));
+    q.par = (mdl_parallel){.tp = golden_size(args, "tp_size", 1),
+                           .pp = golden_size(args, "pp_size", 1),
+                           .dp = golden_size(args, "attention_dp_size", 1),
+                           .moe_tp = golden_size(args, "moe_tp_size", 0),
+                           .moe_ep = golden_size(args, "moe_ep_size", 0),
+                           .cp = 1};
+    q.nextn = golden_size(args, "nextn", 0);
+    q.nextn_accepted = golden_real(args, "nextn_accepted", NAN);
+    srv_workload w = golden_load(args, (srv_workload){.batch = 128, .isl = 1024, .osl = 1024});
+    aic_error err = {0};
+    srv_deployment *d = srv_compile(r->c->env, &q, NULL, &err);
+    if (!d) {
+        golden_differ(r, "%s", err.text);
+    } else if (lacks_graph(d) || golden_has_images(args) || lacks_system(d, r->c->env)) {
+        golden_skip(r, "family or system not here, or images");
+        srv_free(d);
+        return;
+    } else if (d->refused != SRV_ST_ok) {
+        golden_differ(r, "%s", d->why.text);
+    } else {
+        const srv_point *p = golden_evaluate(r, d, &w);
+        golden_expect_figures(r, d, p, raw);
+        golden_expect_modes(r, d, raw);
+        golden_expect_number(r, "power", p->power, aic_map_get(raw, "power_w"));
+        golden_check_grid(r, d, &w);
+    }
+    srv_free(d);
+    golden_finish(r, false);
+}
+
+void golden_check_build_error(golden_record *r, const golden_spec *none) {
+    (void)none;
+    srv_request q = request_of(r->node, aic_map_get(r->node, "build"));
+    q.nextn_accepted = 0;
+    aic_error err = {0};
+    srv_deployment *d = srv_compile(r->c->env, &q, NULL, &err);
+    if (!d)
+        golden_differ(r, "%s", err.text);
+    else if (lacks_graph(d) || lacks_system(d, r->c->env))
+        golden_skip(r, "family or system not here");
+    else
+        golden_expect_refusal(r, d->refused, d->why.text, golden_text(aic_map_get(r->node, "error")));
+    if (!d || !(lacks_graph(d) || lacks_system(d, r->c->env)))
+        golden_finish(r, true);
+    srv_free(d);
+}
+
+/* ---- phase drivers over ad-hoc lists ------------------------------------------------------------------- */
+
+void golden_check_phase(golden_record *r, const golden_spec *none) {
+    (void)none;
+    static const srv_facts facts = {.family = "LLAMA", .heads = 1, .head_dim = 1, .hidden = 1};
+    static const double per_token = 1;
+    const aic_node *args = aic_map_get(r->node, "static"), *sums = aic_map_get(r->node, "run_static");
+    op_mode mode;
+    mdl_deployment built = {.par = {.tp = 1, .pp = 1, .dp = 1, .cp = 1},
+                            .nextn = golden_size(r->node, "nextn", 0)};
+    if (!op_mode_parse(golden_text(aic_map_get(r->node, "mode")), &mode) || !op_mode_supported(mode) ||
+        !read_lists(r, r->node, &built)) {
+        golden_skip(r, "database mode or op kinds not implemented");
+        return;
+    }
+    srv_request q;
+    srv_request_init(&q);
+    q.system = golden_text(aic_map_get(r->node, "system"));
+    q.backend = golden_text(aic_map_get(r->node, "backend"));
+    q.version = golden_text(aic_map_get(r->node, "version"));
+    q.database_mode = mode;
+    srv_tuning t;
+    srv_tuning_init(&t);
+    t.beam = golden_size(args, "beam_width", 1);
+    t.stride = golden_size(args, "stride", 32);
+    t.project = false;
+    aic_error err = {0};
+    srv_deployment *d = srv_compile_ops(r->c->env, &q, &t, &built, &facts, linear_kv, &per_token, &err);
+    if (!d) {
+        golden_skip(r, "no database of this system here");
+        return;
+    }
+    srv_workload w = golden_load(args, (srv_workload){0});
+    const srv_point *p = golden_evaluate(r, d, &w);
+    const char *error = golden_text(aic_map_get(sums, "error"));
+    if (error) {
+        golden_expect_refusal(r, p->status, p->reason, error);
+    } else if (!r->c->fast.priced[0]) {
+        golden_differ(r, "%s", p->reason);
+    } else {
+        size_t n = d->n_context_rows;
+        golden_expect_rows(r, d, aic_map_get(r->node, "ctx_per_op"), 0, n);
+        golden_expect_rows(r, d, aic_map_get(r->node, "gen_per_op"), n, d->n_rows - n);
+        /* The driver's totals go over unfolded ops: their last bits may differ, so they have an error of
+         * their own. */
+        golden_serving_row *rows = r->row;
+        r->row = golden_row_of(r->c->report, "phase totals", rows->family);
+        golden_expect_number(r, "context total", p->context_latency, sums->items[0]);
+        golden_expect_number(r, "generation total", p->generation_latency, sums->items[1]);
+        r->row->compared++;
+        r->row = rows;
+    }
+    golden_check_grid(r, d, &w);
+    srv_free(d);
+    golden_finish(r, error != NULL);
+}

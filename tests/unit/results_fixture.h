@@ -1,0 +1,203 @@
+/* Deployments and points made by hand, for the tests of result files: shaped like a sweep's, figures from a hash. */
+#ifndef TESTS_RESULTS_FIXTURE_H
+#define TESTS_RESULTS_FIXTURE_H
+
+#include "results/results.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FIX_ROWS = 32, FIX_CONTEXT_ROWS = 15, FIX_WORKLOADS = 320, FIX_NAME = 24 };
+
+typedef struct fix_sweep {
+    size_t n_deployments;
+    srv_deployment *deployments;
+    srv_row rows[2][FIX_ROWS]; /* two op lists */
+    char names[2][FIX_ROWS][FIX_NAME];
+} fix_sweep;
+
+static inline double fix_random(uint64_t k) {
+    k ^= k >> 33;
+    k *= UINT64_C(0xff51afd7ed558ccd);
+    k ^= k >> 33;
+    k *= UINT64_C(0xc4ceb9fe1a85ec53);
+    k ^= k >> 33;
+    return (double)(k >> 11) * 0x1p-53;
+}
+
+static inline void fix_deployment(fix_sweep *s, size_t i) {
+    static const char *const models[] = {"Qwen/Qwen3-32B-FP8", "meta-llama/Llama-3.1-8B", "Qwen/Qwen3-30B-A3B"};
+    static const char *const backends[] = {"trtllm", "sglang", "vllm"};
+    srv_deployment *d = &s->deployments[i];
+    memset(d, 0, sizeof *d);
+    d->request.mode = SRV_static;
+    d->request.model = models[i % 3];
+    d->request.system = "h200_sxm";
+    d->request.backend = backends[i / 3 % 3];
+    d->request.version = "1.3.0rc20";
+    d->request.database_mode = OP_SILICON;
+    d->request.nextn_accepted = NAN;
+    d->request.free_gpu_memory_fraction = i % 4 == 3 ? 0.85 : (double)NAN;
+    d->request.par = (mdl_parallel){.tp = 1u << (i / 9 % 4), .pp = 1, .dp = 1, .cp = 1};
+    d->built.par = d->request.par;
+    d->built.quants = (mdl_quants){PDB_Q_fp8, PDB_Q_fp8, PDB_Q_fp8, PDB_Q_bfloat16, PDB_Q_half};
+    if (i % 2)
+        d->request.quants.gemm = PDB_Q_fp8;
+    d->built.weight_bytes = 1e9 * (double)(1 + i % 7);
+    d->n_rows = FIX_ROWS;
+    d->n_context_rows = FIX_CONTEXT_ROWS;
+    d->rows = s->rows[i % 2];
+    if (i % 17 == 16) { /* refused as a whole */
+        d->refused = SRV_ST_missing;
+        snprintf(d->why.text, sizeof d->why.text, "op moe: table moe_perf has no rows for \"w4afp8\" (deployment %zu)", i % 34);
+        d->n_rows = d->n_context_rows = 0;
+        memset(&d->built, 0, sizeof d->built);
+    }
+}
+
+static inline fix_sweep *fix_new(size_t n_deployments) {
+    fix_sweep *s = AIC_NEW(fix_sweep);
+    s->n_deployments = n_deployments;
+    s->deployments = AIC_NEW_ARRAY(srv_deployment, n_deployments);
+    for (int list = 0; list < 2; list++)
+        for (size_t r = 0; r < FIX_ROWS; r++) {
+            snprintf(s->names[list][r], FIX_NAME, "%s_op_%zu%s", r < FIX_CONTEXT_ROWS ? "context" : "generation", r,
+                     list ? "_moe" : "");
+            s->rows[list][r] = (srv_row){.generation = r >= FIX_CONTEXT_ROWS, .name = s->names[list][r],
+                                         .kind = r % 4 ? "Gemm" : "ContextAttention", .repeat = r ? 64.0 : 1.0};
+        }
+    for (size_t i = 0; i < n_deployments; i++)
+        fix_deployment(s, i);
+    return s;
+}
+
+static inline void fix_free(fix_sweep *s) {
+    free(s->deployments);
+    free(s);
+}
+
+static inline uint64_t fix_count(const fix_sweep *s) {
+    return (uint64_t)s->n_deployments * FIX_WORKLOADS;
+}
+
+/* Workload w of a deployment: batch outermost, osl innermost, as sweeps order them. */
+static inline srv_workload fix_workload(size_t w) {
+    return (srv_workload){.batch = 1u << (w / 32), .isl = 128u << (w / 4 % 8), .osl = 32u << (w % 4), .prefix = 0};
+}
+
+/* Figures of point k; its rows go to latency, energy, source (FIX_ROWS each). Returns the number of rows. */
+static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, double *latency, double *energy, uint8_t *source) {
+    size_t d = (size_t)(k / FIX_WORKLOADS), w = (size_t)(k % FIX_WORKLOADS), b = w / 32, i = w / 4 % 8, o = w % 4;
+    memset(p, 0, sizeof *p);
+    p->load = fix_workload(w);
+    bool refused = s->deployments[d].refused != SRV_ST_ok, invalid = !refused && k % 97 == 96;
+    if (refused || invalid) {
+        p->status = refused ? SRV_ST_missing : SRV_ST_invalid;
+        p->reason = refused ? s->deployments[d].why.text : "prefix must be shorter than isl";
+        double *figures = &p->ttft;
+        for (size_t f = 0; f < 20 + OP_COVERS; f++)
+            figures[f] = NAN;
+        return 0;
+    }
+    double sums[2] = {0, 0};
+    for (size_t r = 0; r < FIX_ROWS; r++) {
+        bool generation = r >= FIX_CONTEXT_ROWS, attention = r % 4 == 0;
+        uint64_t shape = generation ? (attention ? b * 64 + i * 8 + o : 1000 + b) : (attention ? 2000 + b * 8 + i : 3000 + b + i);
+        double unit = 0.0132 * (1 + fix_random(d * 1000003 + r * 7919 + shape * 31));
+        latency[r] = unit * (generation ? (double)p->load.osl * (double)(b + 1) : (double)(1u << ((b + i) / 2)) * 64);
+        energy[r] = d % 5 == 4 ? latency[r] * 700 : 0;
+        source[r] = (uint8_t)(attention ? OP_SRC_mixed : OP_SRC_silicon);
+        sums[generation] += latency[r];
+    }
+    p->ttft = p->context_latency = sums[0];
+    p->generation_latency = sums[1];
+    p->tpot = sums[1] / (double)(p->load.osl - 1);
+    p->request_latency = sums[0] + sums[1];
+    p->seq_per_s = (double)p->load.batch / p->request_latency * 1000;
+    p->tokens_per_s = p->seq_per_s * (double)p->load.osl;
+    p->tokens_per_s_per_gpu = p->tokens_per_s / (double)s->deployments[d].request.par.tp;
+    p->tokens_per_s_per_user = 1000 / p->tpot;
+    p->concurrency = (double)p->load.batch;
+    p->weights = 32.5 / (double)s->deployments[d].request.par.tp;
+    p->activations = 0.1 * (double)p->load.batch;
+    p->kvcache = 1e-5 * (double)p->load.batch * (double)(p->load.isl + p->load.osl);
+    p->nccl = 0.25;
+    p->others = 2;
+    p->memory = p->weights + p->activations + p->kvcache + p->nccl + p->others;
+    p->power = d % 5 == 4 ? 700 : (double)NAN;
+    p->cover[OP_MEASURED] = 0.25 + 0.5 * fix_random(k);
+    p->cover[OP_INTERPOLATED] = 1 - p->cover[OP_MEASURED];
+    if (p->memory > 60) {
+        p->status = SRV_ST_oom;
+        p->reason = "weights, activations and KV cache exceed the GPU's memory";
+    }
+    return FIX_ROWS;
+}
+
+/* Points first .. first+n-1 handed to a writer in one call. */
+static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, size_t n, aic_error *err) {
+    srv_point *points = aic_calloc(n, sizeof *points);
+    uint32_t *deployment = aic_calloc(n, sizeof *deployment), *rows = aic_calloc(n, sizeof *rows);
+    double *latency = aic_calloc(n * FIX_ROWS, sizeof *latency), *energy = aic_calloc(n * FIX_ROWS, sizeof *energy);
+    uint8_t *source = aic_calloc(n * FIX_ROWS, 1);
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        deployment[i] = (uint32_t)((first + i) / FIX_WORKLOADS);
+        rows[i] = fix_point(s, first + i, &points[i], latency + used, energy + used, source + used);
+        used += rows[i];
+    }
+    res_points block = {.n = n, .deployment = deployment, .points = points, .rows = rows, .n_rows = used, .latency = latency,
+                        .energy = energy, .source = source};
+    bool ok = res_writer_points(w, &block, err);
+    free(points);
+    free(deployment);
+    free(rows);
+    free(latency);
+    free(energy);
+    free(source);
+    return ok;
+}
+
+static inline res_origin fix_origin(const fix_sweep *s) {
+    static const char *const databases[] = {"h200_sxm 0.12.0 0123456789abcdef"};
+    return (res_origin){.spec_text = "models: [a, b]\n", .spec_name = "sweeps/test.yaml", .overrides = "output=x",
+                        .command_line = "aicfg-sweep run sweeps/test.yaml", .databases = databases, .n_databases = 1,
+                        .total_points = fix_count(s), .threads = 2, .program = "aicfg-sweep test"};
+}
+
+static inline res_writer_options fix_options(const char *path) {
+    return (res_writer_options){.path = path, .breakdown = true, .deflate = 1, .checkpoint_s = 1e9};
+}
+
+/* A whole file, `block` points per call. */
+static inline bool fix_file(const fix_sweep *s, const res_writer_options *opt, size_t block, uint64_t count, bool complete,
+                            res_summary *out, aic_error *err) {
+    res_origin origin = fix_origin(s);
+    res_writer *w = res_writer_open(opt, &origin, err);
+    if (!w)
+        return false;
+    for (size_t i = 0; i < s->n_deployments; i++)
+        if (!res_writer_deployment(w, &s->deployments[i], err)) {
+            res_writer_abandon(w);
+            return false;
+        }
+    for (uint64_t at = 0; at < count; at += block)
+        if (!fix_write(s, w, at, count - at < block ? (size_t)(count - at) : block, err)) {
+            res_writer_abandon(w);
+            return false;
+        }
+    return res_writer_finish(w, complete, out, err);
+}
+
+/* A fresh folder under the system's temporary one. */
+static inline void fix_folder(char out[256]) {
+    const char *tmp = getenv("TMPDIR");
+    snprintf(out, 256, "%.200s/aicfg-results-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(out))
+        abort();
+}
+
+#endif

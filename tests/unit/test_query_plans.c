@@ -1,0 +1,110 @@
+/* links: perfdb. Queries that share work (aimed sites, runs along the last axis) answer what plain ones do,
+ * to the bit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "perfdb/perfdb.h"
+
+/* A small linear congruential generator: the same cases everywhere. */
+static uint32_t next(uint32_t *seed) {
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+static double volume(const void *ctx, const double *c) {
+    (void)ctx;
+    return c[0] * c[1] * c[2];
+}
+
+/* Shapes on powers of two and beside them, so that distances tie; curves of different lengths, some with
+ * unusable points. */
+static const pdb_sites *random_sites(aic_arena *a, uint32_t *seed, size_t rows) {
+    uint64_t *coords = aic_arena_alloc(a, rows * 3, sizeof *coords);
+    pdb_leaf *leaves = aic_arena_alloc(a, rows, sizeof *leaves);
+    for (size_t i = 0; i < rows; i++) {
+        coords[3 * i] = 1u << (next(seed) % 12);
+        coords[3 * i + 1] = (64u << (next(seed) % 5)) + next(seed) % 2;
+        coords[3 * i + 2] = 64u << (next(seed) % 5);
+        leaves[i].latency = next(seed) % 20 ? (double)(1 + next(seed) % 1000) : 0.0;
+        leaves[i].power = (double)(next(seed) % 3);
+    }
+    return pdb_sites_build(a, rows, coords, leaves);
+}
+
+static void test_aimed_sites(void **state) {
+    (void)state;
+    uint32_t seed = 20261122;
+    size_t answered = 0, missed = 0;
+    for (int round = 0; round < 60; round++) {
+        aic_arena *a = aic_arena_new();
+        const pdb_sites *s = random_sites(a, &seed, 1 + next(&seed) % 120);
+        for (int i = 0; i < 60; i++) {
+            double shape[2] = {(double)(16u << (next(&seed) % 12)), (double)(16u << (next(&seed) % 9))};
+            const pdb_site_aim *aim = pdb_sites_aim(a, s, shape[0], shape[1]);
+            for (int j = 0; j < 12; j++) {
+                double c[3] = {(double)(next(&seed) % 5000), shape[0], shape[1]};
+                pdb_value plain = {0}, aimed = {0};
+                pdb_miss miss = pdb_sites_query(s, c, false, volume, NULL, &plain);
+                assert_int_equal(pdb_sites_query_aimed(aim, c[0], volume, NULL, &aimed), miss);
+                answered += miss == PDB_HIT;
+                missed += miss != PDB_HIT;
+                assert_true(plain.latency == aimed.latency && plain.power == aimed.power &&
+                            plain.energy == aimed.energy && plain.how == aimed.how);
+            }
+        }
+        aic_arena_free(a);
+    }
+    assert_true(answered > 10000 && missed > 1000);
+}
+
+static double uneven(const void *ctx, const double *c) {
+    (void)ctx;
+    return c[0] * c[2] + c[1] * c[1];
+}
+
+/* Ragged grids, so that branches end early and queries fall outside some of them. */
+static const pdb_grid *random_grid(aic_arena *a, uint32_t *seed, int axes, size_t rows) {
+    uint64_t *coords = aic_arena_alloc(a, rows * 4, sizeof *coords);
+    pdb_leaf *leaves = aic_arena_alloc(a, rows, sizeof *leaves);
+    for (size_t i = 0; i < rows * (size_t)axes; i++)
+        coords[i] = 1 + next(seed) % 9;
+    for (size_t i = 0; i < rows; i++)
+        leaves[i] = (pdb_leaf){(double)(1 + next(seed) % 1000), 0.0, (double)(next(seed) % 3)};
+    return pdb_grid_build(a, axes, rows, coords, leaves, NULL);
+}
+
+static void test_runs_along_the_last_axis(void **state) {
+    (void)state;
+    enum { RUN = 5 };
+    uint32_t seed = 7;
+    for (int round = 0; round < 3000; round++) {
+        aic_arena *a = aic_arena_new();
+        int axes = 3 + (int)(next(&seed) % 2), sqrt_axis = (int)(next(&seed) % 4) - 1;
+        const pdb_grid *g = random_grid(a, &seed, axes, 1 + next(&seed) % 200);
+        double c[4], last[RUN];
+        for (int i = 0; i < 4; i++)
+            c[i] = (double)(next(&seed) % 40) / 4.0 + 0.25;
+        for (int i = 0; i < RUN; i++)
+            last[i] = (double)(next(&seed) % 48) / 4.0 + 0.25;
+        pdb_value run[RUN];
+        assert_int_equal(pdb_grid_query_last(g, c, last, RUN, sqrt_axis, uneven, NULL, run), PDB_HIT);
+        for (int i = 0; i < RUN; i++) {
+            pdb_value plain = {0};
+            c[axes - 1] = last[i];
+            assert_int_equal(pdb_grid_query(g, c, sqrt_axis, uneven, NULL, &plain), PDB_HIT);
+            assert_true(plain.latency == run[i].latency && plain.power == run[i].power &&
+                        plain.energy == run[i].energy && plain.how == run[i].how);
+        }
+        aic_arena_free(a);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_aimed_sites),
+                                       cmocka_unit_test(test_runs_along_the_last_axis)};
+    return cmocka_run_group_tests_name("query_plans", tests, NULL, NULL);
+}

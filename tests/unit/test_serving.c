@@ -1,0 +1,453 @@
+/* Compiling and evaluating: the factored path against the plain one, refusals, explanations, golden points.
+ * links: serving */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "parity/golden_serving.h"
+#include "unit/serving_fixture.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint32_t seed = 20261122;
+static uint32_t draw(uint32_t below) {
+    seed = seed * 1664525u + 1013904223u;
+    return (uint32_t)(((uint64_t)seed * below) >> 32);
+}
+
+static void assert_same_points(const srv_block *a, const srv_block *b) {
+    assert_int_equal(a->n, b->n);
+    assert_int_equal(a->n_rows, b->n_rows);
+    for (size_t i = 0; i < a->n; i++) {
+        const srv_point *p = &a->points[i], *q = &b->points[i];
+        assert_int_equal(p->status, q->status);
+        assert_true(p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i]);
+        assert_true((p->reason == NULL) == (q->reason == NULL));
+        if (p->reason)
+            assert_string_equal(p->reason, q->reason);
+        /* From ttft to the covers a point is doubles alone. */
+        const double *x = &p->ttft, *y = &q->ttft;
+        size_t n = (sizeof *p - offsetof(srv_point, ttft)) / sizeof(double);
+        for (size_t f = 0; f < n; f++)
+            assert_true(same_bits(x[f], y[f]));
+        for (size_t r = i * a->n_rows; a->priced[i] && r < (i + 1) * a->n_rows; r++) {
+            assert_true(same_bits(a->latency[r], b->latency[r]) && same_bits(a->energy[r], b->energy[r]));
+            assert_int_equal(a->source[r], b->source[r]);
+        }
+    }
+}
+
+static void random_ops(srv_deployment *d, op_list *list, uint32_t refusals) {
+    static const char *const names[] = {"embedding", "qkv", "attention", "proj", "ffn", "logits", "ar"};
+    size_t n = 1 + draw(12);
+    for (size_t i = 0; i < n; i++) {
+        fake_params p = {
+            .base = 0.001 * draw(1000), .slope = 0.01 * draw(100), .energy = draw(3) ? draw(500) : 0};
+        if (draw(100) < refusals) {
+            p.refuse_from = 1 + draw(3000);
+            p.refusal = draw(4) ? OP_MISSING : OP_INVALID;
+        }
+        const char *name = names[draw(7)];
+        fake_add(d->arena, list, fake_op(d->arena, name, draw(16), draw(4) ? draw(70) : 64.0 / 61.0, p));
+    }
+}
+
+static size_t random_loads(srv_workload *w, size_t most) {
+    static const uint32_t isls[] = {1, 2, 31, 32, 33, 64, 100, 512, 1000, 2048};
+    size_t n = 1 + draw((uint32_t)most);
+    for (size_t i = 0; i < n; i++) {
+        w[i] =
+            (srv_workload){.batch = draw(5), .isl = draw(8) ? isls[draw(10)] : draw(300), .osl = draw(400)};
+        w[i].prefix = draw(3) ? 0 : draw(w[i].isl + 2);
+    }
+    return n;
+}
+
+static void factored_equals_plain(void **state) {
+    (void)state;
+    enum { ROUNDS = 300, MOST = 60 };
+    srv_block fast = {0}, plain = {0};
+    srv_workload loads[MOST + 1];
+    for (int round = 0; round < ROUNDS; round++) {
+        srv_deployment d = fake_deployment((srv_mode)draw(SRV_MODE_COUNT));
+        static const uint32_t strides[] = {1, 7, 32, 32, 64, 1000};
+        d.tuning.stride = strides[draw(6)];
+        d.tuning.beam = 1 + draw(3);
+        d.tuning.latency_scale = draw(2) ? 1.0 : 1.08;
+        d.built.nextn = draw(3) ? 0 : draw(4);
+        d.request.nextn_accepted = d.built.nextn ? 0.5 : NAN;
+        random_ops(&d, &d.built.context, draw(2) ? 10 : 0);
+        random_ops(&d, &d.built.generation, draw(2) ? 10 : 0);
+        fake_plan(&d);
+        assert_int_equal(d.refused, SRV_ST_ok);
+        size_t n = random_loads(loads, MOST);
+        srv_evaluate(&d, loads, n, &fast);
+        srv_evaluate_plain(&d, loads, n, &plain);
+        assert_same_points(&fast, &plain);
+        aic_arena_free(d.arena);
+    }
+    srv_block_free(&fast);
+    srv_block_free(&plain);
+}
+
+/* Steps of more positions than there are slots to keep them. */
+static void long_walks(void **state) {
+    (void)state;
+    srv_deployment d = fake_deployment(SRV_static_gen);
+    d.tuning.stride = 1;
+    fake_params p = {.base = 0.25, .slope = 0.125, .energy = 2};
+    fake_add(d.arena, &d.built.generation, fake_op(d.arena, "attention", OP_READS_BATCH | OP_READS_S, 2, p));
+    fake_add(d.arena, &d.built.generation, fake_op(d.arena, "ffn", OP_READS_X, 3, p));
+    fake_plan(&d);
+    srv_workload loads[] = {{1, 10, 100000, 0}, {1, 11, 99999, 0}, {1, 70000, 3, 0}, {2, 10, 5, 0}};
+    srv_block fast = {0}, plain = {0};
+    srv_evaluate(&d, loads, 4, &fast);
+    srv_evaluate_plain(&d, loads, 4, &plain);
+    assert_same_points(&fast, &plain);
+    srv_block_free(&fast);
+    srv_block_free(&plain);
+    aic_arena_free(d.arena);
+}
+
+static void rows_fold_by_name(void **state) {
+    (void)state;
+    srv_deployment d = fake_deployment(SRV_static);
+    fake_params p = {.base = 1}, measured = {.base = 2, .slope = 0};
+    fake_add(d.arena, &d.built.context, fake_op(d.arena, "a", OP_READS_X, 1, p));
+    fake_add(d.arena, &d.built.context, fake_op(d.arena, "b", OP_READS_X, 10, p));
+    fake_add(d.arena, &d.built.context, fake_op(d.arena, "a", OP_READS_S, 3, measured));
+    fake_add(d.arena, &d.built.generation, fake_op(d.arena, "a", OP_READS_X, 1, p));
+    fake_plan(&d);
+    assert_int_equal(d.n_rows, 3);
+    assert_int_equal(d.n_context_rows, 2);
+    assert_string_equal(d.rows[1].name, "b");
+    assert_true(d.rows[0].repeat == 4 && !d.rows[0].generation && d.rows[2].generation);
+    srv_block b = {0};
+    srv_workload loads[] = {{1, 5, 3, 0}, {1, 4, 1, 0}};
+    srv_evaluate(&d, loads, 2, &b);
+    assert_true(b.latency[0] == 7 && b.latency[1] == 10 && b.latency[2] == 2);
+    assert_int_equal(b.source[0], OP_SRC_mixed); /* s = 5 answers empirical */
+    assert_int_equal(b.source[3], OP_SRC_silicon);
+    assert_true(b.latency[5] == 0); /* osl 1: no step */
+    srv_block_free(&b);
+    aic_arena_free(d.arena);
+}
+
+typedef struct fake_group {
+    op *one;
+    op_list many;
+} fake_group;
+
+/* Repeats are read back as the reference's engine does, also inside groups, and once. */
+static void repeats_are_reread(void **state) {
+    (void)state;
+    static const op_field fields[] = {
+        {.name = "one", .type = OP_F_OP, .offset = offsetof(fake_group, one)},
+        {.name = "many", .type = OP_F_OPS, .offset = offsetof(fake_group, many)}};
+    op_desc group = *fake_desc(OP_READS_X);
+    group.fields = fields;
+    group.n_fields = 2;
+    double given = 64.0 / 61.0, read = 1.0491803278688523;
+    assert_true(given == 1.0491803278688525 && given != read);
+    srv_deployment d = fake_deployment(SRV_static_gen);
+    op *inner[3], *outer = fake_op(d.arena, "outer", OP_READS_X, given, (fake_params){0});
+    for (int i = 0; i < 3; i++)
+        inner[i] = fake_op(d.arena, "inner", OP_READS_X, given, (fake_params){0});
+    fake_group *g = aic_arena_alloc(d.arena, 1, sizeof(fake_group) + sizeof(fake_params));
+    g->one = inner[0];
+    g->many = (op_list){.count = 2, .items = &inner[1]};
+    outer->desc = &group;
+    outer->params = g;
+    fake_add(d.arena, &d.built.generation, outer);
+    fake_plan(&d);
+    assert_true(outer->repeat == read && d.rows[0].repeat == read);
+    for (int i = 0; i < 3; i++)
+        assert_true(inner[i]->repeat == read);
+    aic_arena_free(d.arena);
+}
+
+static void first_refusal_counts(void **state) {
+    (void)state;
+    srv_deployment d = fake_deployment(SRV_static);
+    fake_params fine = {.base = 1};
+    fake_params late = {.base = 1, .refuse_from = 100, .refusal = OP_MISSING};
+    fake_params wrong = {.base = 1, .refuse_from = 3, .refusal = OP_INVALID};
+    fake_add(d.arena, &d.built.context, fake_op(d.arena, "context", OP_READS_X, 1, fine));
+    fake_add(d.arena, &d.built.generation, fake_op(d.arena, "moving", OP_READS_S, 1, late));
+    fake_add(d.arena, &d.built.generation, fake_op(d.arena, "still", OP_READS_BATCH, 1, wrong));
+    fake_plan(&d);
+    static const struct {
+        srv_workload w;
+        srv_status want;
+        const char *op;
+    } rows[] = {
+        {{1, 10, 10, 0}, SRV_ST_ok, NULL},
+        {{3, 10, 10, 0}, SRV_ST_invalid, "still"},   /* step 0, second op */
+        {{3, 200, 10, 0}, SRV_ST_missing, "moving"}, /* step 0, first op */
+        {{1, 60, 40, 0}, SRV_ST_ok, NULL},           /* positions 61 and 93 */
+        {{1, 60, 66, 0}, SRV_ST_missing, "moving"},  /* position 125 */
+        {{3, 60, 66, 0}, SRV_ST_invalid, "still"},   /* step 0 comes before position 125 */
+        {{3, 60, 1, 0}, SRV_ST_ok, NULL},            /* nothing decoded */
+    };
+    enum { N = sizeof rows / sizeof *rows };
+    srv_workload loads[N];
+    for (size_t i = 0; i < N; i++)
+        loads[i] = rows[i].w;
+    srv_block fast = {0}, plain = {0};
+    srv_evaluate(&d, loads, N, &fast);
+    srv_evaluate_plain(&d, loads, N, &plain);
+    assert_same_points(&fast, &plain);
+    for (size_t i = 0; i < N; i++) {
+        assert_int_equal(fast.points[i].status, rows[i].want);
+        if (rows[i].op)
+            assert_memory_equal(fast.points[i].reason, rows[i].op, strlen(rows[i].op));
+        assert_true(fast.priced[i] == (rows[i].want == SRV_ST_ok));
+    }
+    srv_block_free(&fast);
+    srv_block_free(&plain);
+    aic_arena_free(d.arena);
+}
+
+static void verdicts_reach_the_point(void **state) {
+    (void)state;
+    srv_deployment d = fake_deployment(SRV_static_ctx);
+    fake_add(d.arena, &d.built.context, fake_op(d.arena, "a", OP_READS_X, 1, (fake_params){.base = 1}));
+    fake_plan(&d);
+    srv_workload loads[] = {{1, 100, 1, 0}, {1, 700000, 1, 0}, {64, 8500, 1, 8490}};
+    srv_block b = {0};
+    srv_evaluate(&d, loads, 3, &b);
+    assert_int_equal(b.points[0].status, SRV_ST_ok);
+    assert_null(b.points[0].reason);
+    assert_int_equal(b.points[1].status, SRV_ST_oom);
+    assert_false(b.points[1].kv_oom);
+    assert_int_equal(b.points[2].status, SRV_ST_oom);
+    assert_true(b.points[2].kv_oom && b.priced[2] && b.points[2].memory > 60);
+    assert_string_not_equal(b.points[1].reason, b.points[2].reason);
+    aic_arena_free(d.arena);
+
+    d = fake_deployment(SRV_static_ctx);
+    fake_add(d.arena, &d.built.context,
+             fake_op(d.arena, "a", OP_READS_X, 1, (fake_params){.base = INFINITY, .slope = 0}));
+    fake_plan(&d);
+    srv_evaluate(&d, loads, 1, &b);
+    assert_int_equal(b.points[0].status, SRV_ST_nonfinite);
+    assert_true(b.priced[0]);
+    aic_arena_free(d.arena);
+    srv_block_free(&b);
+}
+
+static void explanation_adds_up(void **state) {
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        srv_deployment d = fake_deployment((srv_mode)draw(SRV_MODE_COUNT));
+        random_ops(&d, &d.built.context, 0);
+        random_ops(&d, &d.built.generation, 0);
+        fake_plan(&d);
+        srv_workload w = {.batch = 1 + draw(4), .isl = 1 + draw(500), .osl = draw(200)};
+        srv_block b = {0};
+        srv_evaluate(&d, &w, 1, &b);
+        srv_detail *details;
+        size_t n = srv_explain(&d, &w, d.arena, &details);
+        double *rows = aic_arena_alloc(d.arena, d.n_rows, sizeof *rows);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(details[i].cls, OP_OK);
+            assert_string_equal(d.rows[details[i].row].name, details[i].op->name);
+            rows[details[i].row] += details[i].result.latency;
+            double half = 0.5 * details[i].result.latency;
+            assert_true(fabs(details[i].sol_ms - half) <= 1e-12 * half);
+            assert_true(details[i].sol_math == details[i].sol_ms);
+        }
+        for (size_t r = 0; r < d.n_rows; r++)
+            assert_true(fabs(rows[r] - b.latency[r]) <= 1e-12 * fabs(rows[r]));
+        srv_block_free(&b);
+        aic_arena_free(d.arena);
+    }
+}
+
+static void explanation_of_a_refusal(void **state) {
+    (void)state;
+    srv_deployment d = fake_deployment(SRV_static_ctx);
+    fake_params late = {.base = 1, .refuse_from = 10, .refusal = OP_MISSING};
+    fake_add(d.arena, &d.built.context, fake_op(d.arena, "a", OP_READS_X, 1, late));
+    fake_add(d.arena, &d.built.context, fake_op(d.arena, "b", OP_READS_X, 1, (fake_params){.base = 1}));
+    fake_plan(&d);
+    srv_detail *details;
+    assert_int_equal(srv_explain(&d, &(srv_workload){1, 100, 1, 0}, d.arena, &details), 2);
+    assert_int_equal(details[0].cls, OP_MISSING);
+    assert_non_null(strstr(details[0].why.text, "nothing measured"));
+    assert_int_equal(details[1].cls, OP_OK);
+    assert_int_equal(srv_explain(&d, &(srv_workload){1, 100, 1, 100}, d.arena, &details), 0);
+    aic_arena_free(d.arena);
+}
+
+static void refused_deployments(void **state) {
+    (void)state;
+    srv_deployment d = fake_deployment(SRV_static);
+    d.built.par.tp = 6;
+    fake_plan(&d);
+    assert_int_equal(d.refused, SRV_ST_invalid);
+    srv_block b = {0};
+    srv_workload w[2] = {{1, 10, 10, 0}, {0, 0, 0, 0}};
+    srv_evaluate(&d, w, 2, &b);
+    assert_int_equal(b.points[0].status, SRV_ST_invalid);
+    assert_non_null(strstr(b.points[1].reason, "parallelism 6"));
+    assert_false(b.priced[0]);
+    assert_int_equal(b.n_rows, 0);
+    srv_detail *details;
+    assert_int_equal(srv_explain(&d, w, d.arena, &details), 0);
+    srv_evaluate(&d, w, 0, &b);
+    assert_int_equal(b.n, 0);
+    srv_block_free(&b);
+    aic_arena_free(d.arena);
+}
+
+static void sorting_keys(void **state) {
+    (void)state;
+    enum { MOST = 200 };
+    srv_key keys[MOST], tmp[MOST];
+    uint32_t ids[MOST], firsts[MOST];
+    uint64_t his[MOST], los[MOST];
+    for (int round = 0; round < 200; round++) {
+        size_t n = draw(MOST);
+        for (uint32_t i = 0; i < n; i++) {
+            his[i] = (uint64_t)draw(5) << 32 | draw(3);
+            los[i] = draw(4);
+            keys[i] = (srv_key){.hi = his[i], .lo = los[i], .item = i};
+        }
+        srv_sort_keys(keys, tmp, n);
+        size_t count = srv_number_keys(keys, n, ids, firsts);
+        for (size_t i = 1; i < n; i++) {
+            const srv_key *a = &keys[i - 1], *b = &keys[i];
+            assert_true(a->hi < b->hi ||
+                        (a->hi == b->hi && (a->lo < b->lo || (a->lo == b->lo && a->item < b->item))));
+        }
+        for (size_t i = 0; i < n; i++) {
+            assert_true(ids[i] < count);
+            assert_true(his[firsts[ids[i]]] == his[i] && los[firsts[ids[i]]] == los[i] &&
+                        firsts[ids[i]] <= i);
+        }
+    }
+}
+
+/* Opens what the program ships: sheets, models, backend constants and the embedded measurements. */
+static srv_backends *open_shipped(srv_env *env) {
+    aic_error err = {0};
+    const char *dirs[] = {AICFG_DATA_DIR "/perfdb"}, *sheets[] = {AICFG_DATA_DIR "/systems"};
+    const char *catalogues[] = {AICFG_DATA_DIR "/models"};
+    env->db = pdb_open(dirs, 1, NULL, sheets, 1, &err);
+    env->models = mdl_open(catalogues, 1, &err);
+    srv_backends *b = srv_backends_open(AICFG_DATA_DIR "/backends", &err);
+    env->backends = b;
+    assert_string_equal(err.text, "");
+    return b;
+}
+
+static void close_shipped(srv_env *env, srv_backends *b) {
+    srv_backends_close(b);
+    mdl_close(env->models);
+    pdb_close(env->db);
+}
+
+static void golden_points(void **state) {
+    (void)state;
+    srv_env env = {0};
+    srv_backends *b = open_shipped(&env);
+    const char *path = TEST_DATA_DIR "/runtime_static.jsonl.gz", *bad = NULL;
+    golden_serving_report *report = AIC_NEW(golden_serving_report);
+    assert_true(golden_serving_run(&path, 1, &env, report, &bad));
+    if (report->different)
+        golden_serving_print(report, stderr);
+    assert_int_equal(report->different, 0);
+    assert_true(report->compared > 200); /* the file was read and nothing was passed over in silence */
+    free(report);
+    close_shipped(&env, b);
+}
+
+static void compiled_refusals(void **state) {
+    (void)state;
+    srv_env env = {0};
+    srv_backends *b = open_shipped(&env);
+    srv_request base;
+    srv_request_init(&base);
+    assert_string_equal(base.backend, "trtllm");
+    base.model = "Qwen/Qwen3-32B-FP8";
+    base.system = "h200_sxm";
+    enum { N = 9 };
+    srv_request bad[N];
+    for (size_t i = 0; i < N; i++)
+        bad[i] = base;
+    bad[0].backend = "tgi";
+    bad[1].system = "h900";
+    bad[2].model = "Qwen/Qwen3-33B";
+    bad[3].version = "0.0.1";
+    bad[4].nextn = 2;
+    bad[5].nextn = 2;
+    bad[5].nextn_accepted = 2.5;
+    bad[6].par.tp = 3;
+    bad[7].database_mode = OP_HYBRID;
+    bad[8].backend = NULL;
+    static const char *const words[N] = {
+        "tgi", "h900", "Qwen3-33B", "0.0.1", "nextn_accepted", "nextn_accepted", "3", "HYBRID", "backend"};
+    for (size_t i = 0; i < N; i++) {
+        aic_error err = {0};
+        srv_deployment *d = srv_compile(&env, &bad[i], NULL, &err);
+        assert_non_null(d);
+        assert_int_equal(d->refused, SRV_ST_invalid);
+        assert_non_null(strstr(d->why.text, words[i]));
+        srv_free(d);
+    }
+    srv_free(NULL);
+    close_shipped(&env, b);
+}
+
+/* The speed-of-light mode needs no measured rows; its points are formula through and through. */
+static void speed_of_light(void **state) {
+    (void)state;
+    srv_env env = {0};
+    srv_backends *b = open_shipped(&env);
+    srv_request q;
+    srv_request_init(&q);
+    q.model = "Qwen/Qwen3-32B-FP8";
+    q.system = "h200_sxm";
+    srv_workload w = {.batch = 4, .isl = 1000, .osl = 100};
+    double latency[2];
+    srv_block block = {0};
+    for (int sol = 0; sol < 2; sol++) {
+        q.database_mode = sol ? OP_SOL : OP_SILICON;
+        srv_deployment *d = srv_compile(&env, &q, NULL, NULL);
+        assert_non_null(d);
+        srv_evaluate(d, &w, 1, &block);
+        const srv_point *p = &block.points[0];
+        assert_int_equal(p->status, SRV_ST_ok);
+        latency[sol] = p->request_latency;
+        double shares = p->cover[0] + p->cover[1] + p->cover[2] + p->cover[3];
+        assert_true(fabs(shares - 1) < 1e-9);
+        assert_true(sol ? p->cover[OP_FORMULA] == shares : p->cover[OP_FORMULA] < 0.5);
+        srv_detail *details;
+        size_t n = srv_explain(d, &w, d->arena, &details);
+        double total = 0;
+        for (size_t i = 0; i < n; i++)
+            total += details[i].result.latency;
+        assert_true(n >= d->n_rows && fabs(total - p->request_latency) < 1e-9 * total);
+        srv_free(d);
+    }
+    assert_true(latency[1] < latency[0]);
+    srv_block_free(&block);
+    close_shipped(&env, b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(factored_equals_plain), cmocka_unit_test(long_walks),
+        cmocka_unit_test(rows_fold_by_name),     cmocka_unit_test(first_refusal_counts),
+        cmocka_unit_test(repeats_are_reread),    cmocka_unit_test(verdicts_reach_the_point),
+        cmocka_unit_test(explanation_adds_up),   cmocka_unit_test(explanation_of_a_refusal),
+        cmocka_unit_test(refused_deployments),   cmocka_unit_test(sorting_keys),
+        cmocka_unit_test(golden_points),         cmocka_unit_test(compiled_refusals),
+        cmocka_unit_test(speed_of_light),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
