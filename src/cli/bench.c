@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 typedef struct stage {
-    swp_timing best;    /* of the fastest repetition */
+    swp_timing best; /* of the fastest repetition */
     uint64_t bytes;
 } stage;
 
@@ -14,7 +14,7 @@ typedef struct result {
     size_t deployments;
     unsigned threads;
     uint64_t repeat;
-    double load_s;      /* opening data, reading and checking the spec */
+    double load_s; /* opening data, reading and checking the spec */
     stage evaluate, write;
 } result;
 
@@ -42,8 +42,8 @@ static void print_stage(const result *r, const char *name, const stage *s) {
     const swp_timing *t = &s->best;
     char per_second[32];
     cli_group_digits((uint64_t)rate(r, s), per_second);
-    printf("%-12s%12s points/s  %8.3f s: compile %.3f, evaluate %.3f, write %.3f (threads added up)\n", name, per_second,
-           t->wall_s, t->compile_s, t->evaluate_s, t->write_s);
+    printf("%-12s%12s points/s  %8.3f s: compile %.3f, evaluate %.3f, write %.3f (threads added up)\n", name,
+           per_second, t->wall_s, t->compile_s, t->evaluate_s, t->write_s);
 }
 
 static void print_text(const result *r) {
@@ -56,20 +56,23 @@ static void print_text(const result *r) {
     print_stage(r, "evaluate", &r->evaluate);
     print_stage(r, "with file", &r->write);
     printf("per point   %.0f ns evaluating, %.0f ns writing, %.1f bytes (file %s)\n",
-           1e9 * r->evaluate.best.evaluate_s / (double)r->points, 1e9 * r->write.best.write_s / (double)r->points,
-           (double)r->write.bytes / (double)r->points, bytes);
+           1e9 * r->evaluate.best.evaluate_s / (double)r->points,
+           1e9 * r->write.best.write_s / (double)r->points, (double)r->write.bytes / (double)r->points,
+           bytes);
 }
 
 static void json_stage(const result *r, const char *name, const stage *s) {
     const swp_timing *t = &s->best;
-    printf(", \"%s\": {\"points_per_s\": %.1f, \"wall_s\": %.6f, \"compile_s\": %.6f, \"evaluate_s\": %.6f, \"write_s\": %.6f}",
+    printf(", \"%s\": {\"points_per_s\": %.1f, \"wall_s\": %.6f, \"compile_s\": %.6f, \"evaluate_s\": %.6f, "
+           "\"write_s\": %.6f}",
            name, rate(r, s), t->wall_s, t->compile_s, t->evaluate_s, t->write_s);
 }
 
 static void print_json(const result *r) {
-    printf("{\"points\": %llu, \"deployments\": %zu, \"threads\": %u, \"repeat\": %llu, \"load_s\": %.6f, \"file_bytes\": %llu",
-           (unsigned long long)r->points, r->deployments, r->threads, (unsigned long long)r->repeat, r->load_s,
-           (unsigned long long)r->write.bytes);
+    printf("{\"points\": %llu, \"deployments\": %zu, \"threads\": %u, \"repeat\": %llu, \"load_s\": %.6f, "
+           "\"file_bytes\": %llu",
+           (unsigned long long)r->points, r->deployments, r->threads, (unsigned long long)r->repeat,
+           r->load_s, (unsigned long long)r->write.bytes);
     json_stage(r, "evaluate", &r->evaluate);
     json_stage(r, "with_file", &r->write);
     printf("}\n");
@@ -83,11 +86,22 @@ static void bench(const cli_args *args, swp_sweep *s, const srv_env *env, double
         return;
     }
     close(fd);
-    result r = {.points = swp_points(s), .deployments = swp_deployments(s), .load_s = load_s,
-                .threads = args->threads ? (unsigned)args->threads : 2, .repeat = args->repeat ? args->repeat : 3};
-    swp_options opt = {.threads = r.threads, .quiet = true, .plain = args->plain, .block_points = (size_t)args->block,
-                       .discard = true, .program = "aicfg-sweep " AICFG_VERSION, .command_line = args->command_line,
-                       .out = {.path = path, .breakdown = !args->no_breakdown, .deflate = CLI_DEFLATE, .checkpoint_s = 30,
+    result r = {.points = swp_points(s),
+                .deployments = swp_deployments(s),
+                .load_s = load_s,
+                .threads = args->threads ? (unsigned)args->threads : 2,
+                .repeat = args->repeat ? args->repeat : 3};
+    swp_options opt = {.threads = r.threads,
+                       .quiet = true,
+                       .plain = args->plain,
+                       .block_points = (size_t)args->block,
+                       .discard = true,
+                       .program = "aicfg-sweep " AICFG_VERSION,
+                       .command_line = args->command_line,
+                       .out = {.path = path,
+                               .breakdown = !args->no_breakdown,
+                               .deflate = CLI_DEFLATE,
+                               .checkpoint_s = 30,
                                .force = true}};
     bool ok = measure(s, env, &opt, r.repeat, &r.evaluate, err);
     opt.discard = false;
@@ -99,7 +113,7 @@ static void bench(const cli_args *args, swp_sweep *s, const srv_env *env, double
         print_text(&r);
 }
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
     double start = aic_now();
     aic_interrupt_install();
@@ -134,7 +148,8 @@ const cli_command cli_bench = {
     .operands = "[SPEC.yaml]",
     .max_operands = 1,
     .summary = "measure how fast a sweep is evaluated, with and without its file",
-    .details = "Without a spec: sweeps/h200.yaml of the current folder. The file is written to /tmp and removed.",
+    .details =
+        "Without a spec: sweeps/h200.yaml of the current folder. The file is written to /tmp and removed.",
     .examples = "bench\nbench sweeps/h200.yaml --threads 1 --json",
     .options = options,
     .n_options = sizeof options / sizeof *options,

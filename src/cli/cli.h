@@ -1,4 +1,5 @@
-/* cli: one file per subcommand; options, help and the manual page come from one table per command (options.c, help.c). */
+/* cli: one file per subcommand; options, help and the manual page come from one table per command (options.c,
+ * help.c). */
 #ifndef AICFG_CLI_CLI_H
 #define AICFG_CLI_CLI_H
 
@@ -49,30 +50,30 @@ typedef enum cli_kind {
 } cli_kind;
 
 typedef struct cli_option {
-    const char *name;  /* without dashes */
-    char letter;       /* short form, or 0 */
+    const char *name; /* without dashes */
+    char letter;      /* short form, or 0 */
     cli_kind kind;
-    const char *arg;   /* what it takes, for help; NULL for flags */
-    size_t offset;     /* into cli_args */
+    const char *arg; /* what it takes, for help; NULL for flags */
+    size_t offset;   /* into cli_args */
     const char *help;
 } cli_option;
 
 typedef struct cli_command {
     const char *name;
-    const char *operands;  /* "SPEC.yaml", "" */
+    const char *operands; /* "SPEC.yaml", "" */
     size_t min_operands, max_operands;
-    const char *summary;   /* one line */
-    const char *details;   /* paragraphs, each line as printed; "" = none */
-    const char *examples;  /* lines, arguments after the program's name */
+    const char *summary;  /* one line */
+    const char *details;  /* paragraphs, each line as printed; "" = none */
+    const char *examples; /* lines, arguments after the program's name */
     const cli_option *options;
     size_t n_options;
-    bool fields;           /* the fields of a point are options too */
-    bool data;             /* the data options apply */
-    int (*run)(const cli_args *args, aic_error *err); /* exit code; a failure leaves its message in err */
+    bool fields;                                      /* the fields of a point are options too */
+    bool data;                                        /* the data options apply */
+    aic_code (*run)(const cli_args *args, aic_error *err); /* exit code; a failure leaves its message in err */
 } cli_command;
 
-extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_estimate, cli_model, cli_db,
-    cli_bench, cli_help;
+extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_estimate,
+    cli_model, cli_db, cli_bench, cli_help;
 size_t cli_command_count(void);
 const cli_command *cli_command_at(size_t i);
 const cli_command *cli_command_find(const char *name);
@@ -82,13 +83,16 @@ const char *cli_command_nearest(const char *name);
 extern const cli_option cli_common_options[], cli_data_options[];
 extern const size_t cli_n_common_options, cli_n_data_options;
 
-/* ---- options.c ----------------------------------------------------------------------------------------------------------- */
+/* ---- options.c
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 /* Parses argv[0..argc) (after the command's name). Unknown options name the nearest known one. */
 bool cli_parse(const cli_command *c, int argc, char **argv, cli_args *args, aic_error *err);
 void cli_args_free(cli_args *args);
 
-/* ---- data.c: the folders a command reads ------------------------------------------------------------------------------------ */
+/* ---- data.c: the folders a command reads
+ * ------------------------------------------------------------------------------------ */
 
 /* Folder of the program's own data: AICFG_DATA, else the source tree, else the installed one. */
 const char *cli_data_folder(void);
@@ -100,17 +104,20 @@ bool cli_data_open(const cli_args *args, cli_data *out, aic_error *err);
 void cli_data_close(cli_data *d);
 bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point given by field options */
 
-/* ---- printing (print.c) --------------------------------------------------------------------------------------------------------- */
+/* ---- printing (print.c)
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-void cli_group_digits(uint64_t v, char out[32]);   /* 1234567 -> "1,234,567" */
-void cli_bytes(double bytes, char out[32]);        /* "83.1 MB" */
+void cli_group_digits(uint64_t v, char out[32]); /* 1234567 -> "1,234,567" */
+void cli_bytes(double bytes, char out[32]);      /* "83.1 MB" */
 void cli_help_command(const cli_command *c, FILE *out);
 void cli_help_overview(FILE *out);
 /* A point as its deployment made it: version and modes resolved, sizes filled in. */
 void cli_effective(const srv_deployment *d, const srv_workload *load, swp_row *row);
 /* The value of a result column of an evaluated point; null where a figure does not exist. */
 aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p);
-/* The first point of a block: {"model": ..., columns by name, "context": [[op, ms, W*ms, source], ...], "generation": [...]}. */
+/* The first point of a block: {"model": ..., columns by name, "context": [[op, ms, W*ms, source], ...],
+ * "generation": [...]}. */
 void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *out);
 
 #endif

@@ -40,7 +40,8 @@ static bool open_in(aic_arena *a, const cli_args *args, cli_data *out, aic_error
         !check_folders(&args->models, "models", err))
         return false;
     if (!is_folder(cli_data_folder()))
-        return aic_fail(err, AIC_IO, "the program's data folder %s does not exist: set AICFG_DATA to it", cli_data_folder());
+        return aic_fail(err, AIC_IO, "the program's data folder %s does not exist: set AICFG_DATA to it",
+                        cli_data_folder());
     const char **perfdb = folders(a, &args->perfdb, "perfdb", &n_perfdb);
     const char **systems = folders(a, &args->systems, "systems", &n_systems);
     const char **models = folders(a, &args->models, "models", &n_models);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
     const char *what = args->operands.v[0], *system = args->operands.n > 1 ? args->operands.v[1] : NULL;
     bool info = strcmp(what, "info") == 0;

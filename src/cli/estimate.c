@@ -29,12 +29,12 @@ static void print_ops(const srv_deployment *d, const srv_block *b) {
         total += b->latency[i];
     printf("\n%-10s %-32s %-20s %12s %6s  %s\n", "phase", "op", "kind", "ms", "%", "source");
     for (size_t i = 0; i < d->n_rows; i++)
-        printf("%-10s %-32s %-20s %12.6f %6.2f  %s\n", d->rows[i].generation ? "generation" : "context", d->rows[i].name,
-               d->rows[i].kind, b->latency[i], total > 0 ? 100 * b->latency[i] / total : 0.0,
+        printf("%-10s %-32s %-20s %12.6f %6.2f  %s\n", d->rows[i].generation ? "generation" : "context",
+               d->rows[i].name, d->rows[i].kind, b->latency[i], total > 0 ? 100 * b->latency[i] / total : 0.0,
                op_source_name((op_source)b->source[i]));
 }
 
-static int estimate(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {
+static aic_code estimate(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {
     srv_deployment *d = srv_compile(env, &row->request, NULL, err);
     srv_block block = {0};
     if (!d)
@@ -55,7 +55,7 @@ static int estimate(const cli_args *args, const swp_row *row, const srv_env *env
     return ok ? AIC_OK : AIC_FINDING;
 }
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
     swp_row row;
     if (!cli_row(args, &row, err))
@@ -66,13 +66,14 @@ static int run(const cli_args *args, aic_error *err) {
     }
     if (!cli_data_open(args, &data, err))
         return err->code;
-    int code = estimate(args, &row, &data.env, err);
+    aic_code code = estimate(args, &row, &data.env, err);
     cli_data_close(&data);
     return code;
 }
 
 static const cli_option options[] = {
-    {"json", 0, CLI_FLAG, NULL, offsetof(cli_args, json), "one JSON object, as a line of export --format jsonl --breakdown"},
+    {"json", 0, CLI_FLAG, NULL, offsetof(cli_args, json),
+     "one JSON object, as a line of export --format jsonl --breakdown"},
 };
 
 const cli_command cli_estimate = {
@@ -80,8 +81,9 @@ const cli_command cli_estimate = {
     .operands = "",
     .summary = "evaluate one point given by options; print its figures and every op",
     .details = "Exit code 1 when the point is not ok: the status and the reason say why.",
-    .examples = "estimate --model Qwen/Qwen3-32B --system h200_sxm --tp 4 --batch 64 --isl 4096 --osl 512\n"
-                "estimate --model Qwen/Qwen3-30B-A3B --system h200_sxm --backend sglang --tp 8 --moe-ep 8 --json",
+    .examples =
+        "estimate --model Qwen/Qwen3-32B --system h200_sxm --tp 4 --batch 64 --isl 4096 --osl 512\n"
+        "estimate --model Qwen/Qwen3-30B-A3B --system h200_sxm --backend sglang --tp 8 --moe-ep 8 --json",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .fields = true,

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char exit_codes[] = "0 done, 1 done and something was found, 2 usage or bad input, 3 input or output failed, "
-                                 "130 or 143 interrupted (finished points are kept)";
+static const char exit_codes[] =
+    "0 done, 1 done and something was found, 2 usage or bad input, 3 input or output failed, "
+    "130 or 143 interrupted (finished points are kept)";
 
 /* Calls visit for every option of a command: its own, data options, common ones. */
 static void each_option(const cli_command *c, void (*visit)(const cli_option *o, FILE *out), FILE *out) {
@@ -36,7 +37,9 @@ static void field_help(const swp_field *f, char out[256]) {
     snprintf(out, 256, "%s%s%s", f->meaning, shown ? "; default: " : "", shown ? f->def : "");
 }
 
-/* ---- text ---------------------------------------------------------------------------------------------------------------- */
+/* ---- text
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static void print_option(const cli_option *o, FILE *out) {
     char label[96];
@@ -85,8 +88,9 @@ void cli_help_overview(FILE *out) {
           out);
     for (size_t i = 0; i < cli_command_count(); i++)
         fprintf(out, "  %-10s %s\n", cli_command_at(i)->name, cli_command_at(i)->summary);
-    fprintf(out, "\n'aicfg-sweep help COMMAND' shows options and examples, 'aicfg-sweep --version' the version.\n"
-                 "exit codes: %s\n",
+    fprintf(out,
+            "\n'aicfg-sweep help COMMAND' shows options and examples, 'aicfg-sweep --version' the version.\n"
+            "exit codes: %s\n",
             exit_codes);
 }
 
@@ -97,7 +101,8 @@ static void print_columns(FILE *out) {
     }
 }
 
-/* ---- markdown (docs/cli.md) ------------------------------------------------------------------------------------------------- */
+/* ---- markdown (docs/cli.md)
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Cells of a table: '|' would end one. */
 static void markdown_row(const char *label, const char *help, FILE *out) {
@@ -126,9 +131,11 @@ static void markdown_fields(FILE *out) {
 }
 
 static void print_markdown(FILE *out) {
-    fprintf(out, "# Command line\n\nWritten by `aicfg-sweep help --markdown`; the program's tables are the source.\n\n"
-                 "Exit codes: %s.\n",
-            exit_codes);
+    fprintf(
+        out,
+        "# Command line\n\nWritten by `aicfg-sweep help --markdown`; the program's tables are the source.\n\n"
+        "Exit codes: %s.\n",
+        exit_codes);
     for (size_t i = 0; i < cli_command_count(); i++) {
         const cli_command *c = cli_command_at(i);
         fprintf(out, "\n## %s\n\n`aicfg-sweep %s %s%s[options]`: %s.\n", c->name, c->name, c->operands,
@@ -147,7 +154,8 @@ static void print_markdown(FILE *out) {
     }
 }
 
-/* ---- manual page (docs/man/aicfg-sweep.1) ------------------------------------------------------------------------------------- */
+/* ---- manual page (docs/man/aicfg-sweep.1)
+ * ------------------------------------------------------------------------------------- */
 
 static void man_text(const char *text, FILE *out) {
     for (const char *p = text; *p; p++)
@@ -197,9 +205,11 @@ static void print_man(FILE *out) {
     fprintf(out, ".SH EXIT STATUS\n%s\n", exit_codes);
 }
 
-/* ---- command ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- command
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     const char *topic = args->operands.n ? args->operands.v[0] : NULL;
     const cli_command *c = topic ? cli_command_find(topic) : NULL;
     if (args->man)
@@ -216,8 +226,8 @@ static int run(const cli_args *args, aic_error *err) {
         print_fields(stdout);
     else {
         const char *near = cli_command_nearest(topic);
-        aic_fail(err, AIC_BAD_INPUT, "help: no command or topic \"%s\"%s%s%s", topic, near ? "; did you mean \"" : "",
-                 near ? near : "", near ? "\"?" : "");
+        aic_fail(err, AIC_BAD_INPUT, "help: no command or topic \"%s\"%s%s%s", topic,
+                 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     }
     return err->code;
 }

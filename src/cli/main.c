@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const cli_command *const commands[] = {&cli_run,      &cli_plan,  &cli_rank, &cli_show,  &cli_export, &cli_report,
-                                              &cli_estimate, &cli_model, &cli_db,   &cli_bench, &cli_help};
+static const cli_command *const commands[] = {&cli_run,    &cli_plan,   &cli_rank,     &cli_show,
+                                              &cli_export, &cli_report, &cli_estimate, &cli_model,
+                                              &cli_db,     &cli_bench,  &cli_help};
 
 size_t cli_command_count(void) {
     return sizeof commands / sizeof *commands;
@@ -46,7 +47,8 @@ static const cli_command *find_command(char **argv, int *first) {
     if (c)
         return c;
     *first = 1;
-    return ends_with(word, ".yaml") || ends_with(word, ".yml") || strcmp(word, "--points") == 0 ? &cli_run : NULL;
+    return ends_with(word, ".yaml") || ends_with(word, ".yml") || strcmp(word, "--points") == 0 ? &cli_run
+                                                                                                : NULL;
 }
 
 static void keep_command_line(int argc, char **argv, cli_args *args) {
@@ -55,15 +57,15 @@ static void keep_command_line(int argc, char **argv, cli_args *args) {
         used += (size_t)snprintf(args->command_line + used, size - used, "%s%s", i ? " " : "", argv[i]);
 }
 
-static int report(const aic_error *err) {
+static aic_code report(const aic_error *err) {
     fprintf(stderr, "aicfg-sweep: %s\n", err->text);
     return err->code;
 }
 
-static int run_command(const cli_command *c, int argc, char **argv, int first) {
+static aic_code run_command(const cli_command *c, int argc, char **argv, int first) {
     cli_args args = {0};
     aic_error err = {0};
-    int code;
+    aic_code code;
     keep_command_line(argc, argv, &args);
     if (!cli_parse(c, argc - first, argv + first, &args, &err)) {
         code = report(&err);
@@ -97,9 +99,9 @@ int main(int argc, char **argv) {
     }
     const cli_command *c = find_command(argv, &first);
     if (c)
-        return run_command(c, argc, argv, first);
+        return (int)run_command(c, argc, argv, first);
     const char *near = cli_command_nearest(argv[1]);
-    fprintf(stderr, "aicfg-sweep: unknown command \"%s\"%s%s%s\n", argv[1], near ? "; did you mean \"" : "; see 'aicfg-sweep help",
-            near ? near : "", near ? "\"?" : "'");
+    fprintf(stderr, "aicfg-sweep: unknown command \"%s\"%s%s%s\n", argv[1],
+            near ? "; did you mean \"" : "; see 'aicfg-sweep help", near ? near : "", near ? "\"?" : "'");
     return AIC_BAD_INPUT;
 }

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static int list(const srv_env *env, aic_error *err) {
-    printf("%-50s %-14s %-5s %7s %8s %8s  %s\n", "model", "family", "moe", "layers", "hidden", "experts", "architecture");
+static aic_code list(const srv_env *env, aic_error *err) {
+    printf("%-50s %-14s %-5s %7s %8s %8s  %s\n", "model", "family", "moe", "layers", "hidden", "experts",
+           "architecture");
     for (size_t i = 0; i < mdl_count(env->models); i++) {
         aic_error why = {0};
         const mdl_model *m = mdl_get(env->models, mdl_id_at(env->models, i), &why);
@@ -12,8 +13,8 @@ static int list(const srv_env *env, aic_error *err) {
             printf("%-50s cannot be used: %s\n", mdl_id_at(env->models, i), why.text);
             continue;
         }
-        printf("%-50s %-14s %-5s %7lld %8lld %8lld  %s\n", m->id, m->family, m->is_moe ? "yes" : "no", (long long)m->layers,
-               (long long)m->hidden, (long long)m->experts, m->architecture);
+        printf("%-50s %-14s %-5s %7lld %8lld %8lld  %s\n", m->id, m->family, m->is_moe ? "yes" : "no",
+               (long long)m->layers, (long long)m->hidden, (long long)m->experts, m->architecture);
     }
     return err->code;
 }
@@ -22,10 +23,12 @@ static void print_quants(const char *title, const mdl_quants *q) {
     const struct {
         const char *name;
         pdb_quant mode;
-    } modes[] = {{"gemm", q->gemm}, {"moe", q->moe}, {"kvcache", q->kvcache}, {"fmha", q->fmha}, {"comm", q->comm}};
+    } modes[] = {
+        {"gemm", q->gemm}, {"moe", q->moe}, {"kvcache", q->kvcache}, {"fmha", q->fmha}, {"comm", q->comm}};
     printf("%-16s", title);
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        printf("%s%s %s", i ? ", " : "", modes[i].name, modes[i].mode == PDB_Q_UNSET ? "-" : pdb_quant_get(modes[i].mode)->name);
+        printf("%s%s %s", i ? ", " : "", modes[i].name,
+               modes[i].mode == PDB_Q_UNSET ? "-" : pdb_quant_get(modes[i].mode)->name);
     printf("\n");
 }
 
@@ -33,12 +36,14 @@ static void print_facts(const mdl_model *m) {
     const struct {
         const char *name;
         int64_t value;
-    } facts[] = {{"layers", m->layers}, {"heads", m->heads}, {"kv_heads", m->kv_heads}, {"head_dim", m->head_dim},
-                 {"hidden", m->hidden}, {"ffn", m->ffn}, {"vocab", m->vocab}, {"context", m->context}, {"topk", m->topk},
-                 {"experts", m->experts}, {"expert_ffn", m->expert_ffn}, {"shared_experts", m->shared_experts},
-                 {"moe_layers", m->moe_layers}, {"nextn_auto", m->nextn_auto}};
-    printf("%-16s%s\n%-16s%s\n%-16s%s%s\n", "model", m->id, "architecture", m->architecture, "family", m->family,
-           m->is_moe ? " (mixture of experts)" : "");
+    } facts[] = {
+        {"layers", m->layers},         {"heads", m->heads},           {"kv_heads", m->kv_heads},
+        {"head_dim", m->head_dim},     {"hidden", m->hidden},         {"ffn", m->ffn},
+        {"vocab", m->vocab},           {"context", m->context},       {"topk", m->topk},
+        {"experts", m->experts},       {"expert_ffn", m->expert_ffn}, {"shared_experts", m->shared_experts},
+        {"moe_layers", m->moe_layers}, {"nextn_auto", m->nextn_auto}};
+    printf("%-16s%s\n%-16s%s\n%-16s%s%s\n", "model", m->id, "architecture", m->architecture, "family",
+           m->family, m->is_moe ? " (mixture of experts)" : "");
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
         printf("%-16s%lld\n", facts[i].name, (long long)facts[i].value);
     if (m->quant_algo)
@@ -48,8 +53,8 @@ static void print_facts(const mdl_model *m) {
 
 static void print_list(const char *phase, const op_list *ops) {
     for (size_t i = 0; i < ops->count; i++)
-        printf("%-10s %-36s %-24s %8.6g %14.0f\n", phase, ops->items[i]->name, ops->items[i]->desc->kind, ops->items[i]->repeat,
-               op_weight_bytes(ops->items[i]));
+        printf("%-10s %-36s %-24s %8.6g %14.0f\n", phase, ops->items[i]->name, ops->items[i]->desc->kind,
+               ops->items[i]->repeat, op_weight_bytes(ops->items[i]));
 }
 
 static void json_list(const char *name, const op_list *ops, aic_buf *out) {
@@ -63,8 +68,8 @@ static void json_list(const char *name, const op_list *ops, aic_buf *out) {
 
 static void print_deployment(const srv_deployment *d) {
     const mdl_parallel *p = &d->built.par;
-    printf("\ndeployment      %s %s %s, tp %u, pp %u, dp %u, moe_tp %u, moe_ep %u\n", d->view->system->name, d->view->backend,
-           d->view->version, p->tp, p->pp, p->dp, p->moe_tp, p->moe_ep);
+    printf("\ndeployment      %s %s %s, tp %u, pp %u, dp %u, moe_tp %u, moe_ep %u\n", d->view->system->name,
+           d->view->backend, d->view->version, p->tp, p->pp, p->dp, p->moe_tp, p->moe_ep);
     print_quants("modes in effect", &d->built.quants);
     printf("%-16s%.3f GiB per GPU\n\n", "weights", d->built.weight_bytes / p->pp / 1073741824.0);
     printf("%-10s %-36s %-24s %8s %14s\n", "phase", "op", "kind", "repeat", "weight bytes");
@@ -84,7 +89,7 @@ static void print_json(const srv_deployment *d) {
 }
 
 /* The op list is what the deployment would run, also when an op of it lacks data. */
-static int show(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {
+static aic_code show(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {
     const mdl_model *m = mdl_get(env->models, row->request.model, err);
     if (!m)
         return err->code;
@@ -98,7 +103,7 @@ static int show(const cli_args *args, const swp_row *row, const srv_env *env, ai
         print_json(d);
     else if (built)
         print_deployment(d);
-    int code = AIC_OK;
+    aic_code code = AIC_OK;
     if (d && d->refused != SRV_ST_ok) {
         fprintf(stderr, "refused: %s\n", d->why.text);
         code = AIC_FINDING;
@@ -107,7 +112,7 @@ static int show(const cli_args *args, const swp_row *row, const srv_env *env, ai
     return code;
 }
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
     swp_row row;
     const char *what = args->operands.v[0];
@@ -126,13 +131,14 @@ static int run(const cli_args *args, aic_error *err) {
         return err->code;
     if (!all)
         row.request.model = args->operands.v[1];
-    int code = all ? list(&data.env, err) : show(args, &row, &data.env, err);
+    aic_code code = all ? list(&data.env, err) : show(args, &row, &data.env, err);
     cli_data_close(&data);
     return code;
 }
 
 static const cli_option options[] = {
-    {"json", 0, CLI_FLAG, NULL, offsetof(cli_args, json), "show: op lists of the deployment as JSON, every parameter"},
+    {"json", 0, CLI_FLAG, NULL, offsetof(cli_args, json),
+     "show: op lists of the deployment as JSON, every parameter"},
 };
 
 const cli_command cli_model = {
@@ -141,9 +147,12 @@ const cli_command cli_model = {
     .min_operands = 1,
     .max_operands = 2,
     .summary = "print the catalogue, or a model's facts, modes and op list",
-    .details = "show prints facts; with --system it also prints the modes in effect and the op list of the deployment\n"
-               "that the point options describe. MODEL is an id of the catalogue or a folder with a config.json.",
-    .examples = "model list\nmodel show Qwen/Qwen3-32B-FP8\nmodel show Qwen/Qwen3-30B-A3B --system h200_sxm --tp 4 --moe-ep 4",
+    .details =
+        "show prints facts; with --system it also prints the modes in effect and the op list of the "
+        "deployment\n"
+        "that the point options describe. MODEL is an id of the catalogue or a folder with a config.json.",
+    .examples = "model list\nmodel show Qwen/Qwen3-32B-FP8\nmodel show Qwen/Qwen3-30B-A3B --system h200_sxm "
+                "--tp 4 --moe-ep 4",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .fields = true,

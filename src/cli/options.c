@@ -14,14 +14,20 @@ const size_t cli_n_common_options = sizeof cli_common_options / sizeof *cli_comm
 const cli_option cli_data_options[] = {
     {"perfdb", 0, CLI_TEXTS, "DIR", AT(perfdb),
      "folder of measured tables; may be given several times, searched in this order, the embedded ones last"},
-    {"release", 0, CLI_TEXT, "NAME", AT(release), "data release to use where a folder holds several; default: the newest"},
-    {"systems", 0, CLI_TEXTS, "DIR", AT(systems), "folder of system spec sheets, searched before the embedded ones"},
-    {"models", 0, CLI_TEXTS, "DIR", AT(models), "folder with a catalogue.json or graphs/, searched before the embedded one"},
-    {"unlisted", 0, CLI_FLAG, NULL, AT(unlisted), "accept backend versions that have data but are no current, previous or next"},
+    {"release", 0, CLI_TEXT, "NAME", AT(release),
+     "data release to use where a folder holds several; default: the newest"},
+    {"systems", 0, CLI_TEXTS, "DIR", AT(systems),
+     "folder of system spec sheets, searched before the embedded ones"},
+    {"models", 0, CLI_TEXTS, "DIR", AT(models),
+     "folder with a catalogue.json or graphs/, searched before the embedded one"},
+    {"unlisted", 0, CLI_FLAG, NULL, AT(unlisted),
+     "accept backend versions that have data but are no current, previous or next"},
 };
 const size_t cli_n_data_options = sizeof cli_data_options / sizeof *cli_data_options;
 
-/* ---- finding ----------------------------------------------------------------------------------------------------------- */
+/* ---- finding
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 /* The i-th option of a command over its three tables, NULL past the end. */
 static const cli_option *option_at(const cli_command *c, size_t i) {
@@ -73,16 +79,21 @@ static const char *known_name(const void *ctx, size_t i) {
 }
 
 static bool unknown_option(const cli_command *c, const char *shown, const char *name, aic_error *err) {
-    const char *near = aic_nearest(name, option_count(c) + (c->fields ? swp_field_count() : 0), known_name, c);
+    const char *near =
+        aic_nearest(name, option_count(c) + (c->fields ? swp_field_count() : 0), known_name, c);
     char dashed[64] = "";
     for (size_t i = 0; near && i + 1 < sizeof dashed && near[i]; i++)
         dashed[i] = near[i] == '_' ? '-' : near[i];
     if (near)
-        return aic_fail(err, AIC_BAD_INPUT, "%s: unknown option \"%s\"; did you mean \"--%s\"?", c->name, shown, dashed);
-    return aic_fail(err, AIC_BAD_INPUT, "%s: unknown option \"%s\"; see 'aicfg-sweep help %s'", c->name, shown, c->name);
+        return aic_fail(err, AIC_BAD_INPUT, "%s: unknown option \"%s\"; did you mean \"--%s\"?", c->name,
+                        shown, dashed);
+    return aic_fail(err, AIC_BAD_INPUT, "%s: unknown option \"%s\"; see 'aicfg-sweep help %s'", c->name,
+                    shown, c->name);
 }
 
-/* ---- setting -------------------------------------------------------------------------------------------------------------- */
+/* ---- setting
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void add_text(cli_texts *t, const char *value) {
     AIC_GROW(t->v, t->n, t->cap);
@@ -166,10 +177,11 @@ bool cli_parse(const cli_command *c, int argc, char **argv, cli_args *args, aic_
     if (args->help)
         return true;
     if (args->operands.n < c->min_operands)
-        return aic_fail(err, AIC_BAD_INPUT, "%s: expected %s; see 'aicfg-sweep help %s'", c->name, c->operands, c->name);
+        return aic_fail(err, AIC_BAD_INPUT, "%s: expected %s; see 'aicfg-sweep help %s'", c->name,
+                        c->operands, c->name);
     if (args->operands.n > c->max_operands)
-        return aic_fail(err, AIC_BAD_INPUT, "%s: \"%s\" is one argument too many; see 'aicfg-sweep help %s'", c->name,
-                        args->operands.v[c->max_operands], c->name);
+        return aic_fail(err, AIC_BAD_INPUT, "%s: \"%s\" is one argument too many; see 'aicfg-sweep help %s'",
+                        c->name, args->operands.v[c->max_operands], c->name);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* aicfg-sweep plan: what a sweep would do. */
 #include "cli/cli.h"
 
-static int plan(const cli_args *args, aic_error *err) {
+static aic_code plan(const cli_args *args, aic_error *err) {
     cli_data data;
     aic_interrupt_install();
     if (!cli_data_open(args, &data, err))
@@ -9,8 +9,8 @@ static int plan(const cli_args *args, aic_error *err) {
     swp_options opt = {.threads = (unsigned)(args->threads < 1024 ? args->threads : 1024),
                        .out = {.breakdown = !args->no_breakdown}};
     swp_sweep *s = args->points ? swp_load_points(args->points, err)
-                                : swp_load(args->operands.n ? args->operands.v[0] : "", args->sets.v, args->sets.n,
-                                           &data.env, err);
+                                : swp_load(args->operands.n ? args->operands.v[0] : "", args->sets.v,
+                                           args->sets.n, &data.env, err);
     if (s)
         swp_plan(s, &data.env, &opt, stdout, err);
     swp_free(s);
@@ -18,7 +18,7 @@ static int plan(const cli_args *args, aic_error *err) {
     return err->code;
 }
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     if ((args->points != NULL) == (args->operands.n == 1))
         aic_fail(err, AIC_BAD_INPUT, "plan: give a spec or --points FILE.csv; see 'aicfg-sweep help plan'");
     else
@@ -30,7 +30,8 @@ static int run(const cli_args *args, aic_error *err) {
 static const cli_option options[] = {
     {"points", 0, CLI_TEXT, "FILE.csv", AT(points), "plan a list of points instead of a spec"},
     {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets), "override a key of the spec"},
-    {"threads", 'j', CLI_COUNT, "N", AT(threads), "threads to plan with and for; default: OMP_NUM_THREADS or all cores"},
+    {"threads", 'j', CLI_COUNT, "N", AT(threads),
+     "threads to plan with and for; default: OMP_NUM_THREADS or all cores"},
     {"no-breakdown", 0, CLI_FLAG, NULL, AT(no_breakdown), "estimate the file without the ops of every point"},
 };
 
@@ -39,7 +40,8 @@ const cli_command cli_plan = {
     .operands = "SPEC.yaml",
     .max_operands = 1,
     .summary = "validate a sweep; print axes, counts, refusals, coverage, time and bytes",
-    .details = "Deployments are compiled and a few points of each are priced for the estimates; nothing is written.",
+    .details =
+        "Deployments are compiled and a few points of each are priced for the estimates; nothing is written.",
     .examples = "plan sweeps/h200.yaml\nplan sweeps/h200.yaml --set sweep.isl=4096",
     .options = options,
     .n_options = sizeof options / sizeof *options,

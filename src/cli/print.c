@@ -25,7 +25,9 @@ void cli_bytes(double bytes, char out[32]) {
     snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
-/* ---- one point ------------------------------------------------------------------------------------------------------------ */
+/* ---- one point
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 void cli_effective(const srv_deployment *d, const srv_workload *load, swp_row *row) {
     swp_row_init(row);

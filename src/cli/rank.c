@@ -18,7 +18,7 @@ static void apply_options(const cli_args *args, res_rank_options *opt) {
         opt->descending = args->descending;
 }
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     aic_arena *a = aic_arena_new();
     res_rank_options opt;
     res_file *f = NULL;
@@ -37,8 +37,10 @@ static int run(const cli_args *args, aic_error *err) {
 
 #define AT(member) offsetof(cli_args, member)
 static const cli_option options[] = {
-    {"by", 0, CLI_TEXT, "COLUMN", AT(by), "rank by this column; default: rank: of the spec, else tokens_per_s_per_gpu"},
-    {"ascending", 0, CLI_FLAG, NULL, AT(ascending), "smallest first; default: the better direction of the column"},
+    {"by", 0, CLI_TEXT, "COLUMN", AT(by),
+     "rank by this column; default: rank: of the spec, else tokens_per_s_per_gpu"},
+    {"ascending", 0, CLI_FLAG, NULL, AT(ascending),
+     "smallest first; default: the better direction of the column"},
     {"descending", 0, CLI_FLAG, NULL, AT(descending), "largest first"},
     {"where", 0, CLI_TEXT, "EXPR", AT(where), "only points for which the expression holds"},
     {"group", 0, CLI_TEXT, "A,B,...", AT(group), "the best of each group of equal values in these columns"},
@@ -55,10 +57,12 @@ const cli_command cli_rank = {
     .min_operands = 1,
     .max_operands = 1,
     .summary = "print the best points, of all or per group, or the Pareto front",
-    .details = "Equal values keep the order of the points. Defaults come from rank: of the spec stored in the file.",
+    .details =
+        "Equal values keep the order of the points. Defaults come from rank: of the spec stored in the file.",
     .examples = "rank output/h200.h5 --where \"isl == 4096 and ttft_ms < 500\" --top 10\n"
                 "rank output/h200.h5 --by tpot_ms --group model,backend --top 1\n"
-                "rank output/h200.h5 --pareto tokens_per_s_per_gpu,tokens_per_s_per_user --where \"model == 'Qwen/Qwen3-32B'\"",
+                "rank output/h200.h5 --pareto tokens_per_s_per_gpu,tokens_per_s_per_user --where \"model == "
+                "'Qwen/Qwen3-32B'\"",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .run = run,

@@ -8,7 +8,7 @@ static void print_attribute(const res_file *f, const char *name, const char *sho
         printf("%-10s %s\n", shown, text);
 }
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     char points[32];
     res_file *f = res_open(args->operands.v[0], err);
     if (!f)

@@ -47,7 +47,7 @@ static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err)
     return swp_load_points(args->points, err);
 }
 
-static int run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env, aic_error *err) {
+static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env, aic_error *err) {
     aic_buf sets = {0}, path = {0};
     swp_timing timing;
     res_summary sum = {0};
@@ -57,11 +57,19 @@ static int run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env, aic
         aic_buf_add(&path, args->output ? args->output : swp_output(s));
     else
         aic_buf_printf(&path, "output/%s.h5", swp_name(s));
-    swp_options opt = {.threads = (unsigned)args->threads, .quiet = args->quiet, .plain = args->plain,
-                       .block_points = (size_t)args->block, .command_line = args->command_line,
-                       .overrides = sets.data ? sets.data : "", .program = "aicfg-sweep " AICFG_VERSION, .timing = &timing,
-                       .out = {.path = path.data, .breakdown = !args->no_breakdown, .deflate = CLI_DEFLATE,
-                               .checkpoint_s = 30, .force = args->force}};
+    swp_options opt = {.threads = (unsigned)args->threads,
+                       .quiet = args->quiet,
+                       .plain = args->plain,
+                       .block_points = (size_t)args->block,
+                       .command_line = args->command_line,
+                       .overrides = sets.data ? sets.data : "",
+                       .program = "aicfg-sweep " AICFG_VERSION,
+                       .timing = &timing,
+                       .out = {.path = path.data,
+                               .breakdown = !args->no_breakdown,
+                               .deflate = CLI_DEFLATE,
+                               .checkpoint_s = 30,
+                               .force = args->force}};
     bool ok = make_folders(path.data, err) && swp_run(s, env, &opt, &sum, err);
     if (!ok && (err->code == AIC_INTERRUPTED || err->code == AIC_TERMINATED))
         aic_fail_in(err, "finished points are in %s", sum.path);
@@ -72,7 +80,7 @@ static int run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env, aic
     return err->code;
 }
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
     if ((args->points != NULL) == (args->operands.n == 1)) {
         aic_fail(err, AIC_BAD_INPUT, "run: give a spec or --points FILE.csv; see 'aicfg-sweep help run'");
@@ -86,7 +94,7 @@ static int run(const cli_args *args, aic_error *err) {
     if (!cli_data_open(args, &data, err))
         return err->code;
     swp_sweep *s = load(args, &data.env, err);
-    int code = s ? run_sweep(args, s, &data.env, err) : (int)err->code;
+    aic_code code = s ? run_sweep(args, s, &data.env, err) : err->code;
     swp_free(s);
     cli_data_close(&data);
     return code;
@@ -94,14 +102,18 @@ static int run(const cli_args *args, aic_error *err) {
 
 #define AT(member) offsetof(cli_args, member)
 static const cli_option options[] = {
-    {"points", 0, CLI_TEXT, "FILE.csv", AT(points), "evaluate a list of points instead of a spec; row i is point i"},
-    {"output", 'o', CLI_TEXT, "OUT.h5", AT(output), "result file; default: output: of the spec, else output/SPEC.h5"},
+    {"points", 0, CLI_TEXT, "FILE.csv", AT(points),
+     "evaluate a list of points instead of a spec; row i is point i"},
+    {"output", 'o', CLI_TEXT, "OUT.h5", AT(output),
+     "result file; default: output: of the spec, else output/SPEC.h5"},
     {"force", 'f', CLI_FLAG, NULL, AT(force), "replace an existing result file"},
-    {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets), "override a key of the spec, sweep.batch=[1,2] for example; recorded"},
+    {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets),
+     "override a key of the spec, sweep.batch=[1,2] for example; recorded"},
     {"threads", 'j', CLI_COUNT, "N", AT(threads), "worker threads; default: OMP_NUM_THREADS or all cores"},
     {"no-breakdown", 0, CLI_FLAG, NULL, AT(no_breakdown), "store figures only, not every op of every point"},
     {"block", 0, CLI_COUNT, "N", AT(block), "points a worker takes at once (the file does not depend on it)"},
-    {"plain", 0, CLI_FLAG, NULL, AT(plain), "evaluate point by point on the reference path: slow, same figures"},
+    {"plain", 0, CLI_FLAG, NULL, AT(plain),
+     "evaluate point by point on the reference path: slow, same figures"},
     {"quiet", 'q', CLI_FLAG, NULL, AT(quiet), "no progress, no summary, no warnings"},
 };
 
@@ -111,9 +123,11 @@ const cli_command cli_run = {
     .min_operands = 0,
     .max_operands = 1,
     .summary = "evaluate a sweep and write every point to one HDF5 file",
-    .details = "The program's name may be left out: 'aicfg-sweep SPEC.yaml' is 'aicfg-sweep run SPEC.yaml'.\n"
-               "The first Ctrl-C finishes the blocks in flight and keeps them; the second ends the program at once.\n"
-               "docs/formats/spec.md describes specs and point lists, docs/formats/results.md the result file.",
+    .details =
+        "The program's name may be left out: 'aicfg-sweep SPEC.yaml' is 'aicfg-sweep run SPEC.yaml'.\n"
+        "The first Ctrl-C finishes the blocks in flight and keeps them; the second ends the program at "
+        "once.\n"
+        "docs/formats/spec.md describes specs and point lists, docs/formats/results.md the result file.",
     .examples = "sweeps/h200.yaml\n"
                 "run sweeps/h200.yaml -o /tmp/small.h5 --set sweep.batch=[1,64] --threads 2\n"
                 "run --points points.csv -o points.h5 --perfdb /data/perfdb",

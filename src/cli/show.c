@@ -1,5 +1,5 @@
-/* aicfg-sweep show: one point of a result file, op by op. Stored figures, and beside them the speed of light of the same shapes
- * where the measured tables are at hand. */
+/* aicfg-sweep show: one point of a result file, op by op. Stored figures, and beside them the speed of light
+ * of the same shapes where the measured tables are at hand. */
 #include "cli/cli.h"
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +22,9 @@ static void evaluate_again(again *g, const srv_env *env, const srv_request *req,
         g->n_ops = srv_explain(g->d, load, g->arena, &g->ops);
 }
 
-/* ---- head ------------------------------------------------------------------------------------------------------------------ */
+/* ---- head
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void print_value(const aic_value *v) {
     char text[32];
@@ -55,9 +57,12 @@ static void print_columns(const res_window *w, bool of_deployment) {
     }
 }
 
-/* ---- table ------------------------------------------------------------------------------------------------------------------- */
+/* ---- table
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
-/* Speed-of-light time of a stored row: the sum over the ops folded into it; NaN when one has none or the row is unknown. */
+/* Speed-of-light time of a stored row: the sum over the ops folded into it; NaN when one has none or the row
+ * is unknown. */
 static double row_sol(const again *g, const res_op_row *row) {
     double sum = 0;
     bool found = false;
@@ -72,8 +77,8 @@ static double row_sol(const again *g, const res_op_row *row) {
 }
 
 static void print_row(const res_op_row *row, double total, double sol) {
-    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", row->generation ? "generation" : "context", row->name, row->kind,
-           row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
+    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", row->generation ? "generation" : "context", row->name,
+           row->kind, row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
     if (isnan(sol))
         printf(" %12s %6s", "-", "-");
     else
@@ -89,8 +94,8 @@ static void print_rows(const res_window *w, const again *g) {
         return;
     for (size_t i = 0; i < n; i++)
         total += rows[i].latency;
-    printf("\n%-10s %-32s %-20s %8s %12s %6s %12s %6s  %s\n", "phase", "op", "kind", "repeat", "ms", "%", "SOL ms",
-           "SOL %", "source");
+    printf("\n%-10s %-32s %-20s %8s %12s %6s %12s %6s  %s\n", "phase", "op", "kind", "repeat", "ms", "%",
+           "SOL ms", "SOL %", "source");
     for (size_t i = 0; i < n; i++)
         print_row(&rows[i], total, row_sol(g, &rows[i]));
     if (!g->n_ops)
@@ -134,11 +139,12 @@ static bool show(res_file *f, uint64_t point, const srv_env *env, aic_error *err
     return ok;
 }
 
-static int run(const cli_args *args, aic_error *err) {
+static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
     int64_t point;
     if (!aic_parse_i64(args->operands.v[1], &point) || point < 0) {
-        aic_fail(err, AIC_BAD_INPUT, "show: expected the number of a point, found \"%s\"", args->operands.v[1]);
+        aic_fail(err, AIC_BAD_INPUT, "show: expected the number of a point, found \"%s\"",
+                 args->operands.v[1]);
         return err->code;
     }
     res_file *f = res_open(args->operands.v[0], err);

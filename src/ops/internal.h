@@ -67,6 +67,7 @@ op_result op_measured(const pdb_value *v); /* a table answer: source silicon, co
 op_result op_sol_pair(double math, double mem);         /* a speed-of-light answer: the larger of the two */
 op_result op_formula(double latency, op_source source); /* a formula without energy */
 op_cover op_cover_of(pdb_how how);
+op_result op_estimated(double latency, op_tier tier); /* an empirical answer: no energy, cover formula */
 /* Puts the whole latency under one kind of evidence. */
 void op_cover_all(op_result *r, op_cover cover);
 
@@ -108,6 +109,19 @@ op_class op_refuse_miss(op_refusal *why, const op_bound *b, const pdb_schema *sc
                         const char *about, const char *page);
 /* Remembers a refusal as the answer to every table query of b. */
 void op_bind_refuse(op_binder *binder, op_bound *b, const op_refusal *why);
+/* The same for the empirical path. */
+void op_bind_refuse_estimate(op_binder *binder, op_bound *b, const op_refusal *why);
+
+/* ---- empirical estimates (docs/model/modes.md) -----------------------------------------------------------
+ */
+
+/* Utilisation samples of a grid's leaves, in key order: util = sol(coordinates) / latency. In the binder's
+ * arena. */
+const pdb_util *op_util_of_grid(op_binder *binder, const pdb_grid *g, pdb_sol sol, const void *ctx);
+/* UTIL-ESTIMATE: sol_query / (util at coords x scale), source empirical, energy 0. No samples:
+ * OP_NO_EMPIRICAL. u may be NULL. */
+op_class op_estimate(const op_bound *b, const pdb_util *u, const double *coords, double sol_query,
+                     double scale, op_tier tier, op_result *out, op_refusal *why);
 
 /* ---- slices by key ------------------------------------------------------------------------------------- */
 

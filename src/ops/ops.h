@@ -40,6 +40,25 @@ const char *op_source_name(op_source s);
 /* How well a latency is covered by measurements; the parts of op_result.cover. */
 typedef enum op_cover { OP_MEASURED, OP_INTERPOLATED, OP_EXTRAPOLATED, OP_FORMULA, OP_COVERS } op_cover;
 
+/* What an estimate was calibrated from, best first; an answer's tier is the worst that went into it. */
+#define OP_TIERS(X) X(none) X(empirical) X(xshape) X(xquant) X(xprofile) X(xop)
+typedef enum op_tier {
+#define OP_TIER_ENUM(name) OP_TIER_##name,
+    OP_TIERS(OP_TIER_ENUM)
+#undef OP_TIER_ENUM
+        OP_TIER_COUNT
+} op_tier;
+const char *op_tier_name(op_tier t);
+
+/* Transfer policy: which tiers beyond `empirical` an estimate may use, as bits 1u << tier. */
+enum {
+    OP_POLICY_NONE = 0,
+    OP_POLICY_ALL = 1u << OP_TIER_xshape | 1u << OP_TIER_xquant | 1u << OP_TIER_xprofile | 1u << OP_TIER_xop
+};
+/* Presets off, conservative, balanced, aggressive; kinds; a comma-separated union. NULL = all. False: not a
+ * policy. */
+bool op_policy_parse(const char *text, unsigned *out);
+
 /* ---- refusals ------------------------------------------------------------------------------------------ */
 
 typedef enum op_class {
@@ -84,6 +103,7 @@ typedef struct op_result {
     op_source source;
     bool has_sol;             /* sol_math and sol_mem are given (SOL answers of single ops) */
     double sol_math, sol_mem; /* ms */
+    op_tier tier;             /* worst calibration that went in; none for measured, formula and SOL answers */
     double cover[OP_COVERS];  /* ms of the latency by evidence; sums to latency up to rounding */
 } op_result;
 
@@ -152,6 +172,9 @@ typedef struct op_desc {
      * NULL = nothing to bind. */
     void (*bind)(op_binder *binder, op_bound *b);
     /* One answer, not yet clamped and without repeat. In SOL mode state may be NULL unless holds_ops. */
+    /* The same for the empirical path, in HYBRID and EMPIRICAL mode: fills b->estimate or
+     * b->estimate_refused/_reason. NULL = nothing to bind. */
+    void (*bind_estimate)(op_binder *binder, op_bound *b);
     op_class (*query)(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                       op_refusal *why);
     double (*weight_bytes)(const op *o); /* without repeat; NULL = 0 */
@@ -204,16 +227,20 @@ struct op_bound {
     const op *op;
     const pdb_view *view;
     const pdb_system *system;
-    unsigned reads;     /* OP_READS_* bits */
-    op_class refused;   /* OP_OK, or the class of every table answer of this op */
-    const char *reason; /* text when refused */
-    const void *state;  /* family's own: grids, constants */
+    unsigned reads;            /* OP_READS_* bits */
+    op_class refused;          /* OP_OK, or the class of every table answer of this op */
+    const char *reason;        /* text when refused */
+    const void *state;         /* family's own: grids, constants; NULL when refused */
+    op_class estimate_refused; /* the same for the empirical path */
+    const char *estimate_reason;
+    const void *estimate; /* family's own: utilisation samples, scale, tier */
 };
 
 struct op_binder {
     aic_arena *arena; /* lives as long as the bound ops */
     const pdb_view *view;
     op_mode mode;
+    unsigned policy; /* transfer policy of estimates, OP_POLICY_* */
 };
 
 /* Binds one op. Always succeeds: what is missing is remembered in b->refused and answered at each query. */

@@ -6,14 +6,18 @@ static bool needs_tables(const op_desc *d) {
 }
 
 void op_bind(op_binder *binder, const op *o, op_bound *b) {
-    *b = (op_bound){.op = o, .view = binder->view, .system = binder->view->system, .reads = o->desc->reads};
-    if (binder->mode == OP_SOL && needs_tables(o->desc)) {
+    const op_desc *d = o->desc;
+    *b = (op_bound){.op = o, .view = binder->view, .system = binder->view->system, .reads = d->reads};
+    if (binder->mode == OP_SOL && needs_tables(d)) {
         op_refusal why;
         op_refuse_op(&why, o, OP_INVALID, "bound for the SOL mode only");
         op_bind_refuse(binder, b, &why);
-    } else if (o->desc->bind) {
-        o->desc->bind(binder, b);
+        return;
     }
+    if (d->bind && (d->holds_ops || binder->mode != OP_EMPIRICAL))
+        d->bind(binder, b);
+    if (d->bind_estimate && (binder->mode == OP_HYBRID || binder->mode == OP_EMPIRICAL))
+        d->bind_estimate(binder, b);
 }
 
 void op_bind_refuse(op_binder *binder, op_bound *b, const op_refusal *why) {
@@ -21,9 +25,19 @@ void op_bind_refuse(op_binder *binder, op_bound *b, const op_refusal *why) {
     b->reason = aic_arena_strdup(binder->arena, why->text);
 }
 
+void op_bind_refuse_estimate(op_binder *binder, op_bound *b, const op_refusal *why) {
+    b->estimate_refused = why->cls;
+    b->estimate_reason = aic_arena_strdup(binder->arena, why->text);
+}
+
+/* A refusal at bind that no other path of the mode can mend. */
+static bool is_final(const op_bound *b, op_mode mode) {
+    return b->refused != OP_OK && (mode == OP_SILICON || (mode == OP_HYBRID && b->refused != OP_MISSING));
+}
+
 op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why) {
     const op_desc *d = b->op->desc;
-    if (b->refused != OP_OK && mode != OP_SOL)
+    if (is_final(b, mode))
         return op_refuse(why, b->refused, "%s", b->reason);
     op_class cls = d->query(b, mode, shape, out, why);
     if (cls == OP_OK && !d->composite) {
@@ -35,10 +49,19 @@ op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_res
 
 static op_class empirical(const op_paths *paths, const op_bound *b, const op_shape *shape, op_result *out,
                           op_refusal *why) {
+    if (b->estimate_refused != OP_OK)
+        return op_refuse(why, b->estimate_refused, "%s", b->estimate_reason);
     if (!paths->empirical)
         return op_refuse_op(why, b->op, OP_NO_EMPIRICAL,
                             "this kind has no empirical estimate (docs/model/modes.md)");
     return paths->empirical(b, shape, out, why);
+}
+
+static op_class silicon(const op_paths *paths, const op_bound *b, const op_shape *shape, op_result *out,
+                        op_refusal *why) {
+    if (b->refused != OP_OK)
+        return op_refuse(why, b->refused, "%s", b->reason);
+    return paths->silicon(b, shape, out, why);
 }
 
 op_class op_by_mode(const op_paths *paths, const op_bound *b, op_mode mode, const op_shape *shape,
@@ -47,6 +70,6 @@ op_class op_by_mode(const op_paths *paths, const op_bound *b, op_mode mode, cons
         return paths->sol(b, shape, out, why);
     if (mode == OP_EMPIRICAL)
         return empirical(paths, b, shape, out, why);
-    op_class cls = paths->silicon(b, shape, out, why);
+    op_class cls = silicon(paths, b, shape, out, why);
     return mode == OP_HYBRID && cls == OP_MISSING ? empirical(paths, b, shape, out, why) : cls;
 }

@@ -45,6 +45,16 @@ const char *op_source_name(op_source s) {
     return source_names[s];
 }
 
+static const char *const tier_names[] = {
+#define TIER_NAME(name) #name,
+    OP_TIERS(TIER_NAME)
+#undef TIER_NAME
+};
+
+const char *op_tier_name(op_tier t) {
+    return tier_names[t];
+}
+
 const char *op_class_name(op_class c) {
     switch (c) {
     case OP_OK:
@@ -116,6 +126,12 @@ op_result op_formula(double latency, op_source source) {
     return r;
 }
 
+op_result op_estimated(double latency, op_tier tier) {
+    op_result r = op_formula(latency, OP_SRC_empirical);
+    r.tier = tier;
+    return r;
+}
+
 void op_scale(op_result *r, double f) {
     r->latency *= f;
     r->energy *= f;
@@ -137,6 +153,7 @@ op_result op_plus(const op_result *a, const op_result *b) {
         r.sol_math = r.has_sol ? a->sol_math + b->sol_math : 0.0;
         r.sol_mem = r.has_sol ? a->sol_mem + b->sol_mem : 0.0;
     }
+    r.tier = a->tier > b->tier ? a->tier : b->tier;
     r.latency = a->latency + b->latency;
     r.energy = a->energy + b->energy;
     for (int i = 0; i < OP_COVERS; i++)

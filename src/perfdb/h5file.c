@@ -11,7 +11,11 @@ enum { FORMAT_VERSION = 1, NAMES_MAX = 100000 };
 static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void pdb_hdf5_lock(void) {
+    static bool first = true;
     pthread_mutex_lock(&hdf5_lock);
+    if (first)
+        H5dont_atexit(); /* its clean-up at exit crashes when a file could not be written (disk full); we close what we open */
+    first = false;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* per thread where the library knows threads, hence every time */
 }
 

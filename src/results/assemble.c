@@ -1,7 +1,7 @@
 /* Making files: the one that stripes go to, chunk files of it, and the result.
  *
- * A result has the same bytes whether its stripes went to it directly or were copied from chunk files: both ways create the same
- * objects in the same order and end with the same steps.
+ * A result has the same bytes whether its stripes went to it directly or were copied from chunk files: both
+ * ways create the same objects in the same order and end with the same steps.
  */
 #include "results/writer.h"
 #include <errno.h>
@@ -13,11 +13,12 @@
 
 enum { HOST_BYTES = 128, TIME_BYTES = 32, COMMAND_BYTES = 4096 };
 
-/* ---- the beginning of a file ---------------------------------------------------------------------------------------------------- */
+/* ---- the beginning of a file ------------------------------------------------------------------------- */
 
 static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
     return res_out_text(o, "/", "format", RES_FORMAT, 0, err) &&
-           res_out_u64(o, "/", "format_version", RES_FORMAT_VERSION, err) && res_out_u64(o, "/", "complete", 0, err) &&
+           res_out_u64(o, "/", "format_version", RES_FORMAT_VERSION, err) &&
+           res_out_u64(o, "/", "complete", 0, err) &&
            res_out_text(o, "/", "program", w->origin.program, 0, err) &&
            res_out_text(o, "/", "spec_name", w->origin.spec_name, 0, err) &&
            res_out_text(o, "/", "spec_sha256", w->spec_sha256, 0, err) &&
@@ -27,8 +28,9 @@ static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
 }
 
 static bool put_spec(res_writer *w, res_out *o, aic_error *err) {
-    return res_out_array(o, w->codec, "/spec", RES_D_U8, 1, RES_SPEC_CHUNK, "", "the sweep spec or point list as read, UTF-8 bytes",
-                         w->origin.spec_text, strlen(w->origin.spec_text), &w->content, err);
+    return res_out_array(o, w->codec, "/spec", RES_D_U8, 1, RES_SPEC_CHUNK, "",
+                         "the sweep spec or point list as read, UTF-8 bytes", w->origin.spec_text,
+                         strlen(w->origin.spec_text), &w->content, err);
 }
 
 bool res_writer_begin_file(res_writer *w, const char *name, bool with_spec, aic_error *err) {
@@ -42,7 +44,7 @@ bool res_writer_begin_file(res_writer *w, const char *name, bool with_spec, aic_
     return ok;
 }
 
-/* ---- chunk files -------------------------------------------------------------------------------------------------------------------- */
+/* ---- chunk files ------------------------------------------------------------------------------------- */
 
 static bool file_digest(const char *path, char sha256[65], aic_error *err) {
     enum { PIECE = 1 << 18 };
@@ -65,7 +67,8 @@ static bool file_digest(const char *path, char sha256[65], aic_error *err) {
 static bool put_reasons(res_writer *w, aic_buf *content, aic_error *err) {
     res_table reasons;
     res_reasons_table(&w->reasons, &reasons);
-    bool ok = res_out_table(&w->out, w->codec, &reasons, "distinct reasons of points that are not ok", content, err);
+    bool ok = res_out_table(&w->out, w->codec, &reasons, "distinct reasons of points that are not ok",
+                            content, err);
     res_table_free(&reasons);
     return ok;
 }
@@ -74,7 +77,8 @@ static bool journal(res_writer *w, const res_journal_chunk *c, aic_error *err) {
     char path[RES_PATH_MAX];
     res_part_path(&w->part, "journal", path);
     if (w->n_chunks == 0) {
-        res_journal_head head = {.total_points = w->origin.total_points, .deflate = w->opt.deflate, .breakdown = w->opt.breakdown};
+        res_journal_head head = {
+            .total_points = w->origin.total_points, .deflate = w->opt.deflate, .breakdown = w->opt.breakdown};
         memcpy(head.spec, w->spec_sha256, sizeof head.spec);
         if (!res_journal_start(path, &head, err))
             return false;
@@ -96,8 +100,9 @@ bool res_writer_close_chunk(res_writer *w, aic_error *err) {
     res_chunk_name(w->n_chunks, name);
     res_part_path(&w->part, name, path);
     if (!ok || !put_reasons(w, &w->content, err) ||
-        !res_chunk_describe(&w->out, w->codec, w->streams, &w->order, &c, err) || !res_out_close(&w->out, err) ||
-        !file_digest(open_path, c.sha256, err) || !res_publish(open_path, path, w->part.dir, err) || !journal(w, &c, err))
+        !res_chunk_describe(&w->out, w->codec, w->streams, &w->order, &c, err) ||
+        !res_out_close(&w->out, err) || !file_digest(open_path, c.sha256, err) ||
+        !res_publish(open_path, path, w->part.dir, err) || !journal(w, &c, err))
         return false;
     w->n_chunks++;
     w->ahead = (res_journal_chunk){.first_point = w->points, .first_row = w->rows};
@@ -107,7 +112,7 @@ bool res_writer_close_chunk(res_writer *w, aic_error *err) {
     return true;
 }
 
-/* ---- the result ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- the result -------------------------------------------------------------------------------------- */
 
 static bool put_run(res_writer *w, aic_error *err) {
     char host[HOST_BYTES] = "", started[TIME_BYTES] = "", finished[TIME_BYTES] = "";
@@ -119,7 +124,8 @@ static bool put_run(res_writer *w, aic_error *err) {
     if (gmtime_r(&now, &tm))
         strftime(finished, sizeof finished, "%Y-%m-%dT%H:%M:%SZ", &tm);
     res_out *o = &w->out;
-    return res_out_group(o, "/run", "who made the file and when: all that differs between equal sweeps", err) &&
+    return res_out_group(o, "/run", "who made the file and when: all that differs between equal sweeps",
+                         err) &&
            res_out_text(o, "/run", "host", host, HOST_BYTES, err) &&
            res_out_text(o, "/run", "started", started, TIME_BYTES, err) &&
            res_out_text(o, "/run", "finished", finished, TIME_BYTES, err) &&
@@ -130,7 +136,8 @@ static bool put_run(res_writer *w, aic_error *err) {
 }
 
 static bool put_counts(res_writer *w, aic_error *err) {
-    bool ok = res_out_u64(&w->out, "/", "points", w->points, err) && res_out_u64(&w->out, "/", "breakdown_rows", w->rows, err);
+    bool ok = res_out_u64(&w->out, "/", "points", w->points, err) &&
+              res_out_u64(&w->out, "/", "breakdown_rows", w->rows, err);
     for (int s = 0; ok && s < SRV_STATUS_COUNT; s++) {
         char name[64];
         snprintf(name, sizeof name, "points_%s", res_enum_name(RES_D_STATUS, (size_t)s));
@@ -141,8 +148,10 @@ static bool put_counts(res_writer *w, aic_error *err) {
 
 static bool put_deployments(res_writer *w, aic_error *err) {
     res_out *o = &w->out;
-    bool ok = res_out_table(o, w->codec, &w->deployments.table, "one row per deployment: all that fixes the op list", &w->content, err) &&
-              res_out_table(o, w->codec, &w->deployments.ops, "breakdown rows of the deployments", &w->content, err) &&
+    bool ok = res_out_table(o, w->codec, &w->deployments.table,
+                            "one row per deployment: all that fixes the op list", &w->content, err) &&
+              res_out_table(o, w->codec, &w->deployments.ops, "breakdown rows of the deployments",
+                            &w->content, err) &&
               res_out_group(o, "/axes", "distinct texts that deployments and ops point into", err);
     for (int a = 0; ok && a < RES_AXIS_COUNT; a++)
         ok = res_out_axis(o, w->codec, (res_axis)a, w->deployments.axes.of[a], &w->content, err);
@@ -153,13 +162,15 @@ static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *e
     bool ok = true;
     for (int g = 0; g < RES_STREAMS; g++) {
         res_stream *s = &w->streams[g];
-        ok = ok && res_stream_tail(s, &w->out, w->codec, err) && res_stream_seal(s, &w->out, &w->content, err);
+        ok =
+            ok && res_stream_tail(s, &w->out, w->codec, err) && res_stream_seal(s, &w->out, &w->content, err);
         res_stream_end(s);
     }
     ok = ok && put_deployments(w, err) && put_counts(w, err);
     aic_sha256_text(w->content.data, w->content.len, out->digest);
     ok = ok && res_out_text(&w->out, "/", "content_sha256", out->digest, 0, err) && put_run(w, err);
-    return ok && (!complete || res_out_set_u64(&w->out, "/", "complete", 1, err)) && res_out_close(&w->out, err);
+    return ok && (!complete || res_out_set_u64(&w->out, "/", "complete", 1, err)) &&
+           res_out_close(&w->out, err);
 }
 
 /* Full stripes of all chunk files into a new file that stands as if they had gone there first. */
@@ -182,7 +193,8 @@ static bool assemble(res_writer *w, aic_error *err) {
     return true;
 }
 
-bool res_writer_make_result(res_writer *w, bool complete, char temporary[RES_PATH_MAX], res_summary *out, aic_error *err) {
+bool res_writer_make_result(res_writer *w, bool complete, char temporary[RES_PATH_MAX], res_summary *out,
+                            aic_error *err) {
     bool chunked = w->n_chunks > 0 || (!complete && w->points > 0);
     if (chunked && w->points > w->ahead.first_point && !res_writer_close_chunk(w, err))
         return false;

@@ -1,7 +1,8 @@
 /* Chunk files: finished points of a sweep that is still running, immutable once renamed.
  *
- * A chunk file has the stripes that filled since the one before it, and the stripes still being filled as they stood, so that it
- * can be read, and continued, by itself. The next chunk file holds those again, fuller: assembly takes full stripes only.
+ * A chunk file has the stripes that filled since the one before it, and the stripes still being filled as
+ * they stood, so that it can be read, and continued, by itself. The next chunk file holds those again,
+ * fuller: assembly takes full stripes only.
  */
 #include "results/h5.h"
 #include <stdio.h>
@@ -12,22 +13,25 @@ void res_chunk_name(uint64_t index, char out[32]) {
     snprintf(out, 32, "chunk-%06llu.h5", (unsigned long long)index);
 }
 
-bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, const aic_buf *order, const res_journal_chunk *j,
-                        aic_error *err) {
+bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, const aic_buf *order,
+                        const res_journal_chunk *j, aic_error *err) {
     aic_buf unused = {0};
     bool ok = res_out_group(o, "/chunk", "what this part of a running sweep holds", err) &&
               res_out_u64(o, "/chunk", "first_point", j->first_point, err) &&
-              res_out_u64(o, "/chunk", "points", j->points, err) && res_out_u64(o, "/chunk", "first_row", j->first_row, err) &&
+              res_out_u64(o, "/chunk", "points", j->points, err) &&
+              res_out_u64(o, "/chunk", "first_row", j->first_row, err) &&
               res_out_u64(o, "/chunk", "rows", j->rows, err) &&
               res_out_u64(o, "/chunk", "points_stripe", streams[RES_G_POINTS].base, err) &&
               res_out_u64(o, "/chunk", "breakdown_stripe", streams[RES_G_BREAKDOWN].base, err) &&
-              res_out_array(o, c, "/chunk/order", RES_D_U8, 1, RES_AXIS_CHUNK, "", "full stripes in the order they filled: "
-                            "0 = of /points, 1 = of /breakdown", order->data, order->len, &unused, err);
+              res_out_array(o, c, "/chunk/order", RES_D_U8, 1, RES_AXIS_CHUNK, "",
+                            "full stripes in the order they filled: "
+                            "0 = of /points, 1 = of /breakdown",
+                            order->data, order->len, &unused, err);
     aic_buf_free(&unused);
     return ok;
 }
 
-/* ---- copying --------------------------------------------------------------------------------------------------------------------- */
+/* ---- copying ----------------------------------------------------------------------------------------- */
 
 typedef struct source {
     res_in in;
@@ -47,7 +51,8 @@ static bool open_sets(source *s, aic_error *err) {
         const res_group *group = res_group_get((res_group_id)g);
         for (size_t f = 0; f < group->n_fields; f++) {
             set_path(group, f, path);
-            if (!res_in_dataset(&s->in, path, group->fields[f].type, group->chunk, group->sparse, &s->sets[g][f], err))
+            if (!res_in_dataset(&s->in, path, group->fields[f].type, group->chunk, group->sparse,
+                                &s->sets[g][f], err))
                 return false;
         }
     }
@@ -65,7 +70,8 @@ static bool copy_stripe(source *s, int g, res_stream *to, uint64_t index, res_ou
         if (from >= d->rows / group->chunk)
             return res_damaged(err, s->in.path, path, "fewer rows than /chunk/order says");
         if (!res_in_stored(&s->in, d, path, from, &s->bytes, &s->cap, &size, err) ||
-            !res_out_chunk(o, to->ids[f], index, group->chunk, (index + 1) * group->chunk, s->bytes, size, err))
+            !res_out_chunk(o, to->ids[f], index, group->chunk, (index + 1) * group->chunk, s->bytes, size,
+                           err))
             return false;
     }
     return true;
@@ -78,7 +84,8 @@ static bool copy_stripes(source *s, res_stream *streams, uint64_t *next, res_out
     uint8_t groups[RES_AXIS_CHUNK];
     bool ok = res_in_dataset(&s->in, path, RES_D_U8, RES_AXIS_CHUNK, false, &order, err);
     for (uint64_t i = 0; ok && i < order.rows; i++) {
-        if (i % RES_AXIS_CHUNK == 0 && !(ok = res_in_chunk(&s->in, &order, path, i / RES_AXIS_CHUNK, codec, groups, err)))
+        if (i % RES_AXIS_CHUNK == 0 &&
+            !(ok = res_in_chunk(&s->in, &order, path, i / RES_AXIS_CHUNK, codec, groups, err)))
             break;
         int g = groups[i % RES_AXIS_CHUNK];
         ok = g < RES_STREAMS || res_damaged(err, s->in.path, path, "names a group that does not exist");

@@ -1,8 +1,10 @@
-/* One HDF5 chunk to and from its stored bytes: byte shuffle, then deflate, as HDF5's own filters would read and write them.
+/* One HDF5 chunk to and from its stored bytes: byte shuffle, then deflate, as HDF5's own filters would read
+ * and write them.
  *
- * Most byte planes of measured latencies either repeat (the same op at the same shape, the next output length) or are noise. Deflate
- * spends most of its time failing to find anything in noise, so a plane that looks like noise is put into the same stream as
- * stored blocks: three times as fast, the same size, and every inflate reads it.
+ * Most byte planes of measured latencies either repeat (the same op at the same shape, the next output
+ * length) or are noise. Deflate spends most of its time failing to find anything in noise, so a plane that
+ * looks like noise is put into the same stream as stored blocks: three times as fast, the same size, and
+ * every inflate reads it.
  */
 #include "results/internal.h"
 #include <assert.h>
@@ -14,7 +16,7 @@ enum { SAMPLE = 4096, HASHES = 1024 };
 
 struct res_codec {
     z_stream deflate, inflate;
-    int level, current;        /* asked for; in effect inside the stream */
+    int level, current; /* asked for; in effect inside the stream */
     uint8_t *plain, *coded;
     size_t plain_cap, coded_cap;
 };
@@ -25,7 +27,9 @@ res_codec *res_codec_new(int level) {
     bool ok = deflateInit2(&c->deflate, level, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY) == Z_OK &&
               inflateInit(&c->inflate) == Z_OK;
     if (!ok)
-        (void)aic_mul(SIZE_MAX, 2); /* zlib fails to start for want of memory only: ends the process as other allocations do */
+        (void)aic_mul(
+            SIZE_MAX,
+            2); /* zlib fails to start for want of memory only: ends the process as other allocations do */
     return c;
 }
 
@@ -47,7 +51,7 @@ static void make_room(uint8_t **buffer, size_t *cap, size_t bytes) {
     *cap = bytes;
 }
 
-/* ---- shuffle ----------------------------------------------------------------------------------------------------------- */
+/* ---- shuffle ----------------------------------------------------------------------------------------- */
 
 /* Transposes 8 x 8 bytes held in eight little-endian words. */
 static void transpose8(uint64_t a[8]) {
@@ -104,7 +108,7 @@ static void unshuffle(const uint8_t *in, uint8_t *out, size_t n, size_t width) {
             out[i * width + j] = in[j * n + i];
 }
 
-/* ---- deflate ----------------------------------------------------------------------------------------------------------- */
+/* ---- deflate ----------------------------------------------------------------------------------------- */
 
 /* Does four-byte text recur within the sample? */
 static bool recurs(const uint8_t *p) {
@@ -128,7 +132,8 @@ static bool is_noise(const uint8_t *p) {
     uint64_t squares = 0;
     for (size_t i = 0; i < 256; i++)
         squares += (uint64_t)counts[i] * counts[i];
-    const uint64_t even = SAMPLE + (uint64_t)SAMPLE * (SAMPLE - 1) / 256; /* expected of uniformly random bytes */
+    const uint64_t even =
+        SAMPLE + (uint64_t)SAMPLE * (SAMPLE - 1) / 256; /* expected of uniformly random bytes */
     return squares * 5 < even * 6 && !recurs(p);
 }
 
@@ -164,8 +169,8 @@ static bool all_zero(const uint8_t *p, size_t n) {
     return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
-bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled, bool sparse,
-                const uint8_t **out, size_t *size) {
+bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
+                bool sparse, const uint8_t **out, size_t *size) {
     size_t bytes = aic_mul(chunk, width), used = rows * width;
     if (sparse && all_zero(data, used))
         return false;
@@ -184,7 +189,8 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
     return true;
 }
 
-bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size_t chunk, bool shuffled, void *out) {
+bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size_t chunk, bool shuffled,
+                void *out) {
     size_t bytes = aic_mul(chunk, width);
     if (shuffled)
         make_room(&c->plain, &c->plain_cap, bytes);

@@ -14,17 +14,16 @@ static const res_column columns[] = {
 #undef COLUMN_TEXT
 #undef COLUMN_U32
 #undef COLUMN_F64
-#define COLUMN(name, type, unit, higher, member, meaning)                                                      \
+#define COLUMN(name, type, unit, higher, member, meaning)                                                    \
     {#name, RES_##type, unit, meaning, false, higher, offsetof(srv_point, member)},
         RES_POINT_COLUMNS(COLUMN)
 #undef COLUMN
 };
 
-static const int8_t axes[] = {
-    -1, /* point */
+static const int8_t axes[] = {-1, /* point */
 #define AXIS_TEXT(name, axis, meaning) RES_AXIS_##axis,
 #define AXIS_NONE(name, unit, meaning) -1,
-    RES_DEPLOYMENT_COLUMNS(AXIS_TEXT, AXIS_NONE, AXIS_NONE)
+                              RES_DEPLOYMENT_COLUMNS(AXIS_TEXT, AXIS_NONE, AXIS_NONE)
 #undef AXIS_TEXT
 #undef AXIS_NONE
 };
@@ -69,7 +68,7 @@ const aic_scope *res_column_scope(void) {
     return &scope;
 }
 
-/* ---- lists of columns ------------------------------------------------------------------------------------------------------ */
+/* ---- lists of columns -------------------------------------------------------------------------------- */
 
 void res_columns_add(res_columns *c, int column) {
     for (size_t i = 0; i < c->n; i++)
@@ -91,8 +90,8 @@ static bool parse_name(const char *name, const char *what, res_columns *out, aic
         return true;
     }
     const char *near = res_column_nearest(name);
-    return aic_fail(err, AIC_BAD_INPUT, "%s: unknown column '%.60s'%s%s%s", what, name, near ? "; did you mean '" : "",
-                    near ? near : "", near ? "'?" : "");
+    return aic_fail(err, AIC_BAD_INPUT, "%s: unknown column '%.60s'%s%s%s", what, name,
+                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 bool res_columns_parse(const char *text, const char *what, res_columns *out, aic_error *err) {

@@ -77,7 +77,10 @@ static uint32_t axis_id(res_deployments *d, res_axis a, const char *text) {
 
 /* Appends the rows unless an earlier deployment has the same ones; returns the first. */
 static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
-    struct { uint64_t phase, name, kind; double repeat; } *rows = aic_calloc(dep->n_rows, sizeof *rows);
+    struct {
+        uint64_t phase, name, kind;
+        double repeat;
+    } *rows = aic_calloc(dep->n_rows, sizeof *rows);
     for (size_t i = 0; i < dep->n_rows; i++) {
         const srv_row *r = &dep->rows[i];
         rows[i].phase = r->generation;
@@ -113,7 +116,7 @@ void res_deployments_add(res_deployments *d, const srv_deployment *dep) {
 #undef PUT_TEXT
 #undef PUT_U32
 #undef PUT_F64
-#define PUT_ORIGIN(kind)                                                                                       \
+#define PUT_ORIGIN(kind)                                                                                     \
     res_table_u8(t, f++, row, dep->request.quants.kind != PDB_Q_UNSET ? RES_EXPLICIT : RES_INFERRED);
     RES_QUANTS(PUT_ORIGIN)
 #undef PUT_ORIGIN

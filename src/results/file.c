@@ -1,10 +1,11 @@
-/* Opening a result file: what is loaded whole is checked here, once; points are checked as they are read (window.c). */
+/* Opening a result file: what is loaded whole is checked here, once; points are checked as they are read
+ * (window.c). */
 #include "results/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- root -------------------------------------------------------------------------------------------------------------------- */
+/* ---- root -------------------------------------------------------------------------------------------- */
 
 static const char *const text_attributes[] = {"format",    "program",   "spec_name",     "spec_sha256",
                                               "overrides", "databases", "content_sha256"};
@@ -18,17 +19,19 @@ static bool read_version(res_file *f, aic_error *err) {
     if (!res_in_u64(&f->in, "/", "format_version", &version, err))
         return false;
     if (version != RES_FORMAT_VERSION)
-        return aic_fail(err, AIC_BAD_INPUT, "%s has result format %llu; this program reads format %d", f->in.path,
-                        (unsigned long long)version, RES_FORMAT_VERSION);
+        return aic_fail(err, AIC_BAD_INPUT, "%s has result format %llu; this program reads format %d",
+                        f->in.path, (unsigned long long)version, RES_FORMAT_VERSION);
     if (res_in_has(&f->in, "/chunk"))
-        return aic_fail(err, AIC_BAD_INPUT, "%s is a piece of an unfinished sweep; open its .partial.h5 instead", f->in.path);
+        return aic_fail(err, AIC_BAD_INPUT,
+                        "%s is a piece of an unfinished sweep; open its .partial.h5 instead", f->in.path);
     return true;
 }
 
 static bool read_root(res_file *f, aic_error *err) {
     uint64_t complete;
     if (!read_version(f, err) || !res_in_u64(&f->in, "/", "complete", &complete, err) ||
-        !res_in_u64(&f->in, "/", "points", &f->points, err) || !res_in_u64(&f->in, "/", "breakdown_rows", &f->rows, err))
+        !res_in_u64(&f->in, "/", "points", &f->points, err) ||
+        !res_in_u64(&f->in, "/", "breakdown_rows", &f->rows, err))
         return false;
     f->complete = complete == 1;
     for (size_t i = 0; i < sizeof text_attributes / sizeof *text_attributes; i++) {
@@ -60,9 +63,10 @@ static bool read_spec(res_file *f, aic_error *err) {
     return ok;
 }
 
-/* ---- axes and reasons ---------------------------------------------------------------------------------------------------------- */
+/* ---- axes and reasons -------------------------------------------------------------------------------- */
 
-/* Texts are printed: bytes that are not UTF-8 and control characters other than those of running text become '?'. */
+/* Texts are printed: bytes that are not UTF-8 and control characters other than those of running text become
+ * '?'. */
 static const char *clean(aic_arena *a, const uint8_t *bytes, size_t width) {
     const uint8_t *end = memchr(bytes, 0, width);
     char *text = aic_arena_strndup(a, (const char *)bytes, end ? (size_t)(end - bytes) : width);
@@ -114,7 +118,7 @@ static bool read_reasons(res_file *f, aic_error *err) {
     return ok;
 }
 
-/* ---- deployments and ops --------------------------------------------------------------------------------------------------------- */
+/* ---- deployments and ops ----------------------------------------------------------------------------- */
 
 static bool below(const res_table *t, size_t field, uint64_t limit) {
     size_t width = t->width[field];
@@ -143,7 +147,8 @@ static bool check_enums(const res_file *f, const res_table *t, aic_error *err) {
 static bool check_op_runs(res_file *f, aic_error *err) {
     const res_table *t = &f->deployments;
     for (size_t i = 0; i < t->rows; i++) {
-        uint64_t first = res_table_get_u64(t, RES_DEP_first_op, i), n = res_table_get_u32(t, RES_DEP_op_count, i);
+        uint64_t first = res_table_get_u64(t, RES_DEP_first_op, i),
+                 n = res_table_get_u32(t, RES_DEP_op_count, i);
         if (n > RES_ROWS_MAX || first > f->ops.rows || n > f->ops.rows - first)
             return res_damaged(err, f->in.path, "/deployments/first_op", "rows beyond the end of /ops");
         if (n > f->most_rows)
@@ -168,7 +173,7 @@ static bool read_deployments(res_file *f, aic_error *err) {
     return true;
 }
 
-/* ---- points ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- points ------------------------------------------------------------------------------------------ */
 
 static bool open_stream(res_file *f, res_group_id g, uint64_t rows, aic_error *err) {
     const res_group *group = res_group_get(g);
@@ -192,13 +197,15 @@ static bool check_end(res_file *f, aic_error *err) {
                           !res_file_rows(f, RES_G_POINTS, RES_P_ROWS, f->points - 1, 1, &rows, err)))
         return false;
     return (first <= f->rows && f->rows - first == rows) ||
-           res_damaged(err, f->in.path, "/points/breakdown_rows", "the last point does not end where /breakdown ends");
+           res_damaged(err, f->in.path, "/points/breakdown_rows",
+                       "the last point does not end where /breakdown ends");
 }
 
 static bool load(res_file *f, const char *path, aic_error *err) {
     if (!res_in_open(&f->in, path, err) || !read_root(f, err))
         return false;
-    if (!open_stream(f, RES_G_POINTS, f->points, err) || !open_stream(f, RES_G_BREAKDOWN, f->rows, err) || !read_spec(f, err))
+    if (!open_stream(f, RES_G_POINTS, f->points, err) || !open_stream(f, RES_G_BREAKDOWN, f->rows, err) ||
+        !read_spec(f, err))
         return false;
     for (int a = 0; a < RES_AXIS_COUNT; a++)
         if (!read_axis(f, (res_axis)a, err))
@@ -239,7 +246,7 @@ void res_close(res_file *f) {
     free(f);
 }
 
-/* ---- what a file says of itself -------------------------------------------------------------------------------------------------------- */
+/* ---- what a file says of itself ---------------------------------------------------------------------- */
 
 uint64_t res_count(const res_file *f) {
     return f->points;

@@ -11,23 +11,26 @@ typedef struct res_texts {
 
 struct res_file {
     res_in in;
-    aic_arena *arena;            /* texts */
+    aic_arena *arena; /* texts */
     res_codec *codec;
     uint64_t points, rows;
     bool complete;
     char *spec;
     res_dataset sets[RES_STREAMS][RES_MAX_FIELDS]; /* of /points and /breakdown */
     res_texts axes[RES_AXIS_COUNT];
-    res_table deployments, ops;  /* checked: indices, enumerations, op runs */
-    size_t most_rows;            /* largest op_count */
+    res_table deployments, ops; /* checked: indices, enumerations, op runs */
+    size_t most_rows;           /* largest op_count */
     size_t n_reasons;
     res_reason *reasons;
-    res_texts reason_texts;      /* [0] = "" */
+    res_texts reason_texts; /* [0] = "" */
     size_t n_attributes;
-    struct { const char *name, *value; } attributes[16]; /* text attributes of the root group */
+    struct {
+        const char *name, *value;
+    } attributes[16]; /* text attributes of the root group */
 };
 
 /* Decodes rows first .. first+n-1 of a dataset of /points or /breakdown into out. */
-bool res_file_rows(res_file *f, res_group_id g, size_t field, uint64_t first, size_t n, void *out, aic_error *err);
+bool res_file_rows(res_file *f, res_group_id g, size_t field, uint64_t first, size_t n, void *out,
+                   aic_error *err);
 
 #endif

@@ -1,86 +1,98 @@
-/* The part of results that sees HDF5. Functions take the HDF5 lock themselves: none may be called with it held. */
+/* The part of results that sees HDF5. Functions take the HDF5 lock themselves: none may be called with it
+ * held. */
 #ifndef AICFG_RESULTS_H5_H
 #define AICFG_RESULTS_H5_H
 
 #include "results/internal.h"
 #include <hdf5.h>
 
-/* ---- files being written (h5write.c) -------------------------------------------------------------------------------------- */
+/* ---- files being written (h5write.c) ----------------------------------------------------------------- */
 
 typedef struct res_out {
-    hid_t file;                  /* -1 = none */
-    int level;                   /* deflate */
+    hid_t file; /* -1 = none */
+    int level;  /* deflate */
     char path[RES_PATH_MAX];
 } res_out;
 
-bool res_out_create(res_out *o, const char *path, int level, aic_error *err); /* replaces a file of that name */
+bool res_out_create(res_out *o, const char *path, int level,
+                    aic_error *err); /* replaces a file of that name */
 /* Flushes, closes, fsyncs. On failure the file is closed as far as possible and of no use. */
 bool res_out_close(res_out *o, aic_error *err);
-void res_out_discard(res_out *o);                /* closes without caring, removes the file */
+void res_out_discard(res_out *o); /* closes without caring, removes the file */
 
-/* Attributes of an object ("/" = the file). width: bytes of the stored text, 0 = those it has; longer texts are cut with "...". */
-bool res_out_text(res_out *o, const char *object, const char *name, const char *text, size_t width, aic_error *err);
+/* Attributes of an object ("/" = the file). width: bytes of the stored text, 0 = those it has; longer texts
+ * are cut with "...". */
+bool res_out_text(res_out *o, const char *object, const char *name, const char *text, size_t width,
+                  aic_error *err);
 bool res_out_u64(res_out *o, const char *object, const char *name, uint64_t v, aic_error *err);
 bool res_out_f64(res_out *o, const char *object, const char *name, double v, aic_error *err);
-bool res_out_set_u64(res_out *o, const char *object, const char *name, uint64_t v, aic_error *err); /* an existing attribute */
+bool res_out_set_u64(res_out *o, const char *object, const char *name, uint64_t v,
+                     aic_error *err); /* an existing attribute */
 
 bool res_out_group(res_out *o, const char *path, const char *meaning, aic_error *err);
 /* Creates an empty dataset; ids stay open until res_out_done. unit "" = none. */
-bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width, size_t chunk, const char *unit,
-                     const char *meaning, hid_t *id, aic_error *err);
+bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width, size_t chunk,
+                     const char *unit, const char *meaning, hid_t *id, aic_error *err);
 void res_out_done(hid_t id);
 /* Makes scale the dimension scale of itself and of the n datasets ids (which may contain it). */
 bool res_out_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n, aic_error *err);
 /* Extends the dataset to `rows` and stores encoded bytes as its chunk `index`; size 0 = extends only. */
-bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const void *bytes, size_t size,
-                   aic_error *err);
+bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const void *bytes,
+                   size_t size, aic_error *err);
 
-/* ---- digests (digest.c) --------------------------------------------------------------------------------------------------------- */
+/* ---- digests (digest.c) ------------------------------------------------------------------------------ */
 
-/* Digest of a dataset: SHA-256 over the hex SHA-256 of each chunk's rows. Content: one line per dataset, in order of writing. */
+/* Digest of a dataset: SHA-256 over the hex SHA-256 of each chunk's rows. Content: one line per dataset, in
+ * order of writing. */
 void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes);
 void res_content_line(aic_buf *content, const char *path, uint64_t rows, const char *sha256);
 
-/* ---- tables written whole (h5table.c) --------------------------------------------------------------------------------------------- */
+/* ---- tables written whole (h5table.c) ---------------------------------------------------------------- */
 
 /* A one-column dataset or all datasets of a group, from memory; their digests go to content. */
-bool res_out_array(res_out *o, res_codec *c, const char *path, res_dtype type, size_t width, size_t chunk, const char *unit,
-                   const char *meaning, const void *data, uint64_t rows, aic_buf *content, aic_error *err);
-bool res_out_table(res_out *o, res_codec *c, const res_table *t, const char *meaning, aic_buf *content, aic_error *err);
-bool res_out_axis(res_out *o, res_codec *c, res_axis a, const aic_intern *texts, aic_buf *content, aic_error *err);
+bool res_out_array(res_out *o, res_codec *c, const char *path, res_dtype type, size_t width, size_t chunk,
+                   const char *unit, const char *meaning, const void *data, uint64_t rows, aic_buf *content,
+                   aic_error *err);
+bool res_out_table(res_out *o, res_codec *c, const res_table *t, const char *meaning, aic_buf *content,
+                   aic_error *err);
+bool res_out_axis(res_out *o, res_codec *c, res_axis a, const aic_intern *texts, aic_buf *content,
+                  aic_error *err);
 
-/* ---- groups written while points arrive (stream.c) ---------------------------------------------------------------------------------- */
+/* ---- groups written while points arrive (stream.c) --------------------------------------------------- */
 
-/* A stripe is one chunk of every dataset of a group. Rows gather in `rows`; full stripes go to the file in the order they
- * fill, which depends on the points alone. */
+/* A stripe is one chunk of every dataset of a group. Rows gather in `rows`; full stripes go to the file in
+ * the order they fill, which depends on the points alone. */
 typedef struct res_stream {
     const res_group *group;
-    res_table rows;              /* the stripe being filled */
-    uint64_t stripes;            /* full ones so far, over all files */
-    uint64_t base;               /* of them, those in earlier chunk files */
-    hid_t ids[RES_MAX_FIELDS];   /* of the current file */
+    res_table rows;            /* the stripe being filled */
+    uint64_t stripes;          /* full ones so far, over all files */
+    uint64_t base;             /* of them, those in earlier chunk files */
+    hid_t ids[RES_MAX_FIELDS]; /* of the current file */
     aic_sha256 *digests[RES_MAX_FIELDS];
 } res_stream;
 void res_stream_init(res_stream *s, res_group_id g);
 void res_stream_free(res_stream *s);
-uint64_t res_stream_rows(const res_stream *s);                         /* all rows so far */
-bool res_stream_begin(res_stream *s, res_out *o, aic_error *err);      /* creates the group in a new file */
-bool res_stream_flush(res_stream *s, res_out *o, res_codec *c, aic_error *err); /* stores a full stripe, empties it */
-bool res_stream_tail(res_stream *s, res_out *o, res_codec *c, aic_error *err);  /* stores the partial stripe, keeps it */
-bool res_stream_seal(res_stream *s, res_out *o, aic_buf *content, aic_error *err); /* digests; once, after the last tail */
-void res_stream_end(res_stream *s);                                    /* closes the ids */
+uint64_t res_stream_rows(const res_stream *s);                    /* all rows so far */
+bool res_stream_begin(res_stream *s, res_out *o, aic_error *err); /* creates the group in a new file */
+bool res_stream_flush(res_stream *s, res_out *o, res_codec *c,
+                      aic_error *err); /* stores a full stripe, empties it */
+bool res_stream_tail(res_stream *s, res_out *o, res_codec *c,
+                     aic_error *err); /* stores the partial stripe, keeps it */
+bool res_stream_seal(res_stream *s, res_out *o, aic_buf *content,
+                     aic_error *err); /* digests; once, after the last tail */
+void res_stream_end(res_stream *s);   /* closes the ids */
 
-/* ---- files being read (h5read.c) ---------------------------------------------------------------------------------------------------- */
+/* ---- files being read (h5read.c) --------------------------------------------------------------------- */
 
 typedef struct res_in {
-    hid_t file;                  /* -1 = none */
-    uint64_t bytes;              /* size of the file */
+    hid_t file;     /* -1 = none */
+    uint64_t bytes; /* size of the file */
     char path[RES_PATH_MAX];
 } res_in;
 
 /* A dataset checked against what the format says of it. */
 typedef struct res_dataset {
-    hid_t id;                    /* -1 = not open */
+    hid_t id; /* -1 = not open */
     res_dtype type;
     size_t width, chunk;
     bool sparse;
@@ -90,18 +102,19 @@ typedef struct res_dataset {
 bool res_in_open(res_in *in, const char *path, aic_error *err);
 void res_in_close(res_in *in);
 bool res_in_has(const res_in *in, const char *path);
-bool res_in_text(const res_in *in, const char *object, const char *name, aic_arena *a, const char **out, aic_error *err);
+bool res_in_text(const res_in *in, const char *object, const char *name, aic_arena *a, const char **out,
+                 aic_error *err);
 bool res_in_u64(const res_in *in, const char *object, const char *name, uint64_t *out, aic_error *err);
 /* Refuses a dataset of another type, rank, chunk size or filter, or with more rows than the file can hold. */
-bool res_in_dataset(const res_in *in, const char *path, res_dtype type, size_t chunk, bool sparse, res_dataset *out,
-                    aic_error *err);
+bool res_in_dataset(const res_in *in, const char *path, res_dtype type, size_t chunk, bool sparse,
+                    res_dataset *out, aic_error *err);
 void res_dataset_close(res_dataset *d);
 /* Decodes chunk `index` into out (chunk x width bytes). */
-bool res_in_chunk(const res_in *in, const res_dataset *d, const char *path, uint64_t index, res_codec *c, void *out,
-                  aic_error *err);
+bool res_in_chunk(const res_in *in, const res_dataset *d, const char *path, uint64_t index, res_codec *c,
+                  void *out, aic_error *err);
 /* The stored bytes of a chunk, into *bytes (grown as needed); *size 0 = a sparse chunk that is not stored. */
-bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uint64_t index, uint8_t **bytes, size_t *cap,
-                   size_t *size, aic_error *err);
+bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uint64_t index, uint8_t **bytes,
+                   size_t *cap, size_t *size, aic_error *err);
 /* A whole group; its tables are the caller's to free. */
 bool res_in_group(const res_in *in, const res_group *g, res_codec *c, res_table *out, aic_error *err);
 
@@ -110,46 +123,49 @@ bool res_damaged(aic_error *err, const char *path, const char *object, const cha
 /* The same for a failed call, with the cause HDF5 or the system gives; with the HDF5 lock held. */
 bool res_h5_fail(aic_error *err, const char *path, const char *what);
 
-hid_t res_h5_type(res_dtype t, size_t width);    /* a stored type, to be closed; with the HDF5 lock held */
+hid_t res_h5_type(res_dtype t, size_t width); /* a stored type, to be closed; with the HDF5 lock held */
 
-/* ---- the folder of a running sweep (part.c), its journal (journal.c) and chunk files (chunk.c) ---------------------------------------- */
+/* ---- the folder of a running sweep (part.c), its journal (journal.c) and chunk files (chunk.c) ------- */
 
 typedef struct res_part {
-    char final[RES_PATH_MAX];    /* NAME */
-    char folder[RES_PATH_MAX];   /* folder NAME stands in */
-    char dir[RES_PATH_MAX];      /* NAME.part */
-    int lock;                    /* descriptor of NAME.part/lock, -1 = not held */
+    char final[RES_PATH_MAX];  /* NAME */
+    char folder[RES_PATH_MAX]; /* folder NAME stands in */
+    char dir[RES_PATH_MAX];    /* NAME.part */
+    int lock;                  /* descriptor of NAME.part/lock, -1 = not held */
 } res_part;
 /* Makes and locks NAME.part; refuses when another run holds it, or when NAME exists and force is not set. */
 bool res_part_open(res_part *p, const char *final, bool force, aic_error *err);
 void res_part_path(const res_part *p, const char *name, char out[RES_PATH_MAX]);
-void res_part_clear(const res_part *p);          /* removes every file of ours in it but the lock */
-void res_part_close(res_part *p, bool remove);   /* unlocks; remove: the folder goes, too */
+void res_part_clear(const res_part *p);        /* removes every file of ours in it but the lock */
+void res_part_close(res_part *p, bool remove); /* unlocks; remove: the folder goes, too */
 /* rename + fsync of the folder that holds `to`. */
 bool res_publish(const char *from, const char *to, const char *folder, aic_error *err);
 bool res_fsync(const char *path, aic_error *err);
 
 typedef struct res_journal_chunk {
     uint64_t first_point, points, first_row, rows, by_status[SRV_STATUS_COUNT];
-    char sha256[65];             /* of the chunk file's bytes */
+    char sha256[65]; /* of the chunk file's bytes */
 } res_journal_chunk;
 typedef struct res_journal_head {
-    char spec[65];               /* digest of the spec */
+    char spec[65]; /* digest of the spec */
     uint64_t total_points;
     int deflate;
     bool breakdown;
 } res_journal_head;
 bool res_journal_start(const char *path, const res_journal_head *h, aic_error *err);
-bool res_journal_append(const char *path, uint64_t index, const res_journal_chunk *c, aic_error *err); /* fsynced */
-/* Reads what is whole: *n chunks (owned by the caller). A line that is cut, damaged or out of order ends the list. False: no journal,
- * or not one of this version. */
+bool res_journal_append(const char *path, uint64_t index, const res_journal_chunk *c,
+                        aic_error *err); /* fsynced */
+/* Reads what is whole: *n chunks (owned by the caller). A line that is cut, damaged or out of order ends the
+ * list. False: no journal, or not one of this version. */
 bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk **chunks, size_t *n);
 
 void res_chunk_name(uint64_t index, char out[32]); /* "chunk-000000.h5" */
-/* What a chunk file says beside its datasets: /order lists its full stripes, one byte each, the group they belong to. */
-bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, const aic_buf *order, const res_journal_chunk *j,
-                        aic_error *err);
-/* Copies the full stripes of a chunk file, in order, to the streams' current file; next[] counts those copied so far. */
+/* What a chunk file says beside its datasets: /order lists its full stripes, one byte each, the group they
+ * belong to. */
+bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, const aic_buf *order,
+                        const res_journal_chunk *j, aic_error *err);
+/* Copies the full stripes of a chunk file, in order, to the streams' current file; next[] counts those copied
+ * so far. */
 bool res_chunk_copy(const char *path, res_stream *streams, uint64_t *next, res_out *o, aic_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* Reading HDF5 files that may be anything: every type, extent and size is checked before it is used.
  *
- * Chunks are read as they are stored and decoded here, so that no length in the file decides how much HDF5 copies where.
+ * Chunks are read as they are stored and decoded here, so that no length in the file decides how much HDF5
+ * copies where.
  */
 #include "results/h5.h"
 #include <errno.h>
@@ -15,7 +16,7 @@ bool res_damaged(aic_error *err, const char *path, const char *object, const cha
     return aic_fail(err, AIC_BAD_INPUT, "%s: %s: %s", path, object, what);
 }
 
-/* ---- files --------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------- */
 
 static bool is_hdf5(const char *path, uint64_t *bytes, aic_error *err) {
     struct stat st;
@@ -40,6 +41,7 @@ bool res_in_open(res_in *in, const char *path, aic_error *err) {
     if (!is_hdf5(path, &in->bytes, err))
         return false;
     pdb_hdf5_lock();
+    H5PLset_loading_state(0); /* a file's filters must never make the process load code */
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_file_locking(access, false, true); /* a finished file never changes */
     in->file = H5Fopen(path, H5F_ACC_RDONLY, access);
@@ -61,7 +63,8 @@ void res_in_close(res_in *in) {
     in->file = -1;
 }
 
-/* Is the object there, reached through hard links only? A soft or external link could lead into another file. */
+/* Is the object there, reached through hard links only? A soft or external link could lead into another file.
+ */
 static bool has(const res_in *in, const char *path) {
     char part[128];
     size_t len = strlen(path);
@@ -71,8 +74,8 @@ static bool has(const res_in *in, const char *path) {
         memcpy(part, path, i);
         part[i] = '\0';
         H5L_info_t info;
-        if (H5Lexists(in->file, part, H5P_DEFAULT) <= 0 || H5Lget_info(in->file, part, &info, H5P_DEFAULT) < 0 ||
-            info.type != H5L_TYPE_HARD)
+        if (H5Lexists(in->file, part, H5P_DEFAULT) <= 0 ||
+            H5Lget_info(in->file, part, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD)
             return false;
     }
     return len < sizeof part;
@@ -86,10 +89,11 @@ bool res_in_has(const res_in *in, const char *path) {
     return found;
 }
 
-/* ---- attributes ------------------------------------------------------------------------------------------------------------ */
+/* ---- attributes -------------------------------------------------------------------------------------- */
 
 /* Opens a scalar attribute of the class; -1 when it is absent or something else. */
-static hid_t open_scalar(const res_in *in, const char *object, const char *name, H5T_class_t class, size_t *size) {
+static hid_t open_scalar(const res_in *in, const char *object, const char *name, H5T_class_t class,
+                         size_t *size) {
     hid_t attr = H5Aopen_by_name(in->file, object, name, H5P_DEFAULT, H5P_DEFAULT);
     if (attr < 0)
         return -1;
@@ -111,7 +115,8 @@ static bool attribute_error(const res_in *in, const char *object, const char *na
     return res_damaged(err, in->path, object, what);
 }
 
-bool res_in_text(const res_in *in, const char *object, const char *name, aic_arena *a, const char **out, aic_error *err) {
+bool res_in_text(const res_in *in, const char *object, const char *name, aic_arena *a, const char **out,
+                 aic_error *err) {
     size_t size = 0;
     pdb_hdf5_lock();
     hid_t attr = open_scalar(in, object, name, H5T_STRING, &size);
@@ -143,7 +148,7 @@ bool res_in_u64(const res_in *in, const char *object, const char *name, uint64_t
     return ok || attribute_error(in, object, name, err);
 }
 
-/* ---- datasets -------------------------------------------------------------------------------------------------------------- */
+/* ---- datasets ---------------------------------------------------------------------------------------- */
 
 static bool right_type(hid_t id, res_dtype type, size_t *width) {
     hid_t stored = H5Dget_type(id);
@@ -153,7 +158,8 @@ static bool right_type(hid_t id, res_dtype type, size_t *width) {
     bool ok = true;
     if (type == RES_D_TEXT) {
         *width = H5Tget_size(stored);
-        ok = H5Tget_class(stored) == H5T_STRING && H5Tis_variable_str(stored) == 0 && *width > 0 && *width <= TEXT_WIDTH_MAX;
+        ok = H5Tget_class(stored) == H5T_STRING && H5Tis_variable_str(stored) == 0 && *width > 0 &&
+             *width <= TEXT_WIDTH_MAX;
     }
     if (ok) {
         hid_t expected = res_h5_type(type, *width);
@@ -167,7 +173,8 @@ static bool right_type(hid_t id, res_dtype type, size_t *width) {
 static bool right_extent(hid_t id, uint64_t *rows) {
     hid_t space = H5Dget_space(id);
     hsize_t extent = 0;
-    bool ok = space >= 0 && H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &extent, NULL) == 1;
+    bool ok = space >= 0 && H5Sget_simple_extent_ndims(space) == 1 &&
+              H5Sget_simple_extent_dims(space, &extent, NULL) == 1;
     if (space >= 0)
         H5Sclose(space);
     *rows = extent;
@@ -189,7 +196,8 @@ static bool right_storage(hid_t id, res_dtype type, size_t chunk) {
     unsigned n = res_shuffled(type) ? 2 : 1;
     bool ok = H5Pget_layout(p) == H5D_CHUNKED && H5Pget_chunk(p, 1, &rows) == 1 && rows == chunk &&
               H5Pget_external_count(p) == 0 && H5Pget_nfilters(p) == (int)n &&
-              right_filter(p, n - 1, H5Z_FILTER_DEFLATE) && (n == 1 || right_filter(p, 0, H5Z_FILTER_SHUFFLE));
+              right_filter(p, n - 1, H5Z_FILTER_DEFLATE) &&
+              (n == 1 || right_filter(p, 0, H5Z_FILTER_SHUFFLE));
     H5Pclose(p);
     return ok;
 }
@@ -211,8 +219,8 @@ static const char *open_dataset(const res_in *in, const char *path, res_dataset 
     return NULL;
 }
 
-bool res_in_dataset(const res_in *in, const char *path, res_dtype type, size_t chunk, bool sparse, res_dataset *out,
-                    aic_error *err) {
+bool res_in_dataset(const res_in *in, const char *path, res_dtype type, size_t chunk, bool sparse,
+                    res_dataset *out, aic_error *err) {
     *out = (res_dataset){.id = -1, .type = type, .chunk = chunk, .sparse = sparse};
     pdb_hdf5_lock();
     const char *wrong = open_dataset(in, path, out);
@@ -233,18 +241,19 @@ void res_dataset_close(res_dataset *d) {
     d->id = -1;
 }
 
-/* ---- chunks ---------------------------------------------------------------------------------------------------------------- */
+/* ---- chunks ------------------------------------------------------------------------------------------ */
 
 /* Does the index say that there is no such chunk (rather than being damaged itself)? */
 static bool is_absent(const res_dataset *d, hsize_t offset) {
     unsigned skipped;
     haddr_t address = 0;
     hsize_t size;
-    return H5Dget_chunk_info_by_coord(d->id, &offset, &skipped, &address, &size) >= 0 && address == HADDR_UNDEF;
+    return H5Dget_chunk_info_by_coord(d->id, &offset, &skipped, &address, &size) >= 0 &&
+           address == HADDR_UNDEF;
 }
 
-static const char *read_stored(const res_in *in, const res_dataset *d, hsize_t offset, uint8_t **bytes, size_t *cap,
-                               size_t *size) {
+static const char *read_stored(const res_in *in, const res_dataset *d, hsize_t offset, uint8_t **bytes,
+                               size_t *cap, size_t *size) {
     hsize_t stored = 0;
     uint32_t skipped = 0;
     *size = 0;
@@ -263,14 +272,15 @@ static const char *read_stored(const res_in *in, const res_dataset *d, hsize_t o
     return NULL;
 }
 
-static bool chunk_error(const res_in *in, const char *path, uint64_t index, const char *wrong, aic_error *err) {
+static bool chunk_error(const res_in *in, const char *path, uint64_t index, const char *wrong,
+                        aic_error *err) {
     char what[128];
     snprintf(what, sizeof what, "chunk %llu is %s", (unsigned long long)index, wrong);
     return res_damaged(err, in->path, path, what);
 }
 
-bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uint64_t index, uint8_t **bytes, size_t *cap,
-                   size_t *size, aic_error *err) {
+bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uint64_t index, uint8_t **bytes,
+                   size_t *cap, size_t *size, aic_error *err) {
     pdb_hdf5_lock();
     const char *wrong = read_stored(in, d, index * d->chunk, bytes, cap, size);
     H5Eclear2(H5E_DEFAULT);
@@ -278,8 +288,8 @@ bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uin
     return !wrong || chunk_error(in, path, index, wrong, err);
 }
 
-bool res_in_chunk(const res_in *in, const res_dataset *d, const char *path, uint64_t index, res_codec *c, void *out,
-                  aic_error *err) {
+bool res_in_chunk(const res_in *in, const res_dataset *d, const char *path, uint64_t index, res_codec *c,
+                  void *out, aic_error *err) {
     uint8_t *bytes = NULL;
     size_t cap = 0, size;
     bool ok = res_in_stored(in, d, path, index, &bytes, &cap, &size, err);
@@ -291,10 +301,11 @@ bool res_in_chunk(const res_in *in, const res_dataset *d, const char *path, uint
     return ok;
 }
 
-/* ---- whole groups ---------------------------------------------------------------------------------------------------------- */
+/* ---- whole groups ------------------------------------------------------------------------------------ */
 
 /* Memory grows with the chunks that are really there. */
-static bool read_field(const res_in *in, const res_group *g, size_t f, res_codec *c, res_table *out, aic_error *err) {
+static bool read_field(const res_in *in, const res_group *g, size_t f, res_codec *c, res_table *out,
+                       aic_error *err) {
     char path[96];
     res_dataset d;
     snprintf(path, sizeof path, "/%s/%s", g->name, g->fields[f].name);

@@ -1,7 +1,7 @@
 /* Writing HDF5: a file whose bytes depend on what is written and on nothing else.
  *
- * Object times are off and the library's version bounds are pinned. The pinned format (HDF5 1.10) also puts a checksum on all
- * metadata, so that with deflate's own checksum on all data, damage anywhere in a file shows.
+ * Object times are off and the library's version bounds are pinned. The pinned format (HDF5 1.10) also puts a
+ * checksum on all metadata, so that with deflate's own checksum on all data, damage anywhere in a file shows.
  */
 #include "results/h5.h"
 #include <errno.h>
@@ -11,9 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- errors -------------------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------ */
 
-/* The innermost entry of HDF5's error stack knows the cause; of the file drivers' long texts the system's message matters. */
+/* The innermost entry of HDF5's error stack knows the cause; of the file drivers' long texts the system's
+ * message matters. */
 static herr_t innermost(unsigned depth, const H5E_error2_t *entry, void *out) {
     char *cause = out;
     if (depth > 0 || !entry->desc)
@@ -32,7 +33,7 @@ bool res_h5_fail(aic_error *err, const char *path, const char *what) {
     return aic_fail(err, AIC_IO, "%s: %s%s%s", path, what, *cause ? ": " : "", cause);
 }
 
-/* ---- types -------------------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------- */
 
 static hid_t enum_type(res_dtype t) {
     hid_t type = H5Tenum_create(H5T_STD_U8LE);
@@ -70,7 +71,7 @@ hid_t res_h5_type(res_dtype t, size_t width) {
     }
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------- */
 
 /* All links and attributes of an object lie in its header, in the order they were made. */
 static hid_t group_properties(hid_t class) {
@@ -88,7 +89,8 @@ bool res_out_create(res_out *o, const char *path, int level, aic_error *err) {
     pdb_hdf5_lock();
     hid_t create = group_properties(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
-    H5Pset_file_locking(access, false, true); /* NAME.part/lock guards the file; HDF5's own locks fail on network disks */
+    H5Pset_file_locking(access, false,
+                        true); /* NAME.part/lock guards the file; HDF5's own locks fail on network disks */
     o->file = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     bool ok = o->file >= 0 || res_h5_fail(err, path, "cannot create");
     H5Pclose(create);
@@ -107,7 +109,8 @@ bool res_fsync(const char *path, aic_error *err) {
     return ok;
 }
 
-/* An id that fails to close (its file cannot be flushed) would be tried again when the process ends: nothing can be done for it. */
+/* An id that fails to close (its file cannot be flushed) would be tried again when the process ends: nothing
+ * can be done for it. */
 static bool close_file(res_out *o) {
     bool ok = H5Fclose(o->file) >= 0;
     o->file = -1;
@@ -133,7 +136,7 @@ void res_out_discard(res_out *o) {
     unlink(o->path);
 }
 
-/* ---- attributes ------------------------------------------------------------------------------------------------------------------ */
+/* ---- attributes -------------------------------------------------------------------------------------- */
 
 static bool write_attribute(res_out *o, const char *object, const char *name, hid_t type, const void *value) {
     hid_t space = H5Screate(H5S_SCALAR);
@@ -145,27 +148,31 @@ static bool write_attribute(res_out *o, const char *object, const char *name, hi
     return ok;
 }
 
-static bool put_attribute(res_out *o, const char *object, const char *name, hid_t type, const void *value, aic_error *err) {
+static bool put_attribute(res_out *o, const char *object, const char *name, hid_t type, const void *value,
+                          aic_error *err) {
     pdb_hdf5_lock();
-    bool ok = write_attribute(o, object, name, type, value) || res_h5_fail(err, o->path, "cannot write an attribute");
+    bool ok = write_attribute(o, object, name, type, value) ||
+              res_h5_fail(err, o->path, "cannot write an attribute");
     pdb_hdf5_unlock();
     return ok;
 }
 
-bool res_out_text(res_out *o, const char *object, const char *name, const char *text, size_t width, aic_error *err) {
+bool res_out_text(res_out *o, const char *object, const char *name, const char *text, size_t width,
+                  aic_error *err) {
     size_t len = strlen(text);
     if (width == 0)
         width = len ? len : 1;
     if (width > RES_ATTR_TEXT_MAX)
-        return aic_fail(err, AIC_BAD_INPUT, "%s: %s is %zu bytes long; at most %d can be stored", o->path, name, width,
-                        RES_ATTR_TEXT_MAX);
+        return aic_fail(err, AIC_BAD_INPUT, "%s: %s is %zu bytes long; at most %d can be stored", o->path,
+                        name, width, RES_ATTR_TEXT_MAX);
     char *value = aic_calloc(width, 1);
     memcpy(value, text, len < width ? len : width);
     if (len > width && width > 3)
         memcpy(value + width - 3, "...", 3);
     pdb_hdf5_lock();
     hid_t type = text_type(width);
-    bool ok = write_attribute(o, object, name, type, value) || res_h5_fail(err, o->path, "cannot write an attribute");
+    bool ok = write_attribute(o, object, name, type, value) ||
+              res_h5_fail(err, o->path, "cannot write an attribute");
     H5Tclose(type);
     pdb_hdf5_unlock();
     free(value);
@@ -192,7 +199,7 @@ bool res_out_set_u64(res_out *o, const char *object, const char *name, uint64_t 
     return ok;
 }
 
-/* ---- groups and datasets ------------------------------------------------------------------------------------------------------------- */
+/* ---- groups and datasets ----------------------------------------------------------------------------- */
 
 static bool describe(res_out *o, const char *path, const char *name, const char *text) {
     hid_t type = text_type(strlen(text));
@@ -225,14 +232,15 @@ static hid_t dataset_properties(const res_out *o, res_dtype type, size_t chunk) 
     return p;
 }
 
-bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width, size_t chunk, const char *unit,
-                     const char *meaning, hid_t *id, aic_error *err) {
+bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width, size_t chunk,
+                     const char *unit, const char *meaning, hid_t *id, aic_error *err) {
     hsize_t none = 0, unlimited = H5S_UNLIMITED;
     pdb_hdf5_lock();
     hid_t stored = res_h5_type(type, width), space = H5Screate_simple(1, &none, &unlimited);
     hid_t properties = dataset_properties(o, type, chunk);
     *id = H5Dcreate2(o->file, path, stored, space, H5P_DEFAULT, properties, H5P_DEFAULT);
-    bool ok = *id >= 0 && (!*unit || describe(o, path, "units", unit)) && describe(o, path, "long_name", meaning);
+    bool ok =
+        *id >= 0 && (!*unit || describe(o, path, "units", unit)) && describe(o, path, "long_name", meaning);
     if (!ok)
         res_h5_fail(err, o->path, "cannot create a dataset");
     H5Pclose(properties);
@@ -250,8 +258,8 @@ void res_out_done(hid_t id) {
     pdb_hdf5_unlock();
 }
 
-bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const void *bytes, size_t size,
-                   aic_error *err) {
+bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const void *bytes,
+                   size_t size, aic_error *err) {
     hsize_t extent = rows, offset = index * chunk;
     pdb_hdf5_lock();
     bool ok = H5Dset_extent(id, &extent) >= 0 &&
@@ -262,14 +270,14 @@ bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t 
     return ok;
 }
 
-/* ---- dimension scales (HDF5's Dimension Scale Specification) -------------------------------------------------------------------------- */
+/* ---- dimension scales (HDF5's Dimension Scale Specification) ----------------------------------------- */
 
 typedef struct back_reference {
     hobj_ref_t dataset;
     int32_t dimension;
 } back_reference;
 
-static bool attach(res_out *o, hid_t id, hid_t list, hobj_ref_t *scale) {
+static bool attach(hid_t id, hid_t list, hobj_ref_t *scale) {
     hvl_t value = {1, scale};
     hsize_t one = 1;
     hid_t space = H5Screate_simple(1, &one, NULL);
@@ -278,7 +286,6 @@ static bool attach(res_out *o, hid_t id, hid_t list, hobj_ref_t *scale) {
     if (attr >= 0)
         H5Aclose(attr);
     H5Sclose(space);
-    (void)o;
     return ok;
 }
 
@@ -302,18 +309,27 @@ static bool put_back_references(hid_t scale, const back_reference *refs, size_t 
     return ok;
 }
 
+/* The specification's own attributes are C strings; readers insist. */
+static bool put_c_string(res_out *o, const char *path, const char *name, const char *text) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, strlen(text) + 1);
+    bool ok = write_attribute(o, path, name, type, text);
+    H5Tclose(type);
+    return ok;
+}
+
 static bool make_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n) {
     char path[128];
     hobj_ref_t ref;
-    bool ok = name_of(scale, path, sizeof path) && describe(o, path, "CLASS", "DIMENSION_SCALE") &&
-              describe(o, path, "NAME", name) && H5Rcreate(&ref, o->file, path, H5R_OBJECT, -1) >= 0;
+    bool ok = name_of(scale, path, sizeof path) && put_c_string(o, path, "CLASS", "DIMENSION_SCALE") &&
+              put_c_string(o, path, "NAME", name) && H5Rcreate(&ref, o->file, path, H5R_OBJECT, -1) >= 0;
     back_reference *refs = aic_calloc(n, sizeof *refs);
     size_t attached = 0;
     hid_t list = H5Tvlen_create(H5T_STD_REF_OBJ);
     for (size_t i = 0; ok && i < n; i++) {
         if (ids[i] == scale)
             continue;
-        ok = name_of(ids[i], path, sizeof path) && attach(o, ids[i], list, &ref) &&
+        ok = name_of(ids[i], path, sizeof path) && attach(ids[i], list, &ref) &&
              H5Rcreate(&refs[attached++].dataset, o->file, path, H5R_OBJECT, -1) >= 0;
     }
     ok = ok && put_back_references(scale, refs, attached);
@@ -324,7 +340,8 @@ static bool make_scale(res_out *o, const char *name, hid_t scale, const hid_t *i
 
 bool res_out_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n, aic_error *err) {
     pdb_hdf5_lock();
-    bool ok = make_scale(o, name, scale, ids, n) || res_h5_fail(err, o->path, "cannot attach a dimension scale");
+    bool ok =
+        make_scale(o, name, scale, ids, n) || res_h5_fail(err, o->path, "cannot attach a dimension scale");
     pdb_hdf5_unlock();
     return ok;
 }

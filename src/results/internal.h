@@ -1,4 +1,5 @@
-/* Private parts of results: the stored layout, tables in memory, the codec of HDF5 chunks (docs/formats/results.md). */
+/* Private parts of results: the stored layout, tables in memory, the codec of HDF5 chunks
+ * (docs/formats/results.md). */
 #ifndef AICFG_RESULTS_INTERNAL_H
 #define AICFG_RESULTS_INTERNAL_H
 
@@ -7,61 +8,61 @@
 #define RES_FORMAT "aicfg-results"
 enum {
     RES_FORMAT_VERSION = 1,
-    RES_PATH_MAX = 4000,          /* bytes of a path, what is appended to it included */
-    RES_ROWS_MAX = UINT16_MAX,    /* breakdown rows of one point */
-    RES_ATTR_TEXT_MAX = 60000     /* bytes of a text attribute: HDF5 keeps object headers below 64 KiB */
+    RES_PATH_MAX = 4000,       /* bytes of a path, what is appended to it included */
+    RES_ROWS_MAX = UINT16_MAX, /* breakdown rows of one point */
+    RES_ATTR_TEXT_MAX = 60000  /* bytes of a text attribute: HDF5 keeps object headers below 64 KiB */
 };
 
-/* ---- columns (columns.c) ---------------------------------------------------------------------------------------------- */
+/* ---- columns (columns.c) ----------------------------------------------------------------------------- */
 
 /* The axes: lists of distinct texts that deployments and ops point into. X(name, meaning). */
-#define RES_AXES(X)                                                                                            \
-    X(mode, "serving modes")                                                                                   \
-    X(model, "models")                                                                                         \
-    X(system, "GPU systems")                                                                                   \
-    X(backend, "serving frameworks")                                                                           \
-    X(version, "releases of the frameworks")                                                                   \
-    X(database_mode, "how ops are priced")                                                                     \
-    X(quant, "quantisation modes")                                                                             \
-    X(attention_backend, "attention kernel choices")                                                           \
-    X(op, "names of breakdown rows")                                                                           \
-    X(kind, "op kinds")                                                                                        \
+#define RES_AXES(X)                                                                                          \
+    X(mode, "serving modes")                                                                                 \
+    X(model, "models")                                                                                       \
+    X(system, "GPU systems")                                                                                 \
+    X(backend, "serving frameworks")                                                                         \
+    X(version, "releases of the frameworks")                                                                 \
+    X(database_mode, "how ops are priced")                                                                   \
+    X(quant, "quantisation modes")                                                                           \
+    X(attention_backend, "attention kernel choices")                                                         \
+    X(op, "names of breakdown rows")                                                                         \
+    X(kind, "op kinds")                                                                                      \
     X(refusal, "why deployments are refused")
 typedef enum res_axis {
 #define RES_AXIS_ENUM(name, meaning) RES_AXIS_##name,
     RES_AXES(RES_AXIS_ENUM)
 #undef RES_AXIS_ENUM
-    RES_AXIS_COUNT
+        RES_AXIS_COUNT
 } res_axis;
 
-/* Deployment columns in order. TEXT(name, axis, meaning), U32(name, unit, meaning), F64(name, unit, meaning). */
-#define RES_DEPLOYMENT_COLUMNS(TEXT, U32, F64)                                                                 \
-    TEXT(mode, mode, "serving mode: static, static_ctx or static_gen")                                         \
-    TEXT(model, model, "model of the catalogue, or a folder with its config")                                  \
-    TEXT(system, system, "GPU system")                                                                         \
-    TEXT(backend, backend, "serving framework")                                                                \
-    TEXT(version, version, "release of the framework whose kernels were measured, aliases resolved")           \
-    TEXT(database_mode, database_mode, "how ops are priced: SILICON (measured) or SOL (speed of light)")       \
-    U32(tp, "", "tensor parallel size")                                                                        \
-    U32(pp, "", "pipeline parallel size")                                                                      \
-    U32(dp, "", "attention data parallel size")                                                                \
-    U32(moe_tp, "", "tensor parallel size of the experts; 0 = none")                                           \
-    U32(moe_ep, "", "expert parallel size; 0 = none")                                                          \
-    U32(cp, "", "context parallel size")                                                                       \
-    U32(num_gpus, "GPU", "GPUs of one worker: tp x pp x dp x cp")                                              \
-    U32(nextn, "token", "draft tokens of multi-token prediction")                                              \
-    F64(nextn_accepted, "token", "draft tokens accepted per step; NaN = not given")                            \
-    U32(ctx_tokens, "token", "context tokens of a mixed step; 0 = the mode has none")                          \
-    TEXT(gemm_quant, quant, "quantisation of GEMMs in effect")                                                 \
-    TEXT(moe_quant, quant, "quantisation of experts in effect")                                                \
-    TEXT(kvcache_quant, quant, "type of the KV cache in effect")                                               \
-    TEXT(fmha_quant, quant, "type of attention arithmetic in effect")                                          \
-    TEXT(comm_quant, quant, "type of communicated activations in effect")                                      \
-    F64(free_gpu_memory_fraction, "", "share of memory for the KV cache as asked for; NaN = not given")        \
-    U32(max_seq_len, "token", "longest sequence as asked for; 0 = not given")                                  \
+/* Deployment columns in order: TEXT(name, axis, meaning), U32 and F64(name, unit, meaning). */
+#define RES_DEPLOYMENT_COLUMNS(TEXT, U32, F64)                                                               \
+    TEXT(mode, mode, "serving mode: static, static_ctx or static_gen")                                       \
+    TEXT(model, model, "model of the catalogue, or a folder with its config")                                \
+    TEXT(system, system, "GPU system")                                                                       \
+    TEXT(backend, backend, "serving framework")                                                              \
+    TEXT(version, version, "release of the framework whose kernels were measured, aliases resolved")         \
+    TEXT(database_mode, database_mode, "how ops are priced: SILICON (measured) or SOL (speed of light)")     \
+    U32(tp, "", "tensor parallel size")                                                                      \
+    U32(pp, "", "pipeline parallel size")                                                                    \
+    U32(dp, "", "attention data parallel size")                                                              \
+    U32(moe_tp, "", "tensor parallel size of the experts; 0 = none")                                         \
+    U32(moe_ep, "", "expert parallel size; 0 = none")                                                        \
+    U32(cp, "", "context parallel size")                                                                     \
+    U32(num_gpus, "GPU", "GPUs of one worker: tp x pp x dp x cp")                                            \
+    U32(nextn, "token", "draft tokens of multi-token prediction")                                            \
+    F64(nextn_accepted, "token", "draft tokens accepted per step; NaN = not given")                          \
+    U32(ctx_tokens, "token", "context tokens of a mixed step; 0 = the mode has none")                        \
+    TEXT(gemm_quant, quant, "quantisation of GEMMs in effect")                                               \
+    TEXT(moe_quant, quant, "quantisation of experts in effect")                                              \
+    TEXT(kvcache_quant, quant, "type of the KV cache in effect")                                             \
+    TEXT(fmha_quant, quant, "type of attention arithmetic in effect")                                        \
+    TEXT(comm_quant, quant, "type of communicated activations in effect")                                    \
+    F64(free_gpu_memory_fraction, "", "share of memory for the KV cache as asked for; NaN = not given")      \
+    U32(max_seq_len, "token", "longest sequence as asked for; 0 = not given")                                \
     TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")
 
-/* Quant columns whose origin (res_origin_kind) is kept beside them in /deployments: X(member of mdl_quants). */
+/* Quant columns whose origin is kept beside them in /deployments: X(member of mdl_quants). */
 #define RES_QUANTS(X) X(gemm) X(moe) X(kvcache) X(fmha) X(comm)
 
 /* Where a quantisation mode came from. */
@@ -69,54 +70,65 @@ typedef enum res_axis {
 typedef enum res_origin_kind { RES_INFERRED, RES_EXPLICIT, RES_ORIGIN_COUNT } res_origin_kind;
 
 /* Point columns in order: X(name, type, unit, higher is better, member of srv_point, meaning). */
-#define RES_POINT_COLUMNS(X)                                                                                   \
-    X(batch, U32, "request", true, load.batch, "requests per attention data parallel rank")                    \
-    X(isl, U32, "token", false, load.isl, "input tokens per request, prefix included")                         \
-    X(osl, U32, "token", false, load.osl, "output tokens per request")                                         \
-    X(prefix, U32, "token", false, load.prefix, "input tokens already in the KV cache")                        \
-    X(status, STATUS, "", false, status, "what became of the point")                                           \
-    X(reason, TEXT, "", false, reason, "why the point is not ok; empty when it is")                            \
-    X(ttft_ms, F64, "ms", false, ttft, "time to first token: prefill of the whole batch")                      \
-    X(tpot_ms, F64, "ms", false, tpot, "time per output token after the first")                                \
-    X(request_latency_ms, F64, "ms", false, request_latency, "time from arrival to last token")                \
-    X(context_latency_ms, F64, "ms", false, context_latency, "sum of the context phase's ops")                 \
-    X(generation_latency_ms, F64, "ms", false, generation_latency, "sum of the generation phase's ops")        \
-    X(tokens_per_s, F64, "token/s", true, tokens_per_s, "output tokens per second of the worker")              \
-    X(tokens_per_s_per_gpu, F64, "token/s", true, tokens_per_s_per_gpu, "tokens_per_s / tp / pp / dp")        \
-    X(tokens_per_s_per_user, F64, "token/s", true, tokens_per_s_per_user, "output tokens per second that one request sees") \
-    X(seq_per_s, F64, "request/s", true, seq_per_s, "requests finished per second by the worker")              \
-    X(concurrency, F64, "request", true, concurrency, "requests in flight on the worker")                      \
-    X(memory_gib, F64, "GiB", false, memory, "memory of one GPU, all parts")                                   \
-    X(weights_gib, F64, "GiB", false, weights, "weights on one GPU")                                           \
-    X(activations_gib, F64, "GiB", false, activations, "activations on one GPU")                               \
-    X(kvcache_gib, F64, "GiB", false, kvcache, "KV cache of the batch on one GPU")                             \
-    X(nccl_gib, F64, "GiB", false, nccl, "communication buffers on one GPU")                                   \
-    X(others_gib, F64, "GiB", false, others, "runtime and framework on one GPU")                               \
-    X(power_w, F64, "W", false, power, "mean power of one GPU; NaN unless measured power covers 90 % of the latency") \
-    X(measured, F64, "", true, cover[OP_MEASURED], "share of the latency that was measured at this very shape") \
-    X(interpolated, F64, "", true, cover[OP_INTERPOLATED], "share interpolated inside the measured range")     \
-    X(extrapolated, F64, "", false, cover[OP_EXTRAPOLATED], "share extrapolated beyond the measured range")    \
+#define RES_POINT_COLUMNS(X)                                                                                 \
+    X(batch, U32, "request", true, load.batch, "requests per attention data parallel rank")                  \
+    X(isl, U32, "token", false, load.isl, "input tokens per request, prefix included")                       \
+    X(osl, U32, "token", false, load.osl, "output tokens per request")                                       \
+    X(prefix, U32, "token", false, load.prefix, "input tokens already in the KV cache")                      \
+    X(status, STATUS, "", false, status, "what became of the point")                                         \
+    X(reason, TEXT, "", false, reason, "why the point is not ok; empty when it is")                          \
+    X(ttft_ms, F64, "ms", false, ttft, "time to first token: prefill of the whole batch")                    \
+    X(tpot_ms, F64, "ms", false, tpot, "time per output token after the first")                              \
+    X(request_latency_ms, F64, "ms", false, request_latency, "time from arrival to last token")              \
+    X(context_latency_ms, F64, "ms", false, context_latency, "sum of the context phase's ops")               \
+    X(generation_latency_ms, F64, "ms", false, generation_latency, "sum of the generation phase's ops")      \
+    X(tokens_per_s, F64, "token/s", true, tokens_per_s, "output tokens per second of the worker")            \
+    X(tokens_per_s_per_gpu, F64, "token/s", true, tokens_per_s_per_gpu, "tokens_per_s / tp / pp / dp")       \
+    X(tokens_per_s_per_user, F64, "token/s", true, tokens_per_s_per_user,                                    \
+      "output tokens per second that one request sees")                                                      \
+    X(seq_per_s, F64, "request/s", true, seq_per_s, "requests finished per second by the worker")            \
+    X(concurrency, F64, "request", true, concurrency, "requests in flight on the worker")                    \
+    X(memory_gib, F64, "GiB", false, memory, "memory of one GPU, all parts")                                 \
+    X(weights_gib, F64, "GiB", false, weights, "weights on one GPU")                                         \
+    X(activations_gib, F64, "GiB", false, activations, "activations on one GPU")                             \
+    X(kvcache_gib, F64, "GiB", false, kvcache, "KV cache of the batch on one GPU")                           \
+    X(nccl_gib, F64, "GiB", false, nccl, "communication buffers on one GPU")                                 \
+    X(others_gib, F64, "GiB", false, others, "runtime and framework on one GPU")                             \
+    X(power_w, F64, "W", false, power,                                                                       \
+      "mean power of one GPU; NaN unless measured power covers 90 % of the latency")                         \
+    X(measured, F64, "", true, cover[OP_MEASURED],                                                           \
+      "share of the latency that was measured at this very shape")                                           \
+    X(interpolated, F64, "", true, cover[OP_INTERPOLATED], "share interpolated inside the measured range")   \
+    X(extrapolated, F64, "", false, cover[OP_EXTRAPOLATED], "share extrapolated beyond the measured range")  \
     X(empirical, F64, "", false, cover[OP_FORMULA], "share from formulas without a measurement")
 
 /* Index of each column: the point's own index, deployment columns, point columns. */
 typedef enum res_column_id {
     RES_C_point,
 #define RES_COLUMN_ENUM(name, ...) RES_C_##name,
-    RES_DEPLOYMENT_COLUMNS(RES_COLUMN_ENUM, RES_COLUMN_ENUM, RES_COLUMN_ENUM) RES_POINT_COLUMNS(RES_COLUMN_ENUM)
+    RES_DEPLOYMENT_COLUMNS(RES_COLUMN_ENUM, RES_COLUMN_ENUM, RES_COLUMN_ENUM)
+        RES_POINT_COLUMNS(RES_COLUMN_ENUM)
 #undef RES_COLUMN_ENUM
-        RES_COLUMN_COUNT
+            RES_COLUMN_COUNT
 } res_column_id;
-int res_column_axis(size_t column);                /* res_axis of a deployment text column, else -1 */
+int res_column_axis(size_t column); /* res_axis of a deployment text column, else -1 */
 
-/* ---- stored layout (layout.c) -------------------------------------------------------------------------------------------- */
+/* ---- stored layout (layout.c) ------------------------------------------------------------------------ */
 
 typedef enum res_dtype {
-    RES_D_U8, RES_D_U16, RES_D_U32, RES_D_U64, RES_D_F64,
-    RES_D_STATUS, RES_D_SOURCE, RES_D_PHASE, RES_D_ORIGIN, /* HDF5 enumerations of one byte */
-    RES_D_TEXT                                             /* fixed-length UTF-8; the width is the dataset's */
+    RES_D_U8,
+    RES_D_U16,
+    RES_D_U32,
+    RES_D_U64,
+    RES_D_F64,
+    RES_D_STATUS,
+    RES_D_SOURCE,
+    RES_D_PHASE,
+    RES_D_ORIGIN, /* HDF5 enumerations of one byte */
+    RES_D_TEXT    /* fixed-length UTF-8; the width is the dataset's */
 } res_dtype;
-size_t res_width(res_dtype t);                     /* bytes per value; 0 for RES_D_TEXT */
-size_t res_enum_count(res_dtype t);                /* 0 for types that are not enumerations */
+size_t res_width(res_dtype t);      /* bytes per value; 0 for RES_D_TEXT */
+size_t res_enum_count(res_dtype t); /* 0 for types that are not enumerations */
 const char *res_enum_name(res_dtype t, size_t i);
 
 typedef struct res_field {
@@ -128,15 +140,22 @@ typedef struct res_field {
 /* A group of datasets with equal row counts. */
 typedef struct res_group {
     const char *name;
-    size_t chunk;              /* rows per HDF5 chunk */
-    bool sparse;               /* chunks of zero bytes only are left out of the file */
-    bool scale;                /* the first field is the group's dimension scale */
+    size_t chunk; /* rows per HDF5 chunk */
+    bool sparse;  /* chunks of zero bytes only are left out of the file */
+    bool scale;   /* the first field is the group's dimension scale */
     size_t n_fields;
     const res_field *fields;
 } res_group;
 
-typedef enum res_group_id { RES_G_POINTS, RES_G_BREAKDOWN, RES_G_DEPLOYMENTS, RES_G_OPS, RES_G_REASONS, RES_GROUPS } res_group_id;
-enum { RES_STREAMS = 2 };                          /* the first two groups are written while points arrive */
+typedef enum res_group_id {
+    RES_G_POINTS,
+    RES_G_BREAKDOWN,
+    RES_G_DEPLOYMENTS,
+    RES_G_OPS,
+    RES_G_REASONS,
+    RES_GROUPS
+} res_group_id;
+enum { RES_STREAMS = 2 }; /* the first two groups are written while points arrive */
 const res_group *res_group_get(res_group_id g);
 
 enum { RES_SPEC_CHUNK = 65536, RES_AXIS_CHUNK = 1024, RES_MAX_FIELDS = 64 };
@@ -149,7 +168,9 @@ enum {
     RES_P_FIRST = RES_P_COLUMNS + RES_COLUMN_COUNT - RES_C_batch,
     RES_P_ROWS
 };
-static inline size_t res_point_field(size_t column) { return column - RES_C_batch + RES_P_COLUMNS; }
+static inline size_t res_point_field(size_t column) {
+    return column - RES_C_batch + RES_P_COLUMNS;
+}
 
 /* Fields of /deployments: its index, its columns (a field's number is its column's), then these. */
 enum {
@@ -172,18 +193,18 @@ enum { RES_R_STATUS, RES_R_TEXT, RES_R_COUNT, RES_R_EXAMPLE };
 const char *res_axis_name(res_axis a);
 const char *res_axis_meaning(res_axis a);
 
-/* ---- tables in memory (table.c) ------------------------------------------------------------------------------------------- */
+/* ---- tables in memory (table.c) ---------------------------------------------------------------------- */
 
 /* Rows of a group as columns. */
 typedef struct res_table {
     const res_group *group;
     size_t rows, cap;
-    uint8_t *data[RES_MAX_FIELDS];  /* per field, cap x width bytes */
+    uint8_t *data[RES_MAX_FIELDS]; /* per field, cap x width bytes */
     size_t width[RES_MAX_FIELDS];
 } res_table;
 void res_table_init(res_table *t, const res_group *g, size_t cap, size_t text_width);
 void res_table_free(res_table *t);
-size_t res_table_add(res_table *t);                /* makes room for a row and counts it; returns its index */
+size_t res_table_add(res_table *t); /* makes room for a row and counts it; returns its index */
 void res_table_u32(res_table *t, size_t field, size_t row, uint32_t v);
 void res_table_u64(res_table *t, size_t field, size_t row, uint64_t v);
 void res_table_f64(res_table *t, size_t field, size_t row, double v);
@@ -193,30 +214,34 @@ uint64_t res_table_get_u64(const res_table *t, size_t field, size_t row);
 double res_table_get_f64(const res_table *t, size_t field, size_t row);
 uint8_t res_table_get_u8(const res_table *t, size_t field, size_t row);
 
-/* ---- codec of one HDF5 chunk (codec.c) --------------------------------------------------------------------------------------- */
+/* ---- codec of one HDF5 chunk (codec.c) --------------------------------------------------------------- */
 
 typedef struct res_codec res_codec;
-res_codec *res_codec_new(int level);               /* deflate level 0..9; readers give any */
+res_codec *res_codec_new(int level); /* deflate level 0..9; readers give any */
 void res_codec_free(res_codec *c);
-/* Encodes `rows` values, padded with zero bytes to `chunk` rows: shuffled when shuffle, then deflated. *out is valid until the next
- * call. False when all bytes are zero and sparse: nothing is to be stored. */
-bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffle, bool sparse,
-                const uint8_t **out, size_t *size);
-/* Decodes a whole chunk into out (chunk x width bytes). False when the stream is damaged or of another length. */
-bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size_t chunk, bool shuffle, void *out);
-bool res_shuffled(res_dtype t);                    /* is a dataset of this type stored through the shuffle filter? */
+/* Encodes `rows` values, padded with zero bytes to `chunk` rows: shuffled when shuffle, then deflated. *out
+ * is valid until the next call. False when all bytes are zero and sparse: nothing is to be stored. */
+bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffle,
+                bool sparse, const uint8_t **out, size_t *size);
+/* Decodes a whole chunk into out (chunk x width bytes). False when the stream is damaged or of another
+ * length. */
+bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size_t chunk, bool shuffle,
+                void *out);
+bool res_shuffled(res_dtype t); /* is a dataset of this type stored through the shuffle filter? */
 
-/* ---- what a writer collects besides points ------------------------------------------------------------------------------------- */
+/* ---- what a writer collects besides points ----------------------------------------------------------- */
 
 /* Texts of the axes in order of first use; id 0 is the empty text. */
-typedef struct res_axes { aic_intern *of[RES_AXIS_COUNT]; } res_axes;
+typedef struct res_axes {
+    aic_intern *of[RES_AXIS_COUNT];
+} res_axes;
 
 /* Deployments and their op rows (deployments.c). Deployments whose rows are equal share one run of /ops. */
 typedef struct res_deployments {
     res_axes axes;
     res_table table, ops;
-    aic_intern *runs;           /* op runs seen, as bytes */
-    uint64_t *run_first;        /* by run id: first row in ops */
+    aic_intern *runs;    /* op runs seen, as bytes */
+    uint64_t *run_first; /* by run id: first row in ops */
     size_t n_runs, cap_runs;
 } res_deployments;
 void res_deployments_init(res_deployments *d);
@@ -225,16 +250,17 @@ void res_deployments_add(res_deployments *d, const srv_deployment *dep);
 
 /* Distinct (status, text) with counts and first point (reasons.c). */
 typedef struct res_reason_list {
-    aic_intern *keys;           /* status digit, then the text; id = 1 + index */
+    aic_intern *keys; /* status digit, then the text; id = 1 + index */
     size_t n, cap, longest;
     uint64_t *count, *example;
 } res_reason_list;
 void res_reasons_init(res_reason_list *r);
 void res_reasons_free(res_reason_list *r);
-uint32_t res_reasons_add(res_reason_list *r, srv_status status, const char *text, uint64_t point); /* 1 + index */
-void res_reasons_table(const res_reason_list *r, res_table *out);                                  /* caller frees */
+uint32_t res_reasons_add(res_reason_list *r, srv_status status, const char *text,
+                         uint64_t point);                         /* 1 + index */
+void res_reasons_table(const res_reason_list *r, res_table *out); /* caller frees */
 
-/* ---- reading, private ------------------------------------------------------------------------------------------------------------ */
+/* ---- reading, private -------------------------------------------------------------------------------- */
 
 /* The columns an expression or option names. */
 typedef struct res_columns {
@@ -243,42 +269,45 @@ typedef struct res_columns {
 } res_columns;
 /* "a, b, c" -> column indices, or an error with the nearest name. what names the option. */
 bool res_columns_parse(const char *text, const char *what, res_columns *out, aic_error *err);
-void res_columns_add(res_columns *c, int column);  /* unless it is there */
+void res_columns_add(res_columns *c, int column); /* unless it is there */
 void res_columns_free(res_columns *c);
 
 /* A filter over points: compiled where-expression and the columns it reads. */
 typedef struct res_filter {
     aic_arena *arena;
-    aic_arena *scratch;         /* texts made while evaluating; replaced when large */
-    aic_expr *expr;             /* NULL = everything passes */
+    aic_arena *scratch; /* texts made while evaluating; replaced when large */
+    aic_expr *expr;     /* NULL = everything passes */
     res_columns columns;
 } res_filter;
 bool res_filter_init(res_filter *f, const char *where, aic_error *err);
 void res_filter_free(res_filter *f);
-/* Does point i of the window pass? False with err->code set when the expression fails. An absent number is NaN to a filter, an
- * absent text empty, so that comparisons with it are false instead of errors. */
+/* Does point i of the window pass? False with err->code set when the expression fails. An absent number is
+ * NaN to a filter, an absent text empty, so that comparisons with it are false instead of errors. */
 bool res_filter_pass(res_filter *f, const res_window *w, size_t i, bool *pass, aic_error *err);
 
 /* Numbers and texts of a window without aic_value: absent numbers are NaN, absent texts NULL. */
 double res_window_number(const res_window *w, size_t i, int column);
 const char *res_window_text(const res_window *w, size_t i, int column);
 srv_status res_window_status(const res_window *w, size_t i); /* the status column must be loaded */
-size_t res_text_count(const res_file *f, int column);       /* distinct texts of a text column */
+size_t res_text_count(const res_file *f, int column);        /* distinct texts of a text column */
 const char *res_text_at(const res_file *f, int column, size_t id);
 uint32_t res_window_text_id(const res_window *w, size_t i, int column);
-size_t res_most_rows(const res_file *f);                    /* most breakdown rows a point of this file can have */
+size_t res_most_rows(const res_file *f); /* most breakdown rows a point of this file can have */
 
-enum { RES_WINDOW = 65536, RES_WINDOW_ROWS = 1 << 22 };     /* points, breakdown rows held at once by the commands */
+enum {
+    RES_WINDOW = 65536,
+    RES_WINDOW_ROWS = 1 << 22
+}; /* points, breakdown rows held at once by the commands */
 /* Points of the next window: fewer when their breakdowns could be large. */
 size_t res_window_points(const res_file *f, uint64_t first, uint64_t end, bool breakdown);
 
-/* ---- printing values (print.c) ------------------------------------------------------------------------------------------------------ */
+/* ---- printing values (print.c) ----------------------------------------------------------------------- */
 
 /* Texts of numbers recur (one weight, many points): a small cache of the shortest forms. */
 typedef struct res_numbers res_numbers;
 res_numbers *res_numbers_new(void);
 void res_numbers_free(res_numbers *n);
-void res_number_add(res_numbers *n, aic_buf *b, double v);          /* shortest round-trip; nothing when not finite */
+void res_number_add(res_numbers *n, aic_buf *b, double v); /* shortest round-trip; nothing when not finite */
 void res_json_value(res_numbers *n, aic_buf *b, const aic_value *v);
 void res_csv_value(res_numbers *n, aic_buf *b, const aic_value *v); /* null: nothing */
 /* Writes and empties the buffer once it is large, or always when `all`. */
@@ -287,11 +316,12 @@ bool res_flush(aic_buf *b, bool all, FILE *out, aic_error *err);
 typedef enum res_format { RES_TABLE, RES_CSV, RES_JSONL } res_format;
 bool res_format_parse(const char *text, bool table_allowed, res_format *out, aic_error *err);
 
-/* A matrix of values by row, for people: columns aligned, at most six significant digits. `constant`: columns with one value in all
- * rows stand in one line above the others. */
-void res_print_table(aic_buf *b, const res_columns *columns, const aic_value *values, size_t rows, bool constant);
+/* A matrix of values by row, for people: columns aligned, at most six significant digits. `constant`: columns
+ * with one value in all rows stand in one line above the others. */
+void res_print_table(aic_buf *b, const res_columns *columns, const aic_value *values, size_t rows,
+                     bool constant);
 
-/* ---- choosing points (select.c, pareto.c) --------------------------------------------------------------------------------------------- */
+/* ---- choosing points (select.c, pareto.c) ------------------------------------------------------------ */
 
 /* A candidate: larger is better in all of key, x and y; among equals the earlier point. */
 typedef struct res_pick {
@@ -301,9 +331,10 @@ typedef struct res_pick {
 int res_pick_order(const void *a, const void *b); /* best key first, then point order */
 int res_pick_point(const void *a, const void *b); /* point order */
 
-/* The non-dominated candidates in (x, y). Candidates gather behind the settled front and are merged into it in bulk. */
+/* The non-dominated candidates in (x, y). Candidates gather behind the settled front and are merged into it
+ * in bulk. */
 typedef struct res_front {
-    res_pick *items;           /* settled ones first: x falls, y rises */
+    res_pick *items; /* settled ones first: x falls, y rises */
     size_t n, cap, settled;
 } res_front;
 void res_front_add(res_front *f, const res_pick *p);
@@ -312,9 +343,10 @@ void res_front_settle(res_front *f);
 /* Candidates by group, in order of the groups' first points. */
 typedef struct res_selection {
     bool pareto;
-    size_t top;                /* of a ranking, 0 = all; the front is cut later */
-    aic_intern *keys;          /* group keys as bytes */
-    struct res_front *groups;  /* pareto: a front; ranking: a heap with the worst at its top, or a list when top is 0 */
+    size_t top;       /* of a ranking, 0 = all; the front is cut later */
+    aic_intern *keys; /* group keys as bytes */
+    struct res_front
+        *groups; /* pareto: a front; ranking: a heap with the worst at its top, or a list when top is 0 */
     size_t n, cap;
 } res_selection;
 void res_selection_init(res_selection *s, bool pareto, size_t top);

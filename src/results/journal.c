@@ -1,10 +1,12 @@
-/* The journal of a sweep with chunk files: text, append-only, one line per finished chunk file, each with a CRC-32.
+/* The journal of a sweep with chunk files: text, append-only, one line per finished chunk file, each with a
+ * CRC-32.
  *
  *   aicfg-journal 1 spec=<sha256> total=<n> deflate=<n> breakdown=<0|1> crc=<8 hex digits>
- *   chunk <k> points=<first>+<n> rows=<first>+<n> ok=<n> missing=<n> ... sha256=<of the file> crc=<8 hex digits>
+ *   chunk <k> points=<first>+<n> rows=<first>+<n> ok=<n> missing=<n> ... sha256=<of the file> crc=<8 hex
+ * digits>
  *
- * A line counts when it is whole, its CRC fits and it continues where the line before ended; whatever follows the first one that
- * does not was lost in a crash.
+ * A line counts when it is whole, its CRC fits and it continues where the line before ended; whatever follows
+ * the first one that does not was lost in a crash.
  */
 #include "results/h5.h"
 #include <errno.h>
@@ -17,7 +19,7 @@
 enum { JOURNAL_MAX = 64 << 20 };
 typedef unsigned long long ull;
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------- */
 
 static void seal(aic_buf *line) {
     aic_buf_printf(line, " crc=%08x\n", (unsigned)aic_crc32(line->data, line->len));
@@ -34,14 +36,14 @@ static bool write_line(const char *path, int flags, const aic_buf *line, aic_err
 }
 
 static void head_text(const res_journal_head *h, aic_buf *line) {
-    aic_buf_printf(line, "aicfg-journal 1 spec=%s total=%llu deflate=%d breakdown=%d", h->spec, (ull)h->total_points,
-                   h->deflate, (int)h->breakdown);
+    aic_buf_printf(line, "aicfg-journal 1 spec=%s total=%llu deflate=%d breakdown=%d", h->spec,
+                   (ull)h->total_points, h->deflate, (int)h->breakdown);
     seal(line);
 }
 
 static void chunk_text(uint64_t index, const res_journal_chunk *c, aic_buf *line) {
-    aic_buf_printf(line, "chunk %llu points=%llu+%llu rows=%llu+%llu", (ull)index, (ull)c->first_point, (ull)c->points,
-                   (ull)c->first_row, (ull)c->rows);
+    aic_buf_printf(line, "chunk %llu points=%llu+%llu rows=%llu+%llu", (ull)index, (ull)c->first_point,
+                   (ull)c->points, (ull)c->first_row, (ull)c->rows);
     for (int s = 0; s < SRV_STATUS_COUNT; s++)
         aic_buf_printf(line, " %s=%llu", res_enum_name(RES_D_STATUS, (size_t)s), (ull)c->by_status[s]);
     aic_buf_printf(line, " sha256=%s", c->sha256);
@@ -64,7 +66,9 @@ bool res_journal_append(const char *path, uint64_t index, const res_journal_chun
     return ok;
 }
 
-/* ---- reading: take the values out, write the line again, compare: what differs in any byte does not count --------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------- */
+
+/* Takes the values out of a line and writes the line again: one that differs in any byte does not count. */
 
 static const char *after(const char *line, const char *key) {
     const char *at = strstr(line, key);
@@ -112,7 +116,8 @@ static bool read_chunk(const char *line, size_t len, uint64_t index, res_journal
 }
 
 static bool follows(const res_journal_chunk *c, const res_journal_chunk *before) {
-    uint64_t point = before ? before->first_point + before->points : 0, row = before ? before->first_row + before->rows : 0;
+    uint64_t point = before ? before->first_point + before->points : 0,
+             row = before ? before->first_row + before->rows : 0;
     uint64_t counted = 0;
     for (int s = 0; s < SRV_STATUS_COUNT; s++)
         counted += c->by_status[s];
@@ -120,8 +125,8 @@ static bool follows(const res_journal_chunk *c, const res_journal_chunk *before)
 }
 
 /* A line is handed over NUL-terminated, its newline included in len. */
-static bool take_line(char *line, size_t len, res_journal_head *h, bool *has_head, res_journal_chunk **chunks, size_t *n,
-                      size_t *cap) {
+static bool take_line(char *line, size_t len, res_journal_head *h, bool *has_head, res_journal_chunk **chunks,
+                      size_t *n, size_t *cap) {
     if (!*has_head)
         return *has_head = read_head(line, len, h);
     AIC_GROW(*chunks, *n, *cap);

@@ -63,7 +63,8 @@ static const res_field point_fields[] = {
     RES_POINT_COLUMNS(FIELD)
 #undef FIELD
         {"breakdown_first", RES_D_U64, "", "first row of the point in /breakdown"},
-    {"breakdown_rows", RES_D_U16, "", "rows of the point in /breakdown: those of its deployment in /ops, or none"},
+    {"breakdown_rows", RES_D_U16, "",
+     "rows of the point in /breakdown: those of its deployment in /ops, or none"},
 };
 
 static const res_field breakdown_fields[] = {
@@ -81,13 +82,16 @@ static const res_field deployment_fields[] = {
 #undef FIELD_TEXT
 #undef FIELD_U32
 #undef FIELD_F64
-#define FIELD(quant) {#quant "_quant_origin", RES_D_ORIGIN, "", "was the mode given, or inferred from model and data?"},
+#define FIELD(quant)                                                                                         \
+    {#quant "_quant_origin", RES_D_ORIGIN, "", "was the mode given, or inferred from model and data?"},
         RES_QUANTS(FIELD)
 #undef FIELD
-            {"weight_bytes", RES_D_F64, "byte", "weights of one GPU before division by pp; NaN when refused before they were known"},
+            {"weight_bytes", RES_D_F64, "byte",
+             "weights of one GPU before division by pp; NaN when refused before they were known"},
     {"first_op", RES_D_U64, "", "first row of the deployment in /ops"},
     {"op_count", RES_D_U32, "", "rows of the deployment in /ops"},
-    {"refusal", RES_D_U32, "", "why every point of the deployment is refused; row of /axes/refusal, 0 = it is not"},
+    {"refusal", RES_D_U32, "",
+     "why every point of the deployment is refused; row of /axes/refusal, 0 = it is not"},
 };
 
 static const res_field op_fields[] = {
@@ -112,9 +116,12 @@ static const res_group groups[RES_GROUPS] = {
     [RES_G_OPS] = {"ops", 1024, false, false, FIELDS(op_fields)},
     [RES_G_REASONS] = {"reasons", 256, false, false, FIELDS(reason_fields)},
 };
-_Static_assert((int)(sizeof point_fields / sizeof *point_fields) == (int)RES_P_ROWS + 1, "the enumeration numbers these fields");
-_Static_assert((int)(sizeof deployment_fields / sizeof *deployment_fields) == (int)RES_DEP_FIELDS, "the enumeration numbers these fields");
-_Static_assert((int)RES_P_ROWS < (int)RES_MAX_FIELDS && (int)RES_DEP_FIELDS <= (int)RES_MAX_FIELDS, "tables hold RES_MAX_FIELDS columns");
+_Static_assert((int)(sizeof point_fields / sizeof *point_fields) == (int)RES_P_ROWS + 1,
+               "the enumeration numbers these fields");
+_Static_assert((int)(sizeof deployment_fields / sizeof *deployment_fields) == (int)RES_DEP_FIELDS,
+               "the enumeration numbers these fields");
+_Static_assert((int)RES_P_ROWS < (int)RES_MAX_FIELDS && (int)RES_DEP_FIELDS <= (int)RES_MAX_FIELDS,
+               "tables hold RES_MAX_FIELDS columns");
 
 const res_group *res_group_get(res_group_id g) {
     return &groups[g];

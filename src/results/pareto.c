@@ -1,5 +1,5 @@
-/* The non-dominated points of a stream. One dominates another when it is no worse in both figures and better in one; points equal in
- * both stay together. */
+/* The non-dominated points of a stream. One dominates another when it is no worse in both figures and better
+ * in one; points equal in both stay together. */
 #include "results/internal.h"
 #include <stdlib.h>
 
@@ -20,7 +20,9 @@ void res_front_settle(res_front *f) {
     for (size_t i = 0; i < f->n; i++) {
         const res_pick *p = &f->items[i], *last = kept ? &f->items[kept - 1] : NULL;
         bool equal = last && p->x == last->x && p->y == last->y;
-        if (!last || equal || p->y > last->y) /* whatever is better in x stands before, and the last kept has the best y of it */
+        if (!last || equal ||
+            p->y >
+                last->y) /* whatever is better in x stands before, and the last kept has the best y of it */
             f->items[kept++] = *p;
     }
     f->n = f->settled = kept;

@@ -36,10 +36,11 @@ static bool target_is_free(const char *final, bool force, aic_error *err) {
         return true;
     if (!S_ISREG(st.st_mode))
         return aic_fail(err, AIC_BAD_INPUT, "%s exists and is not a file; choose another output", final);
-    return force || aic_fail(err, AIC_BAD_INPUT, "%s exists; give --force to replace it, or choose another output", final);
+    return force || aic_fail(err, AIC_BAD_INPUT,
+                             "%s exists; give --force to replace it, or choose another output", final);
 }
 
-/* ---- lock ---------------------------------------------------------------------------------------------------------------- */
+/* ---- lock -------------------------------------------------------------------------------------------- */
 
 static void write_holder(int fd) {
     char host[128] = "", start[32] = "", text[224];
@@ -59,7 +60,8 @@ static bool refuse_holder(const res_part *p, int fd, aic_error *err) {
     for (ssize_t i = 0; i < n; i++)
         if (text[i] < 0x20 || text[i] > 0x7e)
             text[i] = '?';
-    return aic_fail(err, AIC_BAD_INPUT, "another run is writing %s (%s)", p->final, n > 0 ? text : "unknown holder");
+    return aic_fail(err, AIC_BAD_INPUT, "another run is writing %s (%s)", p->final,
+                    n > 0 ? text : "unknown holder");
 }
 
 /* Without file locks (some network disks) the note decides: whoever left it may still be running. */
@@ -69,8 +71,8 @@ static bool unlockable(const res_part *p, int fd, const char *lock, int cause, a
         return true;
     aic_error holder = {0};
     refuse_holder(p, fd, &holder);
-    return aic_fail(err, AIC_IO, "%s; this file system has no locks (%s): if that run is gone, remove %s", holder.text,
-                    strerror(cause), lock);
+    return aic_fail(err, AIC_IO, "%s; this file system has no locks (%s): if that run is gone, remove %s",
+                    holder.text, strerror(cause), lock);
 }
 
 /* 1 locked, 0 the file was removed meanwhile (try again), -1 refused. */
@@ -113,10 +115,11 @@ bool res_part_open(res_part *p, const char *final, bool force, aic_error *err) {
     int state = 0;
     for (int attempt = 0; attempt < 100 && state == 0; attempt++)
         state = try_lock(p, lock, err);
-    return state == 1 || (state == 0 && aic_fail(err, AIC_IO, "cannot lock %s: it keeps being removed", lock));
+    return state == 1 ||
+           (state == 0 && aic_fail(err, AIC_IO, "cannot lock %s: it keeps being removed", lock));
 }
 
-/* ---- contents ------------------------------------------------------------------------------------------------------------ */
+/* ---- contents ---------------------------------------------------------------------------------------- */
 
 static bool is_ours(const char *name) {
     size_t len = strlen(name);
@@ -157,7 +160,8 @@ bool res_publish(const char *from, const char *to, const char *folder, aic_error
     if (rename(from, to) != 0)
         return aic_fail(err, AIC_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
     int fd = open(folder, O_RDONLY | O_DIRECTORY);
-    bool ok = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* EINVAL: folders of this file system need no sync */
+    bool ok =
+        fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* EINVAL: folders of this file system need no sync */
     if (!ok)
         aic_fail(err, AIC_IO, "%s: cannot be synced to disk: %s", folder, strerror(errno));
     if (fd >= 0)

@@ -6,12 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------------------ */
+/* ---- numbers ----------------------------------------------------------------------------------------- */
 
 enum { CACHE = 16384, CACHE_BITS = 14 };
 
 struct res_numbers {
-    struct { uint64_t bits; uint8_t len; char text[31]; } entries[CACHE];
+    struct {
+        uint64_t bits;
+        uint8_t len;
+        char text[31];
+    } entries[CACHE];
 };
 
 res_numbers *res_numbers_new(void) {
@@ -52,7 +56,7 @@ static void add_int(aic_buf *b, int64_t v) {
     aic_buf_addn(b, at, (size_t)(text + sizeof text - at));
 }
 
-/* ---- machines ------------------------------------------------------------------------------------------------------------------- */
+/* ---- machines ---------------------------------------------------------------------------------------- */
 
 void res_json_value(res_numbers *n, aic_buf *b, const aic_value *v) {
     if (v->type == AIC_V_STR)
@@ -94,7 +98,7 @@ bool res_format_parse(const char *text, bool table_allowed, res_format *out, aic
                     table_allowed ? "table, " : "");
 }
 
-/* ---- people ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- people ------------------------------------------------------------------------------------------ */
 
 /* At most six significant digits, without an exponent where that stays short. */
 static void shown(const aic_value *v, aic_buf *b) {
@@ -134,7 +138,8 @@ static void add_cell(aic_buf *b, const char *text, int width, bool left, bool la
     aic_buf_add(b, last ? "\n" : "  ");
 }
 
-static bool is_constant(const aic_value *values, size_t rows, size_t n, size_t column, aic_buf *a, aic_buf *b) {
+static bool is_constant(const aic_value *values, size_t rows, size_t n, size_t column, aic_buf *a,
+                        aic_buf *b) {
     shown(&values[column], a);
     for (size_t r = 1; r < rows; r++) {
         shown(&values[r * n + column], b);
@@ -144,7 +149,8 @@ static bool is_constant(const aic_value *values, size_t rows, size_t n, size_t c
     return rows > 1;
 }
 
-void res_print_table(aic_buf *out, const res_columns *columns, const aic_value *values, size_t rows, bool constant) {
+void res_print_table(aic_buf *out, const res_columns *columns, const aic_value *values, size_t rows,
+                     bool constant) {
     size_t n = columns->n, last = 0;
     int *width = aic_calloc(n, sizeof *width); /* 0 = left out of the table */
     aic_buf cell = {0}, other = {0};

@@ -5,14 +5,15 @@
 #include <string.h>
 
 static const char default_by[] = "tokens_per_s_per_gpu";
-static const char default_columns[] = "point,model,system,backend,version,tp,pp,dp,moe_tp,moe_ep,gemm_quant,kvcache_quant,batch,isl,osl,"
-                                      "prefix,ttft_ms,tpot_ms,tokens_per_s_per_gpu,tokens_per_s_per_user,memory_gib";
+static const char default_columns[] =
+    "point,model,system,backend,version,tp,pp,dp,moe_tp,moe_ep,gemm_quant,kvcache_quant,batch,isl,osl,"
+    "prefix,ttft_ms,tpot_ms,tokens_per_s_per_gpu,tokens_per_s_per_user,memory_gib";
 
 /* A column as a number, larger = better. Texts are numbered in alphabetical order. */
 typedef struct figure {
     int column;
     bool higher;
-    double *order;             /* texts: number of each id */
+    double *order; /* texts: number of each id */
 } figure;
 
 typedef struct ranking {
@@ -28,9 +29,12 @@ typedef struct ranking {
     uint64_t not_ok, filtered, absent;
 } ranking;
 
-/* ---- options --------------------------------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------------- */
 
-typedef struct numbered { const char *text; size_t id; } numbered;
+typedef struct numbered {
+    const char *text;
+    size_t id;
+} numbered;
 
 static int by_text(const void *a, const void *b) {
     return strcmp(((const numbered *)a)->text, ((const numbered *)b)->text);
@@ -44,7 +48,8 @@ static double *text_order(const res_file *f, int column) {
         list[i] = (numbered){res_text_at(f, column, i), i};
     qsort(list, n, sizeof *list, by_text);
     for (size_t i = 0; i < n; i++)
-        order[list[i].id] = i > 0 && strcmp(list[i].text, list[i - 1].text) == 0 ? order[list[i - 1].id] : (double)i;
+        order[list[i].id] =
+            i > 0 && strcmp(list[i].text, list[i - 1].text) == 0 ? order[list[i - 1].id] : (double)i;
     free(list);
     return order;
 }
@@ -105,8 +110,8 @@ static bool set_shown(ranking *r, aic_error *err) {
 static bool set_up(ranking *r, aic_error *err) {
     const res_rank_options *o = r->opt;
     r->pareto = o->pareto && *o->pareto;
-    if (!res_format_parse(o->format ? o->format : "table", true, &r->format, err) || !set_key(r, err) || !set_front(r, err) ||
-        !res_filter_init(&r->filter, o->where, err))
+    if (!res_format_parse(o->format ? o->format : "table", true, &r->format, err) || !set_key(r, err) ||
+        !set_front(r, err) || !res_filter_init(&r->filter, o->where, err))
         return false;
     if (o->group && *o->group && !res_columns_parse(o->group, "--group", &r->groups, err))
         return false;
@@ -133,7 +138,7 @@ static void clean_up(ranking *r) {
     free(r->y.order);
 }
 
-/* ---- first pass -------------------------------------------------------------------------------------------------------------------- */
+/* ---- first pass -------------------------------------------------------------------------------------- */
 
 /* NaN when the point has no such figure. */
 static double value_of(const figure *g, const res_window *w, size_t i) {
@@ -152,7 +157,8 @@ static size_t group_key(const ranking *r, const res_window *w, size_t i, uint64_
     return r->groups.n * sizeof *key;
 }
 
-static bool consider(ranking *r, const res_window *w, uint64_t point, size_t i, uint64_t *key, aic_error *err) {
+static bool consider(ranking *r, const res_window *w, uint64_t point, size_t i, uint64_t *key,
+                     aic_error *err) {
     bool pass;
     if (!r->opt->all_status && res_window_status(w, i) != SRV_ST_ok) {
         r->not_ok++;
@@ -190,9 +196,12 @@ static bool choose(ranking *r, res_window *w, aic_error *err) {
     return ok;
 }
 
-/* ---- second pass --------------------------------------------------------------------------------------------------------------------- */
+/* ---- second pass ------------------------------------------------------------------------------------- */
 
-typedef struct wanted { uint64_t point; size_t row; } wanted;
+typedef struct wanted {
+    uint64_t point;
+    size_t row;
+} wanted;
 
 static int by_point(const void *a, const void *b) {
     const wanted *p = a, *q = b;
@@ -200,7 +209,8 @@ static int by_point(const void *a, const void *b) {
 }
 
 /* Fetches the shown columns in point order, so that each chunk of the file is decoded once. */
-static bool fetch(ranking *r, res_window *w, const wanted *sorted, size_t n, aic_value *values, aic_error *err) {
+static bool fetch(ranking *r, res_window *w, const wanted *sorted, size_t n, aic_value *values,
+                  aic_error *err) {
     uint64_t stripe = res_group_get(RES_G_POINTS)->chunk, first = 0, end = 0, count = res_count(r->f);
     for (size_t k = 0; k < n; k++) {
         if (sorted[k].point >= end) {
@@ -210,7 +220,8 @@ static bool fetch(ranking *r, res_window *w, const wanted *sorted, size_t n, aic
                 return false;
         }
         for (size_t c = 0; c < r->shown.n; c++)
-            values[sorted[k].row * r->shown.n + c] = res_window_value(w, (size_t)(sorted[k].point - first), r->shown.items[c]);
+            values[sorted[k].row * r->shown.n + c] =
+                res_window_value(w, (size_t)(sorted[k].point - first), r->shown.items[c]);
     }
     return true;
 }
@@ -221,7 +232,8 @@ static bool print_rows(ranking *r, const aic_value *values, size_t rows, FILE *o
     bool ok = true;
     if (r->format == RES_CSV)
         for (size_t c = 0; c < r->shown.n; c++)
-            aic_buf_printf(&b, "%s%s", res_column_at((size_t)r->shown.items[c])->name, c + 1 < r->shown.n ? "," : "\n");
+            aic_buf_printf(&b, "%s%s", res_column_at((size_t)r->shown.items[c])->name,
+                           c + 1 < r->shown.n ? "," : "\n");
     for (size_t i = 0; ok && i < rows; i++) {
         for (size_t c = 0; c < r->shown.n; c++) {
             const aic_value *v = &values[i * r->shown.n + c];
@@ -229,7 +241,8 @@ static bool print_rows(ranking *r, const aic_value *values, size_t rows, FILE *o
                 aic_buf_add(&b, c ? "," : "");
                 res_csv_value(numbers, &b, v);
             } else {
-                aic_buf_printf(&b, "%s\"%s\":", c ? "," : "{", res_column_at((size_t)r->shown.items[c])->name);
+                aic_buf_printf(&b, "%s\"%s\":", c ? "," : "{",
+                               res_column_at((size_t)r->shown.items[c])->name);
                 res_json_value(numbers, &b, v);
             }
         }
@@ -271,7 +284,8 @@ static bool show(ranking *r, res_window *w, FILE *out, aic_error *err) {
     qsort(sorted, rows, sizeof *sorted, by_point);
     bool ok = fetch(r, w, sorted, rows, values, err);
     if (ok)
-        ok = r->format == RES_TABLE ? print_table(r, values, rows, out, err) : print_rows(r, values, rows, out, err);
+        ok = r->format == RES_TABLE ? print_table(r, values, rows, out, err)
+                                    : print_rows(r, values, rows, out, err);
     free(sorted);
     free(values);
     return ok;

@@ -35,8 +35,8 @@ bool res_report(res_file *f, FILE *out, aic_error *err) {
         sorted[i] = f->reasons[i];
     qsort(sorted, f->n_reasons, sizeof *sorted, by_count);
     for (size_t i = 0; i < f->n_reasons; i++)
-        aic_buf_printf(&b, "%12llu  %s: %s (first: point %llu)\n", (ull)sorted[i].count, srv_status_name(sorted[i].status),
-                       sorted[i].text, (ull)sorted[i].example);
+        aic_buf_printf(&b, "%12llu  %s: %s (first: point %llu)\n", (ull)sorted[i].count,
+                       srv_status_name(sorted[i].status), sorted[i].text, (ull)sorted[i].example);
     free(sorted);
     bool ok = res_flush(&b, true, out, err);
     aic_buf_free(&b);

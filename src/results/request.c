@@ -19,16 +19,18 @@ static double real(const place *p, size_t field) {
 }
 
 static const char *text(const place *p, res_column_id column) {
-    return res_text_at(p->f, column, number(p, column));
+    return res_text_at(p->f, (int)column, number(p, column));
 }
 
 /* A mode that was inferred is inferred again. */
-static bool quant(const place *p, res_column_id column, size_t origin, unsigned kind, pdb_quant *out, aic_error *err) {
+static bool quant(const place *p, res_column_id column, size_t origin, unsigned kind, pdb_quant *out,
+                  aic_error *err) {
     *out = PDB_Q_UNSET;
     if (res_table_get_u8(table(p), origin, p->deployment) == RES_INFERRED)
         return true;
     *out = pdb_quant_parse(text(p, column), kind);
-    return *out != PDB_Q_UNSET || res_damaged(err, p->f->in.path, "/axes/quant", "a mode this program does not know");
+    return *out != PDB_Q_UNSET ||
+           res_damaged(err, p->f->in.path, "/axes/quant", "a mode this program does not know");
 }
 
 static bool quants(const place *p, mdl_quants *q, aic_error *err) {
@@ -50,8 +52,8 @@ static bool request_of(const place *p, srv_request *r, aic_error *err) {
     r->system = text(p, RES_C_system);
     r->backend = text(p, RES_C_backend);
     r->version = text(p, RES_C_version);
-    r->par = (mdl_parallel){number(p, RES_C_tp), number(p, RES_C_pp), number(p, RES_C_dp), number(p, RES_C_moe_tp), number(p, RES_C_moe_ep),
-                            number(p, RES_C_cp)};
+    r->par = (mdl_parallel){number(p, RES_C_tp),     number(p, RES_C_pp),     number(p, RES_C_dp),
+                            number(p, RES_C_moe_tp), number(p, RES_C_moe_ep), number(p, RES_C_cp)};
     r->nextn = number(p, RES_C_nextn);
     r->nextn_accepted = real(p, RES_C_nextn_accepted);
     r->free_gpu_memory_fraction = real(p, RES_C_free_gpu_memory_fraction);
@@ -61,7 +63,8 @@ static bool request_of(const place *p, srv_request *r, aic_error *err) {
 }
 
 bool res_point_request(res_file *f, uint64_t point, srv_request *req, srv_workload *load, aic_error *err) {
-    static const int columns[] = {RES_C_batch, RES_C_isl, RES_C_osl, RES_C_prefix, RES_C_model /* brings the deployment */};
+    static const int columns[] = {RES_C_batch, RES_C_isl, RES_C_osl, RES_C_prefix,
+                                  RES_C_model /* brings the deployment */};
     enum { N = sizeof columns / sizeof *columns };
     uint32_t d;
     res_window *w = res_window_new(f);

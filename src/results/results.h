@@ -35,7 +35,7 @@ const char *res_column_nearest(const char *name);      /* for suggestions, or NU
 
 /* ---- writing ----------------------------------------------------------------------------------------------------------- */
 
-/* Who made the file and from what; texts are copied. */
+/* Who made the file and from what. Texts are copied, but for spec_text, which may be large: it must live until the writer ends. */
 typedef struct res_origin {
     const char *spec_text, *spec_name; /* the spec or points file as read; digest is computed */
     const char *overrides;             /* --set values, one per line, or "" */

@@ -19,7 +19,7 @@ static bool worse(const res_pick *a, const res_pick *b) {
     return res_pick_order(a, b) > 0;
 }
 
-/* ---- heap of the best, the worst of them on top ------------------------------------------------------------------------------------ */
+/* ---- heap of the best, the worst of them on top ------------------------------------------------------ */
 
 static void sift_down(res_pick *items, size_t n, size_t at) {
     for (;;) {
@@ -51,7 +51,7 @@ static void add_best(res_front *g, size_t top, const res_pick *p) {
             sift_down(g->items, g->n, i);
 }
 
-/* ---- groups --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------------------------ */
 
 void res_selection_init(res_selection *s, bool pareto, size_t top) {
     *s = (res_selection){.pareto = pareto, .top = top, .keys = aic_intern_new()};
@@ -66,7 +66,8 @@ void res_selection_free(res_selection *s) {
 }
 
 void res_selection_add(res_selection *s, const void *group, size_t group_bytes, const res_pick *p) {
-    uint32_t id = aic_intern_add(s->keys, group, group_bytes); /* 0 is the empty key: the one group there is without any */
+    uint32_t id = aic_intern_add(s->keys, group,
+                                 group_bytes); /* 0 is the empty key: the one group there is without any */
     while (s->n <= id) {
         AIC_GROW(s->groups, s->n, s->cap);
         s->groups[s->n++] = (res_front){0};

@@ -1,10 +1,12 @@
-/* Groups that are written while points arrive. Nothing here grows with their number: one stripe of each group is in memory. */
+/* Groups that are written while points arrive. Nothing here grows with their number: one stripe of each group
+ * is in memory. */
 #include "results/h5.h"
 #include <stdio.h>
 
 static const char *const meanings[RES_STREAMS] = {
     [RES_G_POINTS] = "one row per point, in point order",
-    [RES_G_BREAKDOWN] = "one row per op of a point; names are in /ops, from first_op of the point's deployment on",
+    [RES_G_BREAKDOWN] =
+        "one row per op of a point; names are in /ops, from first_op of the point's deployment on",
 };
 
 void res_stream_init(res_stream *s, res_group_id g) {
@@ -37,11 +39,13 @@ bool res_stream_begin(res_stream *s, res_out *o, aic_error *err) {
     const res_group *g = s->group;
     char path[96];
     snprintf(path, sizeof path, "/%s", g->name);
-    bool ok = res_out_group(o, path, meanings[g == res_group_get(RES_G_POINTS) ? RES_G_POINTS : RES_G_BREAKDOWN], err);
+    bool ok = res_out_group(o, path,
+                            meanings[g == res_group_get(RES_G_POINTS) ? RES_G_POINTS : RES_G_BREAKDOWN], err);
     for (size_t f = 0; ok && f < g->n_fields; f++) {
         const res_field *field = &g->fields[f];
         field_path(s, f, path);
-        ok = res_out_dataset(o, path, field->type, s->rows.width[f], g->chunk, field->unit, field->meaning, &s->ids[f], err);
+        ok = res_out_dataset(o, path, field->type, s->rows.width[f], g->chunk, field->unit, field->meaning,
+                             &s->ids[f], err);
     }
     return ok && (!g->scale || res_out_scale(o, g->fields[0].name, s->ids[0], s->ids, g->n_fields, err));
 }
@@ -62,8 +66,8 @@ static bool store(res_stream *s, res_out *o, res_codec *c, aic_error *err) {
     for (size_t f = 0; ok && f < g->n_fields; f++) {
         const uint8_t *bytes = NULL;
         size_t size = 0;
-        if (!res_encode(c, t->data[f], t->rows, t->width[f], g->chunk, res_shuffled(g->fields[f].type), g->sparse, &bytes,
-                        &size))
+        if (!res_encode(c, t->data[f], t->rows, t->width[f], g->chunk, res_shuffled(g->fields[f].type),
+                        g->sparse, &bytes, &size))
             size = 0;
         ok = res_out_chunk(o, s->ids[f], index, g->chunk, index * g->chunk + t->rows, bytes, size, err);
     }

@@ -27,14 +27,14 @@ size_t res_table_add(res_table *t) {
     return t->rows++;
 }
 
-#define ACCESSORS(name, type)                                                                                  \
-    void res_table_##name(res_table *t, size_t field, size_t row, type v) {                                    \
-        memcpy(t->data[field] + row * sizeof v, &v, sizeof v);                                                 \
-    }                                                                                                          \
-    type res_table_get_##name(const res_table *t, size_t field, size_t row) {                                  \
-        type v;                                                                                                \
-        memcpy(&v, t->data[field] + row * sizeof v, sizeof v);                                                 \
-        return v;                                                                                              \
+#define ACCESSORS(name, type)                                                                                \
+    void res_table_##name(res_table *t, size_t field, size_t row, type v) {                                  \
+        memcpy(t->data[field] + row * sizeof v, &v, sizeof v);                                               \
+    }                                                                                                        \
+    type res_table_get_##name(const res_table *t, size_t field, size_t row) {                                \
+        type v;                                                                                              \
+        memcpy(&v, t->data[field] + row * sizeof v, sizeof v);                                               \
+        return v;                                                                                            \
     }
 ACCESSORS(u8, uint8_t)
 ACCESSORS(u32, uint32_t)

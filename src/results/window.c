@@ -16,7 +16,7 @@ struct res_window {
     size_t n_rows, rows_cap;
     double *latency, *energy;
     uint8_t *source;
-    res_op_row *rows;              /* of one point */
+    res_op_row *rows; /* of one point */
 };
 
 res_window *res_window_new(res_file *f) {
@@ -38,9 +38,10 @@ void res_window_free(res_window *w) {
     free(w);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------------------------------- */
 
-bool res_file_rows(res_file *f, res_group_id g, size_t field, uint64_t first, size_t n, void *out, aic_error *err) {
+bool res_file_rows(res_file *f, res_group_id g, size_t field, uint64_t first, size_t n, void *out,
+                   aic_error *err) {
     const res_dataset *d = &f->sets[g][field];
     const res_group *group = res_group_get(g);
     char path[96];
@@ -140,7 +141,8 @@ static bool check_rows(res_window *w, aic_error *err) {
     uint64_t next = w->first_row;
     for (size_t i = 0; i < w->n; i++) {
         uint16_t n = u16_at(w, RES_P_ROWS, i);
-        if (u64_at(w, RES_P_FIRST, i) != next || next > w->f->rows || n > w->f->rows - next || (n && n != op_count(w, i)))
+        if (u64_at(w, RES_P_FIRST, i) != next || next > w->f->rows || n > w->f->rows - next ||
+            (n && n != op_count(w, i)))
             return in_points(w, RES_P_FIRST, "rows that are not the point's", err);
         next += n;
     }
@@ -169,8 +171,8 @@ static bool load_breakdown(res_window *w, aic_error *err) {
     return w->breakdown = true;
 }
 
-bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns, size_t n_columns, bool breakdown,
-                     aic_error *err) {
+bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns, size_t n_columns,
+                     bool breakdown, aic_error *err) {
     if (first > w->f->points || n > w->f->points - first)
         return aic_fail(err, AIC_BAD_INPUT, "%s has %llu points, numbered from 0", w->f->in.path,
                         (unsigned long long)w->f->points);
@@ -181,12 +183,13 @@ bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns
     for (size_t i = 0; i < n_columns; i++)
         if (!load_column(w, columns[i], &deployment, err))
             return false;
-    if (deployment && (!load_field(w, RES_P_DEPLOYMENT, err) || !check_field(w, RES_P_DEPLOYMENT, w->f->deployments.rows, err)))
+    if (deployment && (!load_field(w, RES_P_DEPLOYMENT, err) ||
+                       !check_field(w, RES_P_DEPLOYMENT, w->f->deployments.rows, err)))
         return false;
     return !breakdown || load_breakdown(w, err);
 }
 
-/* ---- values ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------ */
 
 double res_window_number(const res_window *w, size_t i, int column) {
     const res_column *c = res_column_at((size_t)column);
@@ -199,7 +202,9 @@ double res_window_number(const res_window *w, size_t i, int column) {
                                   : res_table_get_u32(&w->f->deployments, field, d);
     }
     size_t field = res_point_field((size_t)column);
-    return c->type == RES_F64 ? f64_at(w, field, i) : c->type == RES_STATUS ? w->data[field][i] : u32_at(w, field, i);
+    return c->type == RES_F64      ? f64_at(w, field, i)
+           : c->type == RES_STATUS ? w->data[field][i]
+                                   : u32_at(w, field, i);
 }
 
 size_t res_text_count(const res_file *f, int column) {

@@ -8,7 +8,7 @@
 
 #define OPEN_FILE "open.tmp"
 
-/* ---- opening --------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------------- */
 
 static const char *copy(res_writer *w, const char *text) {
     return aic_arena_strdup(w->arena, text ? text : "");
@@ -48,7 +48,8 @@ static bool clear_leftovers(const res_writer *w, aic_error *err) {
     free(chunks);
     if (points > 0 && !w->opt.force)
         return aic_fail(err, AIC_BAD_INPUT,
-                        "%s holds %llu points of an interrupted run; give --force to start over, or choose another output",
+                        "%s holds %llu points of an interrupted run; give --force to start over, or choose "
+                        "another output",
                         w->part.dir, (unsigned long long)points);
     res_part_clear(&w->part);
     return true;
@@ -93,11 +94,12 @@ res_writer *res_writer_open(const res_writer_options *opt, const res_origin *ori
     return NULL;
 }
 
-/* ---- points ------------------------------------------------------------------------------------------------------------------ */
+/* ---- points ------------------------------------------------------------------------------------------ */
 
 bool res_writer_deployment(res_writer *w, const srv_deployment *d, aic_error *err) {
     if (d->n_rows > RES_ROWS_MAX)
-        return aic_fail(err, AIC_BAD_INPUT, "a deployment of %s has %zu breakdown rows; at most %d can be stored",
+        return aic_fail(err, AIC_BAD_INPUT,
+                        "a deployment of %s has %zu breakdown rows; at most %d can be stored",
                         d->request.model, d->n_rows, RES_ROWS_MAX);
     if (w->deployments.table.rows >= UINT32_MAX - 1)
         return aic_fail(err, AIC_BAD_INPUT, "more than %u deployments cannot be stored", UINT32_MAX - 1);
@@ -115,12 +117,16 @@ static bool check_points(const res_writer *w, const res_points *p, aic_error *er
     for (size_t i = 0; i < p->n; i++) {
         uint32_t d = deployment_of(p, i);
         if (d >= w->deployments.table.rows)
-            return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced", i, d);
+            return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced",
+                            i, d);
         if (p->rows[i] != 0 && p->rows[i] != res_table_get_u32(&w->deployments.table, RES_DEP_op_count, d))
-            return aic_fail(err, AIC_IO, "point %zu of a block has %u breakdown rows, not those of its deployment", i, p->rows[i]);
+            return aic_fail(err, AIC_IO,
+                            "point %zu of a block has %u breakdown rows, not those of its deployment", i,
+                            p->rows[i]);
         sum += p->rows[i];
     }
-    return sum == p->n_rows || aic_fail(err, AIC_IO, "a block of points has %zu breakdown rows, not %zu", p->n_rows, sum);
+    return sum == p->n_rows ||
+           aic_fail(err, AIC_IO, "a block of points has %zu breakdown rows, not %zu", p->n_rows, sum);
 }
 
 static bool flush(res_writer *w, res_group_id g, aic_error *err) {
@@ -170,7 +176,8 @@ static void add_column(res_writer *w, size_t column, const srv_point *points, si
     else if (c->type == RES_TEXT)
         for (size_t i = 0; i < n; i++) {
             const char *text = points[i].reason;
-            res_table_u32(t, f, t->rows + i, text ? res_reasons_add(&w->reasons, points[i].status, text, w->points + i) : 0);
+            res_table_u32(t, f, t->rows + i,
+                          text ? res_reasons_add(&w->reasons, points[i].status, text, w->points + i) : 0);
         }
     else
         gather(t->data[f] + t->rows * t->width[f], points, n, c->offset, c->type);
@@ -203,8 +210,8 @@ static bool checkpoint(res_writer *w, aic_error *err) {
     return ok;
 }
 
-/* The order in which stripes fill must not depend on how points were split into calls: all rows of the points of a stripe of
- * /points go before that stripe. */
+/* The order in which stripes fill must not depend on how points were split into calls: all rows of the points
+ * of a stripe of /points go before that stripe. */
 bool res_writer_points(res_writer *w, const res_points *p, aic_error *err) {
     if (!check_points(w, p, err))
         return false;
@@ -224,7 +231,7 @@ bool res_writer_points(res_writer *w, const res_points *p, aic_error *err) {
     return p->n == 0 || checkpoint(w, err);
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------- */
 
 static bool publish(res_writer *w, bool complete, const char *temporary, res_summary *out, aic_error *err) {
     char partial[RES_PATH_MAX];
@@ -246,7 +253,8 @@ bool res_writer_finish(res_writer *w, bool complete, res_summary *out, aic_error
     out = out ? out : &unused;
     *out = (res_summary){.points = w->points, .rows = w->rows};
     memcpy(out->by_status, w->by_status, sizeof out->by_status);
-    bool ok = res_writer_make_result(w, complete, temporary, out, err) && publish(w, complete, temporary, out, err);
+    bool ok =
+        res_writer_make_result(w, complete, temporary, out, err) && publish(w, complete, temporary, out, err);
     if (!ok) {
         res_writer_abandon(w);
         return false;

@@ -1,4 +1,5 @@
-/* The state of a writer, shared by the file that takes points (writer.c) and the one that makes files of them (assemble.c). */
+/* The state of a writer, shared by the file that takes points (writer.c) and the one that makes files of them
+ * (assemble.c). */
 #ifndef AICFG_RESULTS_WRITER_H
 #define AICFG_RESULTS_WRITER_H
 
@@ -7,32 +8,36 @@
 
 struct res_writer {
     res_writer_options opt;
-    aic_arena *arena;            /* copies of the origin's texts */
-    res_origin origin;           /* spec_text is borrowed, the rest lies in the arena */
+    aic_arena *arena;  /* copies of the origin's texts */
+    res_origin origin; /* spec_text is borrowed, the rest lies in the arena */
     char spec_sha256[65];
-    const char *databases;       /* joined by newlines */
+    const char *databases; /* joined by newlines */
     time_t started;
     double started_s, checkpoint_s; /* aic_now at the start and at the last checkpoint */
 
     res_part part;
     res_codec *codec;
-    res_out out;                 /* the file that stripes go to, NAME.part/open.tmp */
+    res_out out; /* the file that stripes go to, NAME.part/open.tmp */
     res_stream streams[RES_STREAMS];
-    aic_buf order;               /* stripes of this file as they filled, one byte each */
-    aic_buf content;             /* digests of this file's datasets */
-    uint64_t n_chunks;           /* chunk files so far */
-    res_journal_chunk ahead;     /* what no chunk file has yet: first_point, first_row, by_status; the rest is unused */
+    aic_buf order;     /* stripes of this file as they filled, one byte each */
+    aic_buf content;   /* digests of this file's datasets */
+    uint64_t n_chunks; /* chunk files so far */
+    res_journal_chunk
+        ahead; /* what no chunk file has yet: first_point, first_row, by_status; the rest is unused */
 
     res_deployments deployments;
     res_reason_list reasons;
     uint64_t points, rows, by_status[SRV_STATUS_COUNT];
 };
 
-/* Starts open.tmp, in the state a result file has before its first point. Chunk files after the first do without the spec. */
+/* Starts open.tmp, in the state a result file has before its first point. Chunk files after the first do
+ * without the spec. */
 bool res_writer_begin_file(res_writer *w, const char *name, bool with_spec, aic_error *err);
 /* Closes open.tmp as the next chunk file and enters it into the journal. */
 bool res_writer_close_chunk(res_writer *w, aic_error *err);
-/* The whole file under a temporary name, from open.tmp alone or from all chunk files; temporary gets its path. */
-bool res_writer_make_result(res_writer *w, bool complete, char temporary[RES_PATH_MAX], res_summary *out, aic_error *err);
+/* The whole file under a temporary name, from open.tmp alone or from all chunk files; temporary gets its
+ * path. */
+bool res_writer_make_result(res_writer *w, bool complete, char temporary[RES_PATH_MAX], res_summary *out,
+                            aic_error *err);
 
 #endif

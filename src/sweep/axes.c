@@ -22,8 +22,8 @@ static bool add(reading *r, const aic_node *at, double value, aic_error *err) {
     return true;
 }
 
-/* {from, to, step}: from, from + step, ... up to `to`. {from, to, factor}: from, from x factor, ... each rounded to the nearest
- * integer (halves up); values that round to the one before are left out. */
+/* {from, to, step}: from, from + step, ... up to `to`. {from, to, factor}: from, from x factor, ... each
+ * rounded to the nearest integer (halves up); values that round to the one before are left out. */
 static bool read_range(reading *r, const aic_node *n, aic_error *err) {
     uint32_t from, to, step;
     double factor;
@@ -32,8 +32,10 @@ static bool read_range(reading *r, const aic_node *n, aic_error *err) {
         return false;
     const aic_node *from_at = aic_map_get(n, "from"), *to_at = aic_map_get(n, "to");
     if (!from_at || !to_at || !step_at == !factor_at)
-        return aic_node_fail(err, n, "%s: a range is {from: A, to: B, step: S} or {from: A, to: B, factor: F}", r->what);
-    if (!aic_node_u32(from_at, "from", r->min, r->max, &from, err) || !aic_node_u32(to_at, "to", r->min, r->max, &to, err))
+        return aic_node_fail(
+            err, n, "%s: a range is {from: A, to: B, step: S} or {from: A, to: B, factor: F}", r->what);
+    if (!aic_node_u32(from_at, "from", r->min, r->max, &from, err) ||
+        !aic_node_u32(to_at, "to", r->min, r->max, &to, err))
         return false;
     if (to < from)
         return aic_node_fail(err, to_at, "%s: the range ends at %u, below its start %u", r->what, to, from);
@@ -48,7 +50,8 @@ static bool read_range(reading *r, const aic_node *n, aic_error *err) {
     if (!aic_node_f64(factor_at, "factor", 1.0, 1e9, &factor, err))
         return false;
     if (factor == 1.0 || from == 0)
-        return aic_node_fail(err, n, "%s: a range with a factor starts above 0 and has a factor above 1", r->what);
+        return aic_node_fail(err, n, "%s: a range with a factor starts above 0 and has a factor above 1",
+                             r->what);
     double last = -1;
     for (double v = from; floor(v + 0.5) <= to; v *= factor) {
         if (floor(v + 0.5) != last && !add(r, n, floor(v + 0.5), err))
@@ -82,8 +85,8 @@ static bool all_different(const reading *r, const aic_node *at, aic_error *err) 
     return i >= r->n || aic_node_fail(err, at, "%s: %u is listed twice", r->what, twice);
 }
 
-bool swp_axis_u32(aic_arena *a, const aic_node *n, const char *what, uint32_t min, uint32_t max, swp_u32s *out,
-                  aic_error *err) {
+bool swp_axis_u32(aic_arena *a, const aic_node *n, const char *what, uint32_t min, uint32_t max,
+                  swp_u32s *out, aic_error *err) {
     reading r = {.what = what, .min = min, .max = max};
     bool ok = true;
     if (n->kind == AIC_K_LIST)

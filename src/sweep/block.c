@@ -14,7 +14,8 @@ typedef struct reader {
 static const char *const layout_axes[] = {"tp", "pp", "dp", "moe_tp", "moe_ep"};
 enum { N_LAYOUT_AXES = sizeof layout_axes / sizeof *layout_axes };
 
-/* ---- where a value comes from ------------------------------------------------------------------------------------------ */
+/* ---- where a value comes from
+ * ------------------------------------------------------------------------------------------ */
 
 static bool gives_any(const aic_node *map, const swp_keys *keys) {
     for (size_t i = 0; i < keys->n; i++)
@@ -61,7 +62,9 @@ static uint32_t field_default(const char *name) {
     return v;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------------------ */
+/* ---- names
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 /* A text axis; absent: the default of the field, or an error when it has none. */
 static bool read_texts(reader *r, const char *key, const char *field, swp_texts *out) {
@@ -111,8 +114,8 @@ static const char *nth_backend(const void *ctx, size_t i) {
     return srv_backend_name(ctx, i);
 }
 
-static bool fail_choice(reader *r, const aic_node *at, const char *what, const char *text, const char *names_list,
-                        const char *near) {
+static bool fail_choice(reader *r, const aic_node *at, const char *what, const char *text,
+                        const char *names_list, const char *near) {
     return aic_node_fail(r->err, at, "%s \"%.60s\" is not one of %s%s%s%s", what, text, names_list,
                          near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
@@ -137,8 +140,8 @@ static bool check_backends(reader *r) {
     return true;
 }
 
-/* Every system has a sheet; every version exists for one of the block's pairs of system and backend. What lacks for single
- * combinations becomes refused points. */
+/* Every system has a sheet; every version exists for one of the block's pairs of system and backend. What
+ * lacks for single combinations becomes refused points. */
 static bool check_places(reader *r) {
     aic_error e = {0};
     const swp_texts *systems = &r->out->systems, *backends = &r->out->backends, *versions = &r->out->versions;
@@ -173,7 +176,8 @@ static bool read_modes(reader *r) {
     swp_texts modes, database;
     char list[256];
     swp_block *b = r->out;
-    if (!read_texts(r, "modes", "mode", &modes) || !read_texts(r, "database_modes", "database_mode", &database))
+    if (!read_texts(r, "modes", "mode", &modes) ||
+        !read_texts(r, "database_modes", "database_mode", &database))
         return false;
     b->n[SWP_MODE] = modes.n;
     b->modes = aic_arena_alloc(r->a, modes.n, sizeof *b->modes);
@@ -194,7 +198,8 @@ static bool read_modes(reader *r) {
 static bool read_names(reader *r) {
     swp_block *b = r->out;
     if (!read_modes(r) || !read_texts(r, "models", "model", &b->models) ||
-        !read_texts(r, "systems", "system", &b->systems) || !read_texts(r, "backends", "backend", &b->backends) ||
+        !read_texts(r, "systems", "system", &b->systems) ||
+        !read_texts(r, "backends", "backend", &b->backends) ||
         !read_texts(r, "versions", "version", &b->versions))
         return false;
     b->n[SWP_MODEL] = b->models.n;
@@ -204,7 +209,8 @@ static bool read_names(reader *r) {
     return check_models(r) && check_places(r);
 }
 
-/* ---- lists of mappings ---------------------------------------------------------------------------------------------------- */
+/* ---- lists of mappings
+ * ---------------------------------------------------------------------------------------------------- */
 
 static size_t item_count(const aic_node *n) {
     return n->kind == AIC_K_LIST ? n->count : 1;
@@ -224,7 +230,8 @@ static bool check_list(reader *r, const aic_node *n, const char *what) {
 
 static bool check_item(reader *r, const aic_node *item, const swp_keys *keys) {
     if (item->kind != AIC_K_MAP)
-        return aic_node_fail(r->err, item, "%s: expected a mapping, found %s", keys->where, aic_kind_name(item->kind));
+        return aic_node_fail(r->err, item, "%s: expected a mapping, found %s", keys->where,
+                             aic_kind_name(item->kind));
     return swp_check_keys(item, keys, r->err);
 }
 
@@ -245,7 +252,9 @@ static bool check_twins(reader *r, const aic_node *n, const char *what, const vo
     return ok;
 }
 
-/* ---- layouts ----------------------------------------------------------------------------------------------------------------- */
+/* ---- layouts
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t *layout_field(mdl_parallel *p, size_t i) {
     uint32_t *const at[N_LAYOUT_AXES] = {&p->tp, &p->pp, &p->dp, &p->moe_tp, &p->moe_ep};
@@ -267,7 +276,8 @@ static bool read_layout_list(reader *r, const aic_node *n) {
             return false;
         for (size_t j = 0; j < N_LAYOUT_AXES; j++) {
             const aic_node *value = aic_map_get(item, layout_axes[j]);
-            if (value && !aic_node_u32(value, layout_axes[j], 1, SWP_MAX_PARALLEL, layout_field(&b->layouts[i], j), r->err))
+            if (value && !aic_node_u32(value, layout_axes[j], 1, SWP_MAX_PARALLEL,
+                                       layout_field(&b->layouts[i], j), r->err))
                 return false;
         }
     }
@@ -286,7 +296,8 @@ static bool read_layout_axes(reader *r) {
             return false;
         n *= axis[j].n ? axis[j].n : 1;
         if (n > SWP_MAX_AXIS)
-            return aic_node_fail(r->err, node, "tp, pp, dp, moe_tp and moe_ep give more than %d layouts", SWP_MAX_AXIS);
+            return aic_node_fail(r->err, node, "tp, pp, dp, moe_tp and moe_ep give more than %d layouts",
+                                 SWP_MAX_AXIS);
     }
     b->n[SWP_LAYOUT] = (size_t)n;
     b->layouts = aic_arena_alloc(r->a, (size_t)n, sizeof *b->layouts);
@@ -306,25 +317,31 @@ static bool read_layout_axes(reader *r) {
 static bool read_layouts(reader *r) {
     const aic_node *list = pick(r, "layouts");
     if (list && gives_any(owner(r, "layouts"), &swp_layout_keys))
-        return aic_node_fail(r->err, list, "layouts and tp, pp, dp, moe_tp, moe_ep exclude each other: give one or the other");
+        return aic_node_fail(
+            r->err, list, "layouts and tp, pp, dp, moe_tp, moe_ep exclude each other: give one or the other");
     return list ? read_layout_list(r, list) : read_layout_axes(r);
 }
 
-/* ---- quantisation and speculation ---------------------------------------------------------------------------------------------- */
+/* ---- quantisation and speculation
+ * ---------------------------------------------------------------------------------------------- */
 
 static bool read_quant(reader *r, const aic_node *item, mdl_quants *q) {
     const struct {
         const char *key;
         unsigned kind;
         pdb_quant *at;
-    } modes[] = {{"gemm", PDB_GEMM, &q->gemm}, {"moe", PDB_MOE, &q->moe}, {"kvcache", PDB_KV, &q->kvcache},
-                 {"fmha", PDB_FMHA, &q->fmha}, {"comm", PDB_COMM, &q->comm}};
+    } modes[] = {{"gemm", PDB_GEMM, &q->gemm},
+                 {"moe", PDB_MOE, &q->moe},
+                 {"kvcache", PDB_KV, &q->kvcache},
+                 {"fmha", PDB_FMHA, &q->fmha},
+                 {"comm", PDB_COMM, &q->comm}};
     const char *text;
     *q = (mdl_quants){PDB_Q_UNSET, PDB_Q_UNSET, PDB_Q_UNSET, PDB_Q_UNSET, PDB_Q_UNSET};
     if (item->kind == AIC_K_TEXT && strcmp(item->text, "auto") == 0)
         return true;
     if (item->kind != AIC_K_MAP)
-        return aic_node_fail(r->err, item, "quants: expected auto or a mapping such as {gemm: fp8, kvcache: fp8}, found %s",
+        return aic_node_fail(r->err, item,
+                             "quants: expected auto or a mapping such as {gemm: fp8, kvcache: fp8}, found %s",
                              aic_kind_name(item->kind));
     if (!swp_check_keys(item, &swp_quant_keys, r->err))
         return false;
@@ -336,8 +353,9 @@ static bool read_quant(reader *r, const aic_node *item, mdl_quants *q) {
             return false;
         *modes[i].at = pdb_quant_parse(text, modes[i].kind);
         if (*modes[i].at == PDB_Q_UNSET && strcmp(text, "auto") != 0)
-            return aic_node_fail(r->err, value, "%s: \"%.60s\" is no %s mode; expected auto, %s", modes[i].key, text,
-                                 pdb_quant_kind_name(modes[i].kind), pdb_quant_names(modes[i].kind));
+            return aic_node_fail(r->err, value, "%s: \"%.60s\" is no %s mode; expected auto, %s",
+                                 modes[i].key, text, pdb_quant_kind_name(modes[i].kind),
+                                 pdb_quant_names(modes[i].kind));
     }
     return true;
 }
@@ -363,11 +381,13 @@ static bool read_drafts(reader *r) {
     swp_block *b = r->out;
     if (depth_at && !swp_axis_u32(r->a, depth_at, "nextn", 0, SWP_MAX_NEXTN, &depth, r->err))
         return false;
-    if (accepted_at && !swp_axis_f64(r->a, accepted_at, "nextn_accepted", 0, SWP_MAX_NEXTN, &accepted, r->err))
+    if (accepted_at &&
+        !swp_axis_f64(r->a, accepted_at, "nextn_accepted", 0, SWP_MAX_NEXTN, &accepted, r->err))
         return false;
     size_t n = 0, most = (depth.n ? depth.n : 1) * (accepted.n ? accepted.n : 1);
     if (most > SWP_MAX_AXIS)
-        return aic_node_fail(r->err, depth_at, "nextn and nextn_accepted give more than %d combinations", SWP_MAX_AXIS);
+        return aic_node_fail(r->err, depth_at, "nextn and nextn_accepted give more than %d combinations",
+                             SWP_MAX_AXIS);
     b->drafts = aic_arena_alloc(r->a, most, sizeof *b->drafts);
     for (size_t i = 0; i < (depth.n ? depth.n : 1); i++) {
         uint32_t nextn = depth.n ? depth.v[i] : 0;
@@ -376,10 +396,12 @@ static bool read_drafts(reader *r) {
             continue;
         }
         if (!accepted.n)
-            return aic_node_fail(r->err, depth_at, "nextn: %u needs nextn_accepted, the draft tokens accepted per step", nextn);
+            return aic_node_fail(r->err, depth_at,
+                                 "nextn: %u needs nextn_accepted, the draft tokens accepted per step", nextn);
         for (size_t j = 0; j < accepted.n; j++) {
             if (accepted.v[j] > nextn)
-                return aic_node_fail(r->err, accepted_at, "nextn_accepted: %g is more than nextn, %u", accepted.v[j], nextn);
+                return aic_node_fail(r->err, accepted_at, "nextn_accepted: %g is more than nextn, %u",
+                                     accepted.v[j], nextn);
             b->drafts[n++] = (swp_draft){nextn, accepted.v[j]};
         }
     }
@@ -387,7 +409,9 @@ static bool read_drafts(reader *r) {
     return true;
 }
 
-/* ---- workloads -------------------------------------------------------------------------------------------------------------------- */
+/* ---- workloads
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t *load_field(srv_workload *w, size_t i) {
     uint32_t *const at[SWP_LOAD_COLUMNS] = {&w->batch, &w->isl, &w->osl, &w->prefix};
@@ -415,9 +439,11 @@ static bool read_tuples(reader *r, const aic_node *n) {
             const char *column = swp_load_keys.keys[j].name;
             const aic_node *value = aic_map_get(item, column);
             if (i > 0 && (value != NULL) != b->in_tuple[j])
-                return aic_node_fail(r->err, item, "workloads vary together: all of them give %s or none", column);
+                return aic_node_fail(r->err, item, "workloads vary together: all of them give %s or none",
+                                     column);
             b->in_tuple[j] = value != NULL;
-            if (value && !aic_node_u32(value, column, load_min(j), UINT32_MAX, load_field(&tuples[i], j), r->err))
+            if (value &&
+                !aic_node_u32(value, column, load_min(j), UINT32_MAX, load_field(&tuples[i], j), r->err))
                 return false;
         }
     }
@@ -437,7 +463,8 @@ static bool read_loads(reader *r) {
         if (b->in_tuple[j]) {
             const aic_node *twice = aic_map_get(owner(r, "workloads"), column);
             if (twice)
-                return aic_node_fail(r->err, twice, "%s is given by the workloads: leave it out here", column);
+                return aic_node_fail(r->err, twice, "%s is given by the workloads: leave it out here",
+                                     column);
             continue;
         }
         const aic_node *n = pick(r, column);
@@ -455,15 +482,16 @@ static bool read_loads(reader *r) {
     return true;
 }
 
-bool swp_block_read(swp_sweep *s, const aic_node *block, const aic_node *defaults, const srv_env *env, swp_block *out,
-                    aic_error *err) {
+bool swp_block_read(swp_sweep *s, const aic_node *block, const aic_node *defaults, const srv_env *env,
+                    swp_block *out, aic_error *err) {
     reader r = {s->arena, block, defaults, env, err, out};
     memset(out, 0, sizeof *out);
     out->at = block;
     if (block->kind != AIC_K_MAP)
-        return aic_node_fail(err, block, "a sweep block: expected a mapping, found %s", aic_kind_name(block->kind));
-    if (!swp_check_keys(block, &swp_block_keys, err) || !read_names(&r) || !read_layouts(&r) || !read_quants(&r) ||
-        !read_drafts(&r) || !read_loads(&r))
+        return aic_node_fail(err, block, "a sweep block: expected a mapping, found %s",
+                             aic_kind_name(block->kind));
+    if (!swp_check_keys(block, &swp_block_keys, err) || !read_names(&r) || !read_layouts(&r) ||
+        !read_quants(&r) || !read_drafts(&r) || !read_loads(&r))
         return false;
     const aic_node *where = pick(&r, "where");
     return !where || swp_filters_read(s->arena, where, out, err);

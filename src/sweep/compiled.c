@@ -1,4 +1,5 @@
-/* Compiled deployments of a running sweep: made on first use, shared by all threads, freed after their last point. */
+/* Compiled deployments of a running sweep: made on first use, shared by all threads, freed after their last
+ * point. */
 #include "sweep/internal.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,10 +15,10 @@ typedef struct entry {
 struct swp_compiled {
     const swp_sweep *s;
     const srv_env *env;
-    pthread_mutex_t lock;  /* guards entries, failure and seconds; never held while compiling */
+    pthread_mutex_t lock; /* guards entries, failure and seconds; never held while compiling */
     pthread_cond_t ready;
     entry *entries;
-    aic_error failure;     /* first broken file */
+    aic_error failure; /* first broken file */
     double seconds;
 };
 

@@ -9,45 +9,126 @@ typedef enum field_type { F_MODE, F_TEXT, F_DATABASE_MODE, F_U32, F_F64, F_QUANT
 typedef struct field {
     swp_field shown;
     field_type type;
-    size_t offset;      /* into swp_row; unused by F_UNUSED */
-    double min, max;    /* F_U32, F_F64, F_UNUSED: what can exist */
-    unsigned quant;     /* F_QUANT: PDB_GEMM ... */
+    size_t offset;   /* into swp_row; unused by F_UNUSED */
+    double min, max; /* F_U32, F_F64, F_UNUSED: what can exist */
+    unsigned quant;  /* F_QUANT: PDB_GEMM ... */
 } field;
 
 #define AT(member) offsetof(swp_row, member)
 #define U32_MAX    4294967295.0
 
 static const field fields[] = {
-    {{"mode", "MODE", "static", "serving mode: static, static_ctx or static_gen"}, F_MODE, AT(request.mode), 0, 0, 0},
-    {{"model", "ID", NULL, "model of the catalogue, or a folder with a config.json"}, F_TEXT, AT(request.model), 0, 0, 0},
+    {{"mode", "MODE", "static", "serving mode: static, static_ctx or static_gen"},
+     F_MODE,
+     AT(request.mode),
+     0,
+     0,
+     0},
+    {{"model", "ID", NULL, "model of the catalogue, or a folder with a config.json"},
+     F_TEXT,
+     AT(request.model),
+     0,
+     0,
+     0},
     {{"system", "NAME", NULL, "GPU system, h200_sxm for example"}, F_TEXT, AT(request.system), 0, 0, 0},
-    {{"backend", "NAME", "trtllm", "serving framework: trtllm, sglang or vllm"}, F_TEXT, AT(request.backend), 0, 0, 0},
+    {{"backend", "NAME", "trtllm", "serving framework: trtllm, sglang or vllm"},
+     F_TEXT,
+     AT(request.backend),
+     0,
+     0,
+     0},
     {{"version", "NAME", "", "release of the framework, or current, previous, next; latest when empty"},
-     F_TEXT, AT(request.version), 0, 0, 0},
+     F_TEXT,
+     AT(request.version),
+     0,
+     0,
+     0},
     {{"database_mode", "MODE", "SILICON", "how ops are priced: SILICON (measured) or SOL (speed of light)"},
-     F_DATABASE_MODE, AT(request.database_mode), 0, 0, 0},
+     F_DATABASE_MODE,
+     AT(request.database_mode),
+     0,
+     0,
+     0},
     {{"tp", "N", "1", "tensor parallel size"}, F_U32, AT(request.par.tp), 1, SWP_MAX_PARALLEL, 0},
     {{"pp", "N", "1", "pipeline parallel size"}, F_U32, AT(request.par.pp), 1, SWP_MAX_PARALLEL, 0},
     {{"dp", "N", "1", "attention data parallel size"}, F_U32, AT(request.par.dp), 1, SWP_MAX_PARALLEL, 0},
-    {{"moe_tp", "N", "", "tensor parallel size of the experts"}, F_U32, AT(request.par.moe_tp), 1, SWP_MAX_PARALLEL, 0},
+    {{"moe_tp", "N", "", "tensor parallel size of the experts"},
+     F_U32,
+     AT(request.par.moe_tp),
+     1,
+     SWP_MAX_PARALLEL,
+     0},
     {{"moe_ep", "N", "", "expert parallel size"}, F_U32, AT(request.par.moe_ep), 1, SWP_MAX_PARALLEL, 0},
-    {{"batch", "N", "128", "requests per attention data parallel rank"}, F_U32, AT(load.batch), 1, U32_MAX, 0},
+    {{"batch", "N", "128", "requests per attention data parallel rank"},
+     F_U32,
+     AT(load.batch),
+     1,
+     U32_MAX,
+     0},
     {{"isl", "N", "1024", "input tokens per request, prefix included"}, F_U32, AT(load.isl), 1, U32_MAX, 0},
     {{"osl", "N", "1024", "output tokens per request"}, F_U32, AT(load.osl), 0, U32_MAX, 0},
     {{"prefix", "N", "0", "input tokens already in the KV cache"}, F_U32, AT(load.prefix), 0, U32_MAX, 0},
-    {{"nextn", "N", "0", "draft tokens of multi-token prediction"}, F_U32, AT(request.nextn), 0, SWP_MAX_NEXTN, 0},
+    {{"nextn", "N", "0", "draft tokens of multi-token prediction"},
+     F_U32,
+     AT(request.nextn),
+     0,
+     SWP_MAX_NEXTN,
+     0},
     {{"nextn_accepted", "X", "", "draft tokens accepted per step; needed when nextn > 0"},
-     F_F64, AT(request.nextn_accepted), 0, SWP_MAX_NEXTN, 0},
-    {{"ctx_tokens", "N", "", "context tokens of a mixed step; static modes do not use it"}, F_UNUSED, 0, 1, U32_MAX, 0},
-    {{"gemm_quant", "MODE", "auto", "quantisation of GEMMs"}, F_QUANT, AT(request.quants.gemm), 0, 0, PDB_GEMM},
-    {{"moe_quant", "MODE", "auto", "quantisation of experts"}, F_QUANT, AT(request.quants.moe), 0, 0, PDB_MOE},
-    {{"kvcache_quant", "MODE", "auto", "type of the KV cache"}, F_QUANT, AT(request.quants.kvcache), 0, 0, PDB_KV},
-    {{"fmha_quant", "MODE", "auto", "type of attention arithmetic"}, F_QUANT, AT(request.quants.fmha), 0, 0, PDB_FMHA},
-    {{"comm_quant", "MODE", "auto", "type of communicated activations"}, F_QUANT, AT(request.quants.comm), 0, 0, PDB_COMM},
-    {{"free_gpu_memory_fraction", "X", "", "share of memory for the KV cache; recorded, static modes use the backend's own"},
-     F_F64, AT(request.free_gpu_memory_fraction), 0, 1, 0},
+     F_F64,
+     AT(request.nextn_accepted),
+     0,
+     SWP_MAX_NEXTN,
+     0},
+    {{"ctx_tokens", "N", "", "context tokens of a mixed step; static modes do not use it"},
+     F_UNUSED,
+     0,
+     1,
+     U32_MAX,
+     0},
+    {{"gemm_quant", "MODE", "auto", "quantisation of GEMMs"},
+     F_QUANT,
+     AT(request.quants.gemm),
+     0,
+     0,
+     PDB_GEMM},
+    {{"moe_quant", "MODE", "auto", "quantisation of experts"},
+     F_QUANT,
+     AT(request.quants.moe),
+     0,
+     0,
+     PDB_MOE},
+    {{"kvcache_quant", "MODE", "auto", "type of the KV cache"},
+     F_QUANT,
+     AT(request.quants.kvcache),
+     0,
+     0,
+     PDB_KV},
+    {{"fmha_quant", "MODE", "auto", "type of attention arithmetic"},
+     F_QUANT,
+     AT(request.quants.fmha),
+     0,
+     0,
+     PDB_FMHA},
+    {{"comm_quant", "MODE", "auto", "type of communicated activations"},
+     F_QUANT,
+     AT(request.quants.comm),
+     0,
+     0,
+     PDB_COMM},
+    {{"free_gpu_memory_fraction", "X", "",
+      "share of memory for the KV cache; recorded, static modes use the backend's own"},
+     F_F64,
+     AT(request.free_gpu_memory_fraction),
+     0,
+     1,
+     0},
     {{"max_seq_len", "N", "", "longest sequence the server admits; recorded, static modes use isl + osl"},
-     F_U32, AT(request.max_seq_len), 1, U32_MAX, 0},
+     F_U32,
+     AT(request.max_seq_len),
+     1,
+     U32_MAX,
+     0},
 };
 enum { N_FIELDS = sizeof fields / sizeof *fields };
 
@@ -76,7 +157,8 @@ void swp_row_init(swp_row *row) {
 
 static void refuse(swp_row *row, const field *f, const char *text, const char *expected) {
     if (!*row->refused)
-        snprintf(row->refused, sizeof row->refused, "%s is \"%.40s\": expected %s", f->shown.name, text, expected);
+        snprintf(row->refused, sizeof row->refused, "%s is \"%.40s\": expected %s", f->shown.name, text,
+                 expected);
 }
 
 static bool number(swp_row *row, const field *f, const char *text, aic_error *err) {
@@ -86,7 +168,8 @@ static bool number(swp_row *row, const field *f, const char *text, aic_error *er
     bool integer = f->type != F_F64;
     if (!aic_parse_f64(text, &value))
         return aic_fail(err, AIC_BAD_INPUT, "%s: expected a number, found \"%.60s\"", f->shown.name, text);
-    snprintf(expected, sizeof expected, "%s from %.0f to %.0f", integer ? "an integer" : "a number", f->min, f->max);
+    snprintf(expected, sizeof expected, "%s from %.0f to %.0f", integer ? "an integer" : "a number", f->min,
+             f->max);
     if (!(value >= f->min && value <= f->max) || (integer && !aic_parse_i64(text, &whole)))
         refuse(row, f, text, expected);
     else if (f->type == F_U32)

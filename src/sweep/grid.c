@@ -2,8 +2,8 @@
 #include "sweep/internal.h"
 #include <stdlib.h>
 
-static const char *const axis_names[SWP_AXES] = {"modes",    "models",         "systems", "backends", "versions",
-                                                 "database modes", "layouts", "quants",  "drafts"};
+static const char *const axis_names[SWP_AXES] = {
+    "modes", "models", "systems", "backends", "versions", "database modes", "layouts", "quants", "drafts"};
 
 const char *swp_axis_name(swp_axis x) {
     return axis_names[x];
@@ -49,7 +49,8 @@ void swp_block_load(const swp_block *b, uint64_t i, srv_workload *out) {
     out->prefix = b->in_tuple[SWP_PREFIX] ? t->prefix : v[SWP_PREFIX];
 }
 
-/* ---- filters over workloads ------------------------------------------------------------------------------------------- */
+/* ---- filters over workloads
+ * ------------------------------------------------------------------------------------------- */
 
 /* Growing list of kept workload indices of a block. */
 typedef struct kept {
@@ -57,10 +58,10 @@ typedef struct kept {
     size_t n, cap;
 } kept;
 
-/* Appends the workloads of one deployment (or of all, when only workload columns are read) that pass the filters `which`;
- * from = NULL means all workloads of the block are candidates. */
-static bool keep_loads(const swp_block *b, unsigned which, swp_row *row, const mdl_model *model, const kept *from,
-                       kept *out, aic_error *err) {
+/* Appends the workloads of one deployment (or of all, when only workload columns are read) that pass the
+ * filters `which`; from = NULL means all workloads of the block are candidates. */
+static bool keep_loads(const swp_block *b, unsigned which, swp_row *row, const mdl_model *model,
+                       const kept *from, kept *out, aic_error *err) {
     uint64_t n = from ? from->n : b->n_loads;
     for (uint64_t i = 0; i < n; i++) {
         uint32_t load = from ? from->v[i] : (uint32_t)i;
@@ -76,7 +77,9 @@ static bool keep_loads(const swp_block *b, unsigned which, swp_row *row, const m
     return true;
 }
 
-/* ---- deployments ----------------------------------------------------------------------------------------------------------- */
+/* ---- deployments
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct builder {
     swp_sweep *s;
@@ -109,12 +112,12 @@ static bool count_codes(const swp_block *b, uint64_t *codes, aic_error *err) {
     }
     bool filtered = swp_filters_any(b, SWP_READS_DEPLOYMENT) || swp_filters_any(b, 0);
     uint64_t most = filtered ? SWP_MAX_FILTERED : SWP_MAX_DEPLOYMENTS;
-    return *codes <= most ||
-           aic_node_fail(err, b->at, "the block has more than %llu deployments: split it", (unsigned long long)most);
+    return *codes <= most || aic_node_fail(err, b->at, "the block has more than %llu deployments: split it",
+                                           (unsigned long long)most);
 }
 
-/* Deployments of one block. loads: what the filters over workloads alone left, NULL = all; all: the list that becomes
- * block->kept. */
+/* Deployments of one block. loads: what the filters over workloads alone left, NULL = all; all: the list that
+ * becomes block->kept. */
 static bool add_deps(builder *g, uint32_t index, const kept *loads, kept *all) {
     swp_block *b = &g->s->blocks[index];
     enum { BOTH = SWP_READS_DEPLOYMENT | SWP_READS_LOAD };
@@ -139,8 +142,10 @@ static bool add_deps(builder *g, uint32_t index, const kept *loads, kept *all) {
         if (mixed) {
             looked_at += points;
             if (looked_at > SWP_MAX_FILTERED)
-                return aic_node_fail(g->err, b->at, "a filter over deployment and workload columns looks at more than %d "
-                                     "points of this block: split the block or the filter", SWP_MAX_FILTERED);
+                return aic_node_fail(g->err, b->at,
+                                     "a filter over deployment and workload columns looks at more than %d "
+                                     "points of this block: split the block or the filter",
+                                     SWP_MAX_FILTERED);
             if (!keep_loads(b, BOTH, &row, model, loads, all, g->err))
                 return false;
             points = all->n - before;
@@ -159,7 +164,8 @@ static bool build_block(builder *g, uint32_t index) {
     swp_row row;
     swp_row_init(&row);
     if (by_load && b->n_loads > SWP_MAX_FILTERED)
-        return aic_node_fail(g->err, b->at, "the block has too many workloads per deployment to filter: split it");
+        return aic_node_fail(g->err, b->at,
+                             "the block has too many workloads per deployment to filter: split it");
     bool ok = !by_load || keep_loads(b, SWP_READS_LOAD, &row, NULL, NULL, &loads, g->err);
     ok = ok && add_deps(g, index, by_load ? &loads : NULL, &all);
     kept *unused = mixed ? &loads : &all;
@@ -176,11 +182,13 @@ bool swp_grid_build(swp_sweep *s, aic_error *err) {
     AIC_GROW(s->deps, s->n_deps, g.cap);
     s->deps[s->n_deps] = (swp_dep){.first = s->points};
     if (s->points == 0)
-        return aic_node_fail(err, s->n_blocks ? s->blocks[0].at : NULL, "the sweep has no points: its filters leave none");
+        return aic_node_fail(err, s->n_blocks ? s->blocks[0].at : NULL,
+                             "the sweep has no points: its filters leave none");
     return true;
 }
 
-/* ---- any point from its index ------------------------------------------------------------------------------------------------ */
+/* ---- any point from its index
+ * ------------------------------------------------------------------------------------------------ */
 
 void swp_request_at(const swp_sweep *s, size_t dep, srv_request *out) {
     if (s->listed)

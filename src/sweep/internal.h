@@ -1,9 +1,9 @@
 /* What a loaded sweep is made of; private to src/sweep (and its unit tests).
  *
- * A spec gives blocks. A block is a grid: deployment axes in a fixed order, last fastest, crossed with workloads. Deployments
- * are numbered over all blocks after filtering and point at their first point; everything else is decoded from indices when
- * it is needed, so that a sweep of millions of points costs a few bytes per deployment. A point list keeps one small record
- * per row instead.
+ * A spec gives blocks. A block is a grid: deployment axes in a fixed order, last fastest, crossed with
+ * workloads. Deployments are numbered over all blocks after filtering and point at their first point;
+ * everything else is decoded from indices when it is needed, so that a sweep of millions of points costs a
+ * few bytes per deployment. A point list keeps one small record per row instead.
  */
 #ifndef AICFG_SWEEP_INTERNAL_H
 #define AICFG_SWEEP_INTERNAL_H
@@ -11,17 +11,19 @@
 #include "sweep/sweep.h"
 
 enum {
-    SWP_MAX_PARALLEL = 1024,       /* of one size: products of four stay within 64 bits, of three within 32 */
+    SWP_MAX_PARALLEL = 1024, /* of one size: products of four stay within 64 bits, of three within 32 */
     SWP_MAX_NEXTN = 1024,
     SWP_MAX_AXIS = 1 << 20,        /* values of one axis, layouts, workload tuples */
     SWP_MAX_DEPLOYMENTS = 1 << 24, /* of one sweep */
-    SWP_MAX_FILTERED = 1 << 26     /* points of one block that a filter over deployment and workload may look at */
+    SWP_MAX_FILTERED =
+        1 << 26 /* points of one block that a filter over deployment and workload may look at */
 };
-#define SWP_MAX_POINTS (UINT64_C(1) << 40)
+#define SWP_MAX_POINTS     (UINT64_C(1) << 40)
 #define SWP_MAX_SPEC_BYTES (16u << 20)
-#define SWP_BLOCK_POINTS 2048 /* points a worker takes at once */
+#define SWP_BLOCK_POINTS   2048 /* points a worker takes at once */
 
-/* ---- keys of a spec (keys.c): reader, messages and docs/spec.schema.json agree by test --------------------------- */
+/* ---- keys of a spec (keys.c): reader, messages and docs/spec.schema.json agree by test
+ * --------------------------- */
 
 typedef struct swp_key {
     const char *name;
@@ -32,8 +34,8 @@ typedef struct swp_keys {
     const swp_key *keys;
     size_t n;
 } swp_keys;
-extern const swp_keys swp_spec_keys, swp_block_keys, swp_rank_keys, swp_layout_keys, swp_quant_keys, swp_load_keys,
-    swp_range_keys;
+extern const swp_keys swp_spec_keys, swp_block_keys, swp_rank_keys, swp_layout_keys, swp_quant_keys,
+    swp_load_keys, swp_range_keys;
 /* Refuses unknown keys and a key given together with its alias. */
 bool swp_check_keys(const aic_node *map, const swp_keys *keys, aic_error *err);
 /* The value of a key or of its alias, NULL when absent. */
@@ -43,7 +45,8 @@ const aic_node *swp_get(const aic_node *map, const swp_keys *keys, const char *n
 const char *swp_mode_names(char *out, size_t size);
 const char *swp_database_mode_names(char *out, size_t size);
 
-/* ---- axes (axes.c) ------------------------------------------------------------------------------------------------------ */
+/* ---- axes (axes.c)
+ * ------------------------------------------------------------------------------------------------------ */
 
 typedef struct swp_u32s {
     size_t n;
@@ -59,18 +62,28 @@ typedef struct swp_f64s {
     double *v;
 } swp_f64s;
 
-/* A scalar, a range {from, to, step | factor}, or a list of both. Values stay in the order written; one listed twice is
- * refused. */
-bool swp_axis_u32(aic_arena *a, const aic_node *n, const char *what, uint32_t min, uint32_t max, swp_u32s *out,
-                  aic_error *err);
+/* A scalar, a range {from, to, step | factor}, or a list of both. Values stay in the order written; one
+ * listed twice is refused. */
+bool swp_axis_u32(aic_arena *a, const aic_node *n, const char *what, uint32_t min, uint32_t max,
+                  swp_u32s *out, aic_error *err);
 bool swp_axis_f64(aic_arena *a, const aic_node *n, const char *what, double min, double max, swp_f64s *out,
                   aic_error *err);
 bool swp_axis_text(aic_arena *a, const aic_node *n, const char *what, swp_texts *out, aic_error *err);
 
-/* ---- blocks (block.c reads them, grid.c enumerates) -------------------------------------------------------------------- */
+/* ---- blocks (block.c reads them, grid.c enumerates)
+ * -------------------------------------------------------------------- */
 
 typedef enum swp_axis {
-    SWP_MODE, SWP_MODEL, SWP_SYSTEM, SWP_BACKEND, SWP_VERSION, SWP_DATABASE_MODE, SWP_LAYOUT, SWP_QUANT, SWP_DRAFT, SWP_AXES
+    SWP_MODE,
+    SWP_MODEL,
+    SWP_SYSTEM,
+    SWP_BACKEND,
+    SWP_VERSION,
+    SWP_DATABASE_MODE,
+    SWP_LAYOUT,
+    SWP_QUANT,
+    SWP_DRAFT,
+    SWP_AXES
 } swp_axis;
 
 typedef enum swp_load_column { SWP_BATCH, SWP_ISL, SWP_OSL, SWP_PREFIX, SWP_LOAD_COLUMNS } swp_load_column;
@@ -98,24 +111,25 @@ typedef struct swp_block {
     mdl_quants *quants;
     swp_draft *drafts;
     /* workloads: tuples outermost, then the columns no tuple gives, last fastest */
-    size_t n_tuples;                  /* 1 when there are none */
+    size_t n_tuples; /* 1 when there are none */
     const srv_workload *tuples;
     bool in_tuple[SWP_LOAD_COLUMNS];
-    swp_u32s load[SWP_LOAD_COLUMNS];  /* of columns outside the tuples */
-    uint64_t n_loads;                 /* before filters */
+    swp_u32s load[SWP_LOAD_COLUMNS]; /* of columns outside the tuples */
+    uint64_t n_loads;                /* before filters */
     swp_filter *filters;
     size_t n_filters;
-    uint32_t *kept;                   /* workload indices that passed the filters, or NULL = all; freed by swp_free */
+    uint32_t *kept; /* workload indices that passed the filters, or NULL = all; freed by swp_free */
 } swp_block;
 
 /* Reads one block; values missing there come from defaults (may be NULL), then from the table of fields. */
-bool swp_block_read(swp_sweep *s, const aic_node *block, const aic_node *defaults, const srv_env *env, swp_block *out,
-                    aic_error *err);
+bool swp_block_read(swp_sweep *s, const aic_node *block, const aic_node *defaults, const srv_env *env,
+                    swp_block *out, aic_error *err);
 /* Compiles `where:` (one expression or a list that must all hold). */
 bool swp_filters_read(aic_arena *a, const aic_node *n, swp_block *b, aic_error *err);
-/* Do the filters hold that read exactly these columns? which: SWP_READS_* bits or 0 (constant filters). model may be NULL. */
-bool swp_filters_pass(const swp_block *b, unsigned which, const swp_row *row, const mdl_model *model, bool *pass,
-                      aic_error *err);
+/* Do the filters hold that read exactly these columns? which: SWP_READS_* bits or 0 (constant filters). model
+ * may be NULL. */
+bool swp_filters_pass(const swp_block *b, unsigned which, const swp_row *row, const mdl_model *model,
+                      bool *pass, aic_error *err);
 bool swp_filters_any(const swp_block *b, unsigned which);
 
 /* Deployment `code` of a block (mixed radix over the axes), and workload number i before filters. */
@@ -123,7 +137,9 @@ void swp_block_request(const swp_block *b, uint64_t code, srv_request *out);
 void swp_block_load(const swp_block *b, uint64_t i, srv_workload *out);
 const char *swp_axis_name(swp_axis x);
 
-/* ---- sweeps ------------------------------------------------------------------------------------------------------------- */
+/* ---- sweeps
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct swp_dep {
     uint64_t first;   /* its first point */
@@ -151,11 +167,11 @@ struct swp_sweep {
     /* grid */
     swp_block *blocks;
     size_t n_blocks;
-    swp_dep *deps;        /* n_deps + 1: the last one marks the end */
+    swp_dep *deps; /* n_deps + 1: the last one marks the end */
     /* point list */
     bool listed;
     swp_list_dep *list_deps;
-    swp_list_row *rows;   /* points */
+    swp_list_row *rows; /* points */
 };
 
 /* Numbers the deployments of all blocks and counts points. */
@@ -172,9 +188,11 @@ void swp_loads(const swp_sweep *s, uint64_t first, size_t n, srv_workload *out);
 /* The largest n <= max such that points first .. first+n-1 may form one block of work. */
 size_t swp_block_size(const swp_sweep *s, uint64_t first, size_t max);
 
-/* ---- compiled deployments (compiled.c) ------------------------------------------------------------------------------------ */
+/* ---- compiled deployments (compiled.c)
+ * ------------------------------------------------------------------------------------ */
 
-/* Deployments compiled on first use by whichever thread needs them, freed when all their points are accounted for. */
+/* Deployments compiled on first use by whichever thread needs them, freed when all their points are accounted
+ * for. */
 typedef struct swp_compiled swp_compiled;
 swp_compiled *swp_compiled_new(const swp_sweep *s, const srv_env *env);
 void swp_compiled_free(swp_compiled *c);
@@ -186,24 +204,26 @@ double swp_compiled_seconds(const swp_compiled *c); /* spent compiling so far, a
 /* Compiles one deployment of the sweep, also one the sweep itself refuses; free with srv_free. */
 srv_deployment *swp_compile(const swp_sweep *s, const srv_env *env, size_t dep, aic_error *err);
 
-/* ---- one block of work (work.c) -------------------------------------------------------------------------------------------- */
+/* ---- one block of work (work.c)
+ * -------------------------------------------------------------------------------------------- */
 
-/* Consecutive points, evaluated and laid out as the writer takes them; memory is reused from block to block. */
+/* Consecutive points, evaluated and laid out as the writer takes them; memory is reused from block to block.
+ */
 typedef struct swp_work {
     uint64_t first;
     size_t n;
-    srv_workload *loads;   /* n */
-    uint32_t *deps;        /* n, deployment of each point */
-    srv_point *points;     /* n */
-    uint32_t *rows;        /* n, breakdown rows of each point */
-    size_t n_rows;         /* their sum */
+    srv_workload *loads; /* n */
+    uint32_t *deps;      /* n, deployment of each point */
+    srv_point *points;   /* n */
+    uint32_t *rows;      /* n, breakdown rows of each point */
+    size_t n_rows;       /* their sum */
     double *latency, *energy;
-    uint8_t *source;       /* n_rows */
+    uint8_t *source; /* n_rows */
     size_t cap_points, cap_rows;
     size_t *order, *row_at; /* n: points grouped by deployment; where the rows of each point start */
-    srv_workload *group;   /* loads of one deployment */
-    aic_arena *texts;      /* reasons of points whose block is gone */
-    srv_block block;       /* answer of one deployment */
+    srv_workload *group;    /* loads of one deployment */
+    aic_arena *texts;       /* reasons of points whose block is gone */
+    srv_block block;        /* answer of one deployment */
 } swp_work;
 void swp_work_free(swp_work *w);
 /* Evaluates points first .. first+n-1 (one deployment in a grid, any in a list). */
@@ -212,10 +232,11 @@ bool swp_work_evaluate(swp_work *w, const swp_sweep *s, swp_compiled *c, uint64_
 /* Tells the compiled deployments that the block's points are accounted for. */
 void swp_work_done(const swp_work *w, swp_compiled *c);
 
-/* ---- overrides (set.c) ---------------------------------------------------------------------------------------------------- */
+/* ---- overrides (set.c)
+ * ---------------------------------------------------------------------------------------------------- */
 
-/* Applies "path=value" to the document: path is keys and [index], value is YAML. A path through a list without an index
- * means every item. */
+/* Applies "path=value" to the document: path is keys and [index], value is YAML. A path through a list
+ * without an index means every item. */
 bool swp_set_apply(aic_arena *a, aic_node **root, const char *set, aic_error *err);
 
 #endif

@@ -2,20 +2,21 @@
 #include "sweep/internal.h"
 #include <string.h>
 
-#define KEYS(id, what, ...)                                                                                    \
-    static const swp_key id##_list[] = {__VA_ARGS__};                                                          \
+#define KEYS(id, what, ...)                                                                                  \
+    static const swp_key id##_list[] = {__VA_ARGS__};                                                        \
     const swp_keys id = {what, id##_list, sizeof id##_list / sizeof *id##_list}
 
 KEYS(swp_spec_keys, "the spec", {"format", NULL}, {"version", NULL}, {"name", NULL}, {"output", NULL},
      {"defaults", NULL}, {"sweep", NULL}, {"points", NULL}, {"rank", NULL});
 KEYS(swp_block_keys, "a sweep block", {"modes", "mode"}, {"models", "model"}, {"systems", "system"},
-     {"backends", "backend"}, {"versions", "version"}, {"database_modes", "database_mode"}, {"layouts", "layout"},
-     {"tp", NULL}, {"pp", NULL}, {"dp", NULL}, {"moe_tp", NULL}, {"moe_ep", NULL}, {"quants", "quant"},
-     {"nextn", NULL}, {"nextn_accepted", NULL}, {"workloads", NULL}, {"batch", NULL}, {"isl", NULL}, {"osl", NULL},
-     {"prefix", NULL}, {"where", NULL});
+     {"backends", "backend"}, {"versions", "version"}, {"database_modes", "database_mode"},
+     {"layouts", "layout"}, {"tp", NULL}, {"pp", NULL}, {"dp", NULL}, {"moe_tp", NULL}, {"moe_ep", NULL},
+     {"quants", "quant"}, {"nextn", NULL}, {"nextn_accepted", NULL}, {"workloads", NULL}, {"batch", NULL},
+     {"isl", NULL}, {"osl", NULL}, {"prefix", NULL}, {"where", NULL});
 KEYS(swp_rank_keys, "rank", {"by", NULL}, {"order", NULL}, {"where", NULL}, {"group", NULL}, {"pareto", NULL},
      {"columns", NULL}, {"top", NULL});
-KEYS(swp_layout_keys, "a layout", {"tp", NULL}, {"pp", NULL}, {"dp", NULL}, {"moe_tp", NULL}, {"moe_ep", NULL});
+KEYS(swp_layout_keys, "a layout", {"tp", NULL}, {"pp", NULL}, {"dp", NULL}, {"moe_tp", NULL},
+     {"moe_ep", NULL});
 KEYS(swp_quant_keys, "quantisation modes", {"gemm", NULL}, {"moe", NULL}, {"kvcache", NULL}, {"fmha", NULL},
      {"comm", NULL});
 KEYS(swp_load_keys, "a workload", {"batch", NULL}, {"isl", NULL}, {"osl", NULL}, {"prefix", NULL});
@@ -35,7 +36,8 @@ bool swp_check_keys(const aic_node *map, const swp_keys *keys, aic_error *err) {
         const swp_key *k = &keys->keys[i];
         const aic_node *second = k->alias ? aic_map_get(map, k->alias) : NULL;
         if (second && aic_map_get(map, k->name))
-            return aic_node_fail(err, second, "%s and %s are the same key: give one of them", k->name, k->alias);
+            return aic_node_fail(err, second, "%s and %s are the same key: give one of them", k->name,
+                                 k->alias);
     }
     return true;
 }

@@ -1,5 +1,6 @@
-/* What a sweep would do: axes, counts, refusals, coverage by measured data, time and bytes. Deployments are compiled (all of
- * them, or an even sample of many) and a few points of each are priced; nothing is written. */
+/* What a sweep would do: axes, counts, refusals, coverage by measured data, time and bytes. Deployments are
+ * compiled (all of them, or an even sample of many) and a few points of each are priced; nothing is written.
+ */
 #include "sweep/internal.h"
 #include <math.h>
 #include <omp.h>
@@ -8,19 +9,20 @@
 
 enum { MAX_COMPILED = 4096, POINTS_EACH = 16, TIMED = 24 };
 
-/* Bytes in a result file: measured on the shipped specs (docs/formats/results.md); deflate sees long runs of equal values. */
-static const double BYTES_PER_POINT = 90.0, BYTES_PER_ROW = 9.0, BYTES_PER_FILE = 60e3;
+/* Bytes in a result file: measured on the shipped specs (docs/formats/results.md); deflate sees long runs of
+ * equal values. */
+static const double BYTES_PER_POINT = 76.0, BYTES_PER_ROW = 1.8, BYTES_PER_FILE = 110e3;
 
 /* What was found in one compiled deployment. */
 typedef struct probe {
     size_t dep;
     srv_status refused;
-    char *reason;             /* of a refused deployment */
+    char *reason; /* of a refused deployment */
     size_t n_rows;
     double compile_s, evaluate_s; /* of a timed deployment: seconds for `timed` points */
     size_t timed;
     size_t by_status[SRV_STATUS_COUNT], sampled;
-    double cover[OP_COVERS];  /* summed over priced points */
+    double cover[OP_COVERS]; /* summed over priced points */
 } probe;
 
 typedef struct plan {
@@ -31,7 +33,9 @@ typedef struct plan {
     aic_error failure;
 } plan;
 
-/* ---- probing ------------------------------------------------------------------------------------------------------------- */
+/* ---- probing
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void sample_points(const plan *p, probe *out, const srv_deployment *d, srv_block *block) {
     uint64_t points = swp_points_of(p->s, out->dep), first = p->s->listed ? 0 : p->s->deps[out->dep].first;
@@ -103,14 +107,17 @@ static bool probe_all(plan *p, unsigned threads, aic_error *err) {
     return p->failure.code == AIC_OK;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- printing
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static void print_block(const swp_block *b, size_t number, FILE *out) {
     static const char *const columns[SWP_LOAD_COLUMNS] = {"batch", "isl", "osl", "prefix"};
     fprintf(out, "block %-4zu", number);
     for (int x = 0; x < SWP_AXES; x++)
         if (b->n[x] > 1 || x == SWP_MODEL)
-            fprintf(out, "%s%zu %s", x > SWP_MODEL || b->n[SWP_MODE] > 1 ? " x " : " ", b->n[x], swp_axis_name((swp_axis)x));
+            fprintf(out, "%s%zu %s", x > SWP_MODEL || b->n[SWP_MODE] > 1 ? " x " : " ", b->n[x],
+                    swp_axis_name((swp_axis)x));
     fprintf(out, "\n           %llu workloads:", (unsigned long long)b->n_loads);
     if (b->tuples)
         fprintf(out, " %zu tuples", b->n_tuples);
@@ -155,8 +162,9 @@ static void print_refused(const plan *p, FILE *out) {
             p->n < p->s->n_deps ? " (an even sample)" : "", (unsigned long long)points);
     qsort(reasons, n, sizeof *reasons, by_points);
     for (size_t j = 0; j < n && j < 20; j++)
-        fprintf(out, "           %-8s %4zu deployments, %8llu points: %s\n", srv_status_name(reasons[j].status),
-                reasons[j].deployments, (unsigned long long)reasons[j].points, reasons[j].text);
+        fprintf(out, "           %-8s %4zu deployments, %8llu points: %s\n",
+                srv_status_name(reasons[j].status), reasons[j].deployments,
+                (unsigned long long)reasons[j].points, reasons[j].text);
     if (n > 20)
         fprintf(out, "           and %zu more reasons\n", n - 20);
     free(reasons);
@@ -178,7 +186,8 @@ static void print_sample(const plan *p, FILE *out) {
     fprintf(out, "sample     %zu points of the other deployments:", sampled);
     for (int k = 0; k < SRV_STATUS_COUNT; k++)
         if (by_status[k])
-            fprintf(out, " %.1f %% %s", 100.0 * (double)by_status[k] / (double)sampled, srv_status_name((srv_status)k));
+            fprintf(out, " %.1f %% %s", 100.0 * (double)by_status[k] / (double)sampled,
+                    srv_status_name((srv_status)k));
     for (int c = 0; c < OP_COVERS; c++)
         total += cover[c];
     fprintf(out, "\ncoverage  ");
@@ -213,10 +222,11 @@ static void print_estimate(const plan *p, unsigned threads, bool breakdown, FILE
     if (timed > 0)
         work += evaluate_s / timed * priced * scale;
     if (timed > 0 || p->s->listed)
-        fprintf(out, "time       about %.2g s with %u thread%s%s\n", work / threads, threads, threads == 1 ? "" : "s",
-                p->s->listed ? ", pricing not counted" : ", writing not counted");
+        fprintf(out, "time       about %.2g s with %u thread%s%s\n", work / threads, threads,
+                threads == 1 ? "" : "s", p->s->listed ? ", pricing not counted" : ", writing not counted");
     fprintf(out, "file       about ");
-    print_bytes(BYTES_PER_FILE + scale * (BYTES_PER_POINT * all + (breakdown ? BYTES_PER_ROW * rows : 0)), out);
+    print_bytes(BYTES_PER_FILE + scale * (BYTES_PER_POINT * all + (breakdown ? BYTES_PER_ROW * rows : 0)),
+                out);
     fputc('\n', out);
 }
 

@@ -1,4 +1,5 @@
-/* Point lists: a CSV file whose row i is point i. Rows of one deployment share a record, whatever their order. */
+/* Point lists: a CSV file whose row i is point i. Rows of one deployment share a record, whatever their
+ * order. */
 #include "sweep/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@ typedef struct list_reader {
     aic_error *err;
     int field[MAX_COLUMNS]; /* of each column */
     size_t n_columns;
-    aic_intern *texts;      /* values of text fields */
-    aic_intern *deps;       /* deployment records by their bytes; id - 1 = index */
+    aic_intern *texts; /* values of text fields */
+    aic_intern *deps;  /* deployment records by their bytes; id - 1 = index */
     size_t cap_rows, cap_deps;
 } list_reader;
 
@@ -40,15 +41,16 @@ static bool read_header(list_reader *r) {
     if (got < 0)
         return false;
     if (got == 0)
-        return aic_fail_at(r->err, aic_csv_path(r->csv), 1, 0, "the point list is empty: its first line names the columns");
+        return aic_fail_at(r->err, aic_csv_path(r->csv), 1, 0,
+                           "the point list is empty: its first line names the columns");
     if (r->n_columns > MAX_COLUMNS)
         return fail_line(r, "more than %d columns", MAX_COLUMNS);
     for (size_t i = 0; i < r->n_columns; i++) {
         r->field[i] = swp_field_find(names[i]);
         if (r->field[i] < 0) {
             const char *near = aic_nearest(names[i], swp_field_count(), field_name, NULL);
-            return fail_line(r, "unknown column \"%.60s\"%s%s%s", names[i], near ? "; did you mean \"" : "", near ? near : "",
-                             near ? "\"?" : "");
+            return fail_line(r, "unknown column \"%.60s\"%s%s%s", names[i], near ? "; did you mean \"" : "",
+                             near ? near : "", near ? "\"?" : "");
         }
         if (seen[r->field[i]])
             return fail_line(r, "column \"%s\" is there twice", names[i]);
@@ -56,7 +58,8 @@ static bool read_header(list_reader *r) {
     }
     for (size_t i = 0; i < sizeof required / sizeof *required; i++)
         if (!seen[swp_field_find(required[i])])
-            return fail_line(r, "column \"%s\" is missing (model, system and backend are required)", required[i]);
+            return fail_line(r, "column \"%s\" is missing (model, system and backend are required)",
+                             required[i]);
     return true;
 }
 
@@ -68,7 +71,8 @@ typedef struct dep_key {
     mdl_parallel par;
     mdl_quants quants;
 } dep_key;
-_Static_assert(sizeof(dep_key) == 2 * 8 + 9 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants), "dep_key has no padding");
+_Static_assert(sizeof(dep_key) == 2 * 8 + 9 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
+               "dep_key has no padding");
 
 static uint64_t bits(double v) {
     uint64_t b;
@@ -83,11 +87,19 @@ static uint32_t text_id(list_reader *r, const char *text) {
 /* Index of the row's deployment, a new one at its first row. Texts move into the sweep's arena then. */
 static uint32_t dep_index(list_reader *r, const swp_row *row) {
     const srv_request *q = &row->request;
-    dep_key key = {.accepted = bits(q->nextn_accepted), .fraction = bits(q->free_gpu_memory_fraction),
-                   .model = text_id(r, q->model), .system = text_id(r, q->system), .backend = text_id(r, q->backend),
-                   .version = text_id(r, q->version), .refused = text_id(r, row->refused), .mode = (uint32_t)q->mode,
-                   .database_mode = (uint32_t)q->database_mode, .nextn = q->nextn, .max_seq_len = q->max_seq_len,
-                   .par = q->par, .quants = q->quants};
+    dep_key key = {.accepted = bits(q->nextn_accepted),
+                   .fraction = bits(q->free_gpu_memory_fraction),
+                   .model = text_id(r, q->model),
+                   .system = text_id(r, q->system),
+                   .backend = text_id(r, q->backend),
+                   .version = text_id(r, q->version),
+                   .refused = text_id(r, row->refused),
+                   .mode = (uint32_t)q->mode,
+                   .database_mode = (uint32_t)q->database_mode,
+                   .nextn = q->nextn,
+                   .max_seq_len = q->max_seq_len,
+                   .par = q->par,
+                   .quants = q->quants};
     swp_sweep *s = r->s;
     uint32_t id = aic_intern_add(r->deps, (const char *)&key, sizeof key);
     if (id <= s->n_deps)

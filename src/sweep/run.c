@@ -1,8 +1,9 @@
-/* Running a sweep: workers claim blocks in order and evaluate them into slots of a ring, the writer takes the slots in order.
+/* Running a sweep: workers claim blocks in order and evaluate them into slots of a ring, the writer takes the
+ * slots in order.
  *
- * Invariants. A block has a number; block k lives in slot k mod ring size. A slot is written to by the worker that claimed its
- * block until it is marked full, and by nobody else until the writer has emptied it; so the ring bounds memory, and the file is
- * the same for any number of threads. The writer alone talks to results.
+ * Invariants. A block has a number; block k lives in slot k mod ring size. A slot is written to by the worker
+ * that claimed its block until it is marked full, and by nobody else until the writer has emptied it; so the
+ * ring bounds memory, and the file is the same for any number of threads. The writer alone talks to results.
  */
 #include "sweep/internal.h"
 #include <omp.h>
@@ -27,15 +28,17 @@ typedef struct run {
 
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t filled, emptied;
-    uint64_t next_point;      /* first point nobody has claimed */
-    uint64_t claimed, taken;  /* blocks claimed by workers, blocks the writer is done with */
-    bool stop;                /* a failure or a signal: claim no more */
-    unsigned working;         /* workers that may still claim */
+    uint64_t next_point;     /* first point nobody has claimed */
+    uint64_t claimed, taken; /* blocks claimed by workers, blocks the writer is done with */
+    bool stop;               /* a failure or a signal: claim no more */
+    unsigned working;        /* workers that may still claim */
     double evaluate_s, write_s;
     aic_error failure;
 } run;
 
-/* ---- workers ------------------------------------------------------------------------------------------------------------- */
+/* ---- workers
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void fail(run *r, const aic_error *why) {
     pthread_mutex_lock(&r->lock);
@@ -91,7 +94,9 @@ static void work(run *r) {
     pthread_mutex_unlock(&r->lock);
 }
 
-/* ---- the writer -------------------------------------------------------------------------------------------------------------- */
+/* ---- the writer
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static bool write_block(run *r, const swp_work *w, size_t *known, aic_error *err) {
     uint32_t last = 0;
@@ -104,8 +109,14 @@ static bool write_block(run *r, const swp_work *w, size_t *known, aic_error *err
         if (!d || !res_writer_deployment(r->writer, d, err))
             return false;
     }
-    res_points p = {.n = w->n, .deployment = w->deps, .points = w->points, .rows = w->rows, .n_rows = w->n_rows,
-                    .latency = w->latency, .energy = w->energy, .source = w->source};
+    res_points p = {.n = w->n,
+                    .deployment = w->deps,
+                    .points = w->points,
+                    .rows = w->rows,
+                    .n_rows = w->n_rows,
+                    .latency = w->latency,
+                    .energy = w->energy,
+                    .source = w->source};
     return res_writer_points(r->writer, &p, err);
 }
 
@@ -147,14 +158,17 @@ static void *write_blocks(void *arg) {
     return NULL;
 }
 
-/* ---- setting up ------------------------------------------------------------------------------------------------------------------ */
+/* ---- setting up
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 static unsigned thread_count(unsigned asked) {
     int n = asked ? (int)asked : omp_get_max_threads();
     return n < 1 ? 1 : (unsigned)n;
 }
 
-/* "h200_sxm 0.12.0 <digest>" for every system of the sweep that has measured tables, in order of first use. */
+/* "h200_sxm 0.12.0 <digest>" for every system of the sweep that has measured tables, in order of first use.
+ */
 static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *a, const char ***lines) {
     aic_intern *pairs = aic_intern_new(), *found = aic_intern_new();
     aic_buf text = {0};
@@ -167,7 +181,8 @@ static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *
         aic_intern_add(pairs, text.data, text.len);
         if (aic_intern_count(pairs) == before)
             continue;
-        const pdb_view *v = pdb_view_get(env->db, q.system, q.backend, q.version, true, env->allow_unlisted, NULL);
+        const pdb_view *v =
+            pdb_view_get(env->db, q.system, q.backend, q.version, true, env->allow_unlisted, NULL);
         if (!v || !v->digest)
             continue;
         aic_buf_clear(&text);
@@ -184,14 +199,20 @@ static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *
     return n;
 }
 
-static res_writer *open_writer(const swp_sweep *s, const srv_env *env, const swp_options *opt, unsigned threads,
-                               aic_error *err) {
+static res_writer *open_writer(const swp_sweep *s, const srv_env *env, const swp_options *opt,
+                               unsigned threads, aic_error *err) {
     aic_arena *a = aic_arena_new();
     const char **databases;
     size_t n = database_lines(s, env, a, &databases);
-    res_origin origin = {.spec_text = s->text, .spec_name = s->name, .overrides = opt->overrides ? opt->overrides : "",
-                         .command_line = opt->command_line ? opt->command_line : "", .databases = databases,
-                         .n_databases = n, .total_points = s->points, .threads = threads, .program = opt->program};
+    res_origin origin = {.spec_text = s->text,
+                         .spec_name = s->name,
+                         .overrides = opt->overrides ? opt->overrides : "",
+                         .command_line = opt->command_line ? opt->command_line : "",
+                         .databases = databases,
+                         .n_databases = n,
+                         .total_points = s->points,
+                         .threads = threads,
+                         .program = opt->program};
     res_writer *w = res_writer_open(&opt->out, &origin, err);
     aic_arena_free(a);
     return w;
@@ -233,9 +254,13 @@ static bool finish(run *r, res_summary *out, aic_error *err) {
 bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summary *out, aic_error *err) {
     unsigned threads = thread_count(opt->threads);
     double start = aic_now();
-    run r = {.s = s, .opt = opt, .block_points = opt->block_points ? opt->block_points : SWP_BLOCK_POINTS,
-             .n_slots = (size_t)threads * SLOTS_PER_THREAD, .lock = PTHREAD_MUTEX_INITIALIZER,
-             .filled = PTHREAD_COND_INITIALIZER, .emptied = PTHREAD_COND_INITIALIZER};
+    run r = {.s = s,
+             .opt = opt,
+             .block_points = opt->block_points ? opt->block_points : SWP_BLOCK_POINTS,
+             .n_slots = (size_t)threads * SLOTS_PER_THREAD,
+             .lock = PTHREAD_MUTEX_INITIALIZER,
+             .filled = PTHREAD_COND_INITIALIZER,
+             .emptied = PTHREAD_COND_INITIALIZER};
     if (!opt->discard && !(r.writer = open_writer(s, env, opt, threads, err)))
         return false;
     r.slots = AIC_NEW_ARRAY(slot, r.n_slots);

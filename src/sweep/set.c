@@ -1,4 +1,5 @@
-/* Overrides: --set path=value changes a spec's document before it is read, so that every check sees the result. */
+/* Overrides: --set path=value changes a spec's document before it is read, so that every check sees the
+ * result. */
 #include "sweep/internal.h"
 #include <string.h>
 
@@ -11,7 +12,8 @@ typedef struct step {
 enum { MAX_STEPS = 16 };
 
 static bool bad_path(aic_error *err, const char *set, const char *why) {
-    return aic_fail(err, AIC_BAD_INPUT, "--set %s: %s (write it as key.key=value or key[0].key=value)", set, why);
+    return aic_fail(err, AIC_BAD_INPUT, "--set %s: %s (write it as key.key=value or key[0].key=value)", set,
+                    why);
 }
 
 /* Splits "sweep[0].batch" in place into steps. */
@@ -55,7 +57,8 @@ static bool parse_path(char *path, step *steps, size_t *n, const char *set, aic_
     return *n > 0 || bad_path(err, set, "the path is empty");
 }
 
-/* A copy of a node with its own list of children: aliases may share nodes, and an override changes one place only. */
+/* A copy of a node with its own list of children: aliases may share nodes, and an override changes one place
+ * only. */
 static aic_node *own(aic_arena *a, aic_node **slot) {
     aic_node *n = aic_arena_alloc(a, 1, sizeof *n);
     *n = **slot;
@@ -86,8 +89,8 @@ static aic_node **key_slot(aic_arena *a, aic_node *map, const char *key, const a
     return &map->items[map->count++];
 }
 
-static bool apply(aic_arena *a, aic_node **slot, const step *steps, size_t left, aic_node *value, const char *set,
-                  aic_error *err) {
+static bool apply(aic_arena *a, aic_node **slot, const step *steps, size_t left, aic_node *value,
+                  const char *set, aic_error *err) {
     if (left == 0) {
         *slot = value;
         return true;
@@ -102,7 +105,8 @@ static bool apply(aic_arena *a, aic_node **slot, const step *steps, size_t left,
         return n->count > 0 || bad_path(err, set, "the list is empty");
     }
     if (!steps->key && (n->kind != AIC_K_LIST || steps->index >= n->count))
-        return bad_path(err, set, n->kind == AIC_K_LIST ? "the list is shorter" : "there is no list at the index");
+        return bad_path(err, set,
+                        n->kind == AIC_K_LIST ? "the list is shorter" : "there is no list at the index");
     if (steps->key && n->kind != AIC_K_MAP)
         return bad_path(err, set, "a key is wanted of something that is no mapping");
     aic_node **child = steps->key ? key_slot(a, n, steps->key, value) : &n->items[steps->index];

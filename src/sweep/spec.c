@@ -1,4 +1,5 @@
-/* Reads a sweep spec: the top level of the file, its blocks and its ranking defaults (docs/formats/spec.md). */
+/* Reads a sweep spec: the top level of the file, its blocks and its ranking defaults (docs/formats/spec.md).
+ */
 #include "sweep/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,9 @@ static bool optional_text(const aic_node *map, const char *key, const char **out
     return !n || aic_node_text(n, key, out, err);
 }
 
-/* ---- rank: ------------------------------------------------------------------------------------------------------------------ */
+/* ---- rank:
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool check_column(const aic_node *at, const char *name, size_t len, aic_error *err) {
     char text[128];
@@ -34,12 +37,13 @@ static bool check_column(const aic_node *at, const char *name, size_t len, aic_e
     if (res_column_find(text) >= 0)
         return true;
     const char *near = res_column_nearest(text);
-    return aic_node_fail(err, at, "\"%s\" is no column of a result%s%s%s", text, near ? "; did you mean \"" : "",
-                         near ? near : "", near ? "\"?" : "");
+    return aic_node_fail(err, at, "\"%s\" is no column of a result%s%s%s", text,
+                         near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 /* "a,b" or a list of names, as comma-separated text; every name is a column. */
-static bool read_columns(aic_arena *a, const aic_node *map, const char *key, const char **out, aic_error *err) {
+static bool read_columns(aic_arena *a, const aic_node *map, const char *key, const char **out,
+                         aic_error *err) {
     const aic_node *n = aic_map_get(map, key);
     const char *text = "";
     if (!n)
@@ -71,7 +75,8 @@ static bool read_order(const aic_node *map, int *descending, aic_error *err) {
     if (!optional_text(map, "order", &order, err))
         return false;
     if (order && strcmp(order, "ascending") != 0 && strcmp(order, "descending") != 0)
-        return aic_node_fail(err, aic_map_get(map, "order"), "order: expected ascending or descending, found \"%s\"", order);
+        return aic_node_fail(err, aic_map_get(map, "order"),
+                             "order: expected ascending or descending, found \"%s\"", order);
     *descending = !order ? -1 : strcmp(order, "descending") == 0;
     return true;
 }
@@ -84,7 +89,8 @@ static bool read_rank(aic_arena *a, const aic_node *n, res_rank_options *r, aic_
     uint32_t top = 0;
     init_rank(r);
     if (n->kind != AIC_K_MAP)
-        return aic_node_fail(err, n, "rank: expected a mapping such as {by: tokens_per_s_per_gpu, top: 10}, found %s",
+        return aic_node_fail(err, n,
+                             "rank: expected a mapping such as {by: tokens_per_s_per_gpu, top: 10}, found %s",
                              aic_kind_name(n->kind));
     const aic_node *top_at = aic_map_get(n, "top"), *where = aic_map_get(n, "where");
     if (!swp_check_keys(n, &swp_rank_keys, err) || !read_order(n, &r->descending, err) ||
@@ -106,7 +112,8 @@ static bool read_rank(aic_arena *a, const aic_node *n, res_rank_options *r, aic_
     return true;
 }
 
-bool swp_rank_defaults(aic_arena *a, const char *spec_text, const char *overrides, res_rank_options *out, aic_error *err) {
+bool swp_rank_defaults(aic_arena *a, const char *spec_text, const char *overrides, res_rank_options *out,
+                       aic_error *err) {
     aic_node *root = aic_doc_yaml_text(a, "the stored spec", spec_text, strlen(spec_text), NULL);
     init_rank(out);
     if (!root || root->kind != AIC_K_MAP)
@@ -121,7 +128,9 @@ bool swp_rank_defaults(aic_arena *a, const char *spec_text, const char *override
     return !rank || read_rank(a, rank, out, err);
 }
 
-/* ---- top level ---------------------------------------------------------------------------------------------------------------- */
+/* ---- top level
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static bool check_format(const aic_node *root, aic_error *err) {
     const aic_node *version = aic_map_get(root, "version");
@@ -130,18 +139,21 @@ static bool check_format(const aic_node *root, aic_error *err) {
     if (!optional_text(root, "format", &format, err))
         return false;
     if (format && strcmp(format, SPEC_FORMAT) != 0)
-        return aic_node_fail(err, aic_map_get(root, "format"), "format: expected %s, found \"%.60s\"", SPEC_FORMAT, format);
+        return aic_node_fail(err, aic_map_get(root, "format"), "format: expected %s, found \"%.60s\"",
+                             SPEC_FORMAT, format);
     if (version && !aic_node_i64(version, "version", 1, INT64_MAX, &v, err))
         return false;
-    return v == SPEC_VERSION || aic_node_fail(err, version, "version: this program reads version %d of the format, not %lld",
-                                              SPEC_VERSION, (long long)v);
+    return v == SPEC_VERSION ||
+           aic_node_fail(err, version, "version: this program reads version %d of the format, not %lld",
+                         SPEC_VERSION, (long long)v);
 }
 
 static bool read_blocks(swp_sweep *s, const aic_node *root, const srv_env *env, aic_error *err) {
     const aic_node *sweep = aic_map_get(root, "sweep"), *defaults = aic_map_get(root, "defaults");
     size_t n = sweep->kind == AIC_K_LIST ? sweep->count : 1;
     if (defaults && defaults->kind != AIC_K_MAP)
-        return aic_node_fail(err, defaults, "defaults: expected a mapping, found %s", aic_kind_name(defaults->kind));
+        return aic_node_fail(err, defaults, "defaults: expected a mapping, found %s",
+                             aic_kind_name(defaults->kind));
     if (defaults && !swp_check_keys(defaults, &swp_block_keys, err))
         return false;
     if (n == 0)
@@ -155,17 +167,20 @@ static bool read_blocks(swp_sweep *s, const aic_node *root, const srv_env *env, 
     return swp_grid_build(s, err);
 }
 
-static bool read_root(swp_sweep *s, const char *path, const aic_node *root, const srv_env *env, aic_error *err) {
+static bool read_root(swp_sweep *s, const char *path, const aic_node *root, const srv_env *env,
+                      aic_error *err) {
     const aic_node *sweep = aic_map_get(root, "sweep"), *points = aic_map_get(root, "points");
     const aic_node *rank = aic_map_get(root, "rank"), *defaults = aic_map_get(root, "defaults");
     const char *list;
     if (root->kind != AIC_K_MAP)
-        return aic_node_fail(err, root, "a spec: expected a mapping with the key sweep, found %s", aic_kind_name(root->kind));
+        return aic_node_fail(err, root, "a spec: expected a mapping with the key sweep, found %s",
+                             aic_kind_name(root->kind));
     if (!swp_check_keys(root, &swp_spec_keys, err) || !check_format(root, err) ||
         !optional_text(root, "name", &s->name, err) || !optional_text(root, "output", &s->output, err))
         return false;
     if (!sweep == !points)
-        return aic_node_fail(err, points ? points : root, "a spec has either sweep (blocks) or points (a CSV file)%s",
+        return aic_node_fail(err, points ? points : root,
+                             "a spec has either sweep (blocks) or points (a CSV file)%s",
                              points ? ", not both" : "");
     res_rank_options checked;
     if (rank && !read_rank(s->arena, rank, &checked, err))
@@ -173,12 +188,13 @@ static bool read_root(swp_sweep *s, const char *path, const aic_node *root, cons
     if (sweep)
         return read_blocks(s, root, env, err);
     if (defaults)
-        return aic_node_fail(err, defaults, "defaults belong to sweep; a point list gives every value itself");
+        return aic_node_fail(err, defaults,
+                             "defaults belong to sweep; a point list gives every value itself");
     return aic_node_text(points, "points", &list, err) && swp_list_read(s, beside(s->arena, path, list), err);
 }
 
-static bool load_spec(swp_sweep *s, const char *path, const char *const *sets, size_t n_sets, const srv_env *env,
-                      aic_error *err) {
+static bool load_spec(swp_sweep *s, const char *path, const char *const *sets, size_t n_sets,
+                      const srv_env *env, aic_error *err) {
     aic_buf text = {0};
     char why[512];
     if (!aic_read_file(path, SWP_MAX_SPEC_BYTES, &text, why, sizeof why))
@@ -202,7 +218,8 @@ static swp_sweep *new_sweep(const char *path) {
     return s;
 }
 
-swp_sweep *swp_load(const char *path, const char *const *sets, size_t n_sets, const srv_env *env, aic_error *err) {
+swp_sweep *swp_load(const char *path, const char *const *sets, size_t n_sets, const srv_env *env,
+                    aic_error *err) {
     swp_sweep *s = new_sweep(path);
     if (load_spec(s, path, sets, n_sets, env, err))
         return s;

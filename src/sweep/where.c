@@ -1,5 +1,5 @@
-/* `where:` filters of a spec: expressions over the columns of a point that are known before it is evaluated, and over a few
- * facts of its model. */
+/* `where:` filters of a spec: expressions over the columns of a point that are known before it is evaluated,
+ * and over a few facts of its model. */
 #include "sweep/internal.h"
 #include <string.h>
 
@@ -76,10 +76,12 @@ bool swp_filters_read(aic_arena *a, const aic_node *n, swp_block *b, aic_error *
         const aic_node *item = n->kind == AIC_K_LIST ? n->items[i] : n;
         swp_filter *f = &b->filters[i];
         if (item->kind != AIC_K_TEXT)
-            return aic_node_fail(err, item, "where: expected an expression such as \"isl + osl <= 8192\", found %s",
+            return aic_node_fail(err, item,
+                                 "where: expected an expression such as \"isl + osl <= 8192\", found %s",
                                  aic_kind_name(item->kind));
         f->at = item;
-        f->expr = aic_expr_compile(a, item->text, item->file, item->line, item->column + item->quoted, &scope, err);
+        f->expr =
+            aic_expr_compile(a, item->text, item->file, item->line, item->column + item->quoted, &scope, err);
         if (!f->expr)
             return false;
         aic_expr_slots(f->expr, note_slot, &f->reads);
@@ -108,8 +110,8 @@ static bool get(void *ctx, int slot, aic_value *out, aic_error *err) {
     return true;
 }
 
-bool swp_filters_pass(const swp_block *b, unsigned which, const swp_row *row, const mdl_model *model, bool *pass,
-                      aic_error *err) {
+bool swp_filters_pass(const swp_block *b, unsigned which, const swp_row *row, const mdl_model *model,
+                      bool *pass, aic_error *err) {
     candidate c = {row, model};
     aic_env env = {.get = get, .ctx = &c};
     *pass = true;

@@ -41,7 +41,9 @@ static void reserve_rows(swp_work *w, size_t n) {
     w->cap_rows = n;
 }
 
-/* ---- grouping ----------------------------------------------------------------------------------------------------------- */
+/* ---- grouping
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct item {
     uint32_t dep, point;
@@ -72,7 +74,9 @@ static void group_points(swp_work *w) {
     free(items);
 }
 
-/* ---- evaluating --------------------------------------------------------------------------------------------------------------- */
+/* ---- evaluating
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void evaluate(swp_work *w, const srv_deployment *d, const srv_workload *loads, size_t n, bool plain) {
     if (plain)
@@ -81,7 +85,8 @@ static void evaluate(swp_work *w, const srv_deployment *d, const srv_workload *l
         srv_evaluate(d, loads, n, &w->block);
 }
 
-/* The reason of a point outlives the block it came with: deployments' reasons stay as they are, others are copied. */
+/* The reason of a point outlives the block it came with: deployments' reasons stay as they are, others are
+ * copied. */
 static const char *keep_reason(swp_work *w, const srv_deployment *d, const char *reason, const char **last,
                                const char **last_copy) {
     if (!reason || reason == d->why.text)

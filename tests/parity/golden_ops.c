@@ -155,7 +155,7 @@ static void run_query(record *r, const op *o, op_mode mode) {
         skip(r, "no such database");
         return;
     }
-    op_binder binder = {r->arena, view, mode};
+    op_binder binder = {.arena = r->arena, .view = view, .mode = mode, .policy = OP_POLICY_ALL};
     op_bound bound;
     op_result got;
     op_refusal why = {0};
@@ -181,8 +181,8 @@ static void run_query(record *r, const op *o, op_mode mode) {
 static void run_op(record *r, const aic_node *wire) {
     const char *mode_text = golden_text(aic_map_get(r->node, "mode")), *kind = wire->keys[0]->text;
     op_mode mode;
-    r->row = row_of(r->report, kind, mode_text);
-    if (!op_mode_parse(mode_text, &mode) || !op_mode_supported(mode)) {
+    r->row = row_of(r->report, kind, mode_text ? mode_text : "-");
+    if (!mode_text || !op_mode_parse(mode_text, &mode) || !op_mode_supported(mode)) {
         skip(r, "mode not supported");
         return;
     }

@@ -71,7 +71,7 @@ static inline op_bound bind_op(ops_fixture *f, op_mode mode, const char *json) {
     op *o = parse_op(f, json, &err);
     if (!o)
         fail_msg("%s", err.text);
-    op_binder binder = {f->arena, f->view, mode};
+    op_binder binder = {f->arena, f->view, mode, OP_POLICY_ALL};
     op_bound b;
     op_bind(&binder, o, &b);
     return b;

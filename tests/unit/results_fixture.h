@@ -1,4 +1,5 @@
-/* Deployments and points made by hand, for the tests of result files: shaped like a sweep's, figures from a hash. */
+/* Deployments and points made by hand, for the tests of result files: shaped like a sweep's, figures from a
+ * hash. */
 #ifndef TESTS_RESULTS_FIXTURE_H
 #define TESTS_RESULTS_FIXTURE_H
 
@@ -29,7 +30,8 @@ static inline double fix_random(uint64_t k) {
 }
 
 static inline void fix_deployment(fix_sweep *s, size_t i) {
-    static const char *const models[] = {"Qwen/Qwen3-32B-FP8", "meta-llama/Llama-3.1-8B", "Qwen/Qwen3-30B-A3B"};
+    static const char *const models[] = {"Qwen/Qwen3-32B-FP8", "meta-llama/Llama-3.1-8B",
+                                         "Qwen/Qwen3-30B-A3B"};
     static const char *const backends[] = {"trtllm", "sglang", "vllm"};
     srv_deployment *d = &s->deployments[i];
     memset(d, 0, sizeof *d);
@@ -52,7 +54,8 @@ static inline void fix_deployment(fix_sweep *s, size_t i) {
     d->rows = s->rows[i % 2];
     if (i % 17 == 16) { /* refused as a whole */
         d->refused = SRV_ST_missing;
-        snprintf(d->why.text, sizeof d->why.text, "op moe: table moe_perf has no rows for \"w4afp8\" (deployment %zu)", i % 34);
+        snprintf(d->why.text, sizeof d->why.text,
+                 "op moe: table moe_perf has no rows for \"w4afp8\" (deployment %zu)", i % 34);
         d->n_rows = d->n_context_rows = 0;
         memset(&d->built, 0, sizeof d->built);
     }
@@ -64,10 +67,12 @@ static inline fix_sweep *fix_new(size_t n_deployments) {
     s->deployments = AIC_NEW_ARRAY(srv_deployment, n_deployments);
     for (int list = 0; list < 2; list++)
         for (size_t r = 0; r < FIX_ROWS; r++) {
-            snprintf(s->names[list][r], FIX_NAME, "%s_op_%zu%s", r < FIX_CONTEXT_ROWS ? "context" : "generation", r,
-                     list ? "_moe" : "");
-            s->rows[list][r] = (srv_row){.generation = r >= FIX_CONTEXT_ROWS, .name = s->names[list][r],
-                                         .kind = r % 4 ? "Gemm" : "ContextAttention", .repeat = r ? 64.0 : 1.0};
+            snprintf(s->names[list][r], FIX_NAME, "%s_op_%zu%s",
+                     r < FIX_CONTEXT_ROWS ? "context" : "generation", r, list ? "_moe" : "");
+            s->rows[list][r] = (srv_row){.generation = r >= FIX_CONTEXT_ROWS,
+                                         .name = s->names[list][r],
+                                         .kind = r % 4 ? "Gemm" : "ContextAttention",
+                                         .repeat = r ? 64.0 : 1.0};
         }
     for (size_t i = 0; i < n_deployments; i++)
         fix_deployment(s, i);
@@ -85,12 +90,15 @@ static inline uint64_t fix_count(const fix_sweep *s) {
 
 /* Workload w of a deployment: batch outermost, osl innermost, as sweeps order them. */
 static inline srv_workload fix_workload(size_t w) {
-    return (srv_workload){.batch = 1u << (w / 32), .isl = 128u << (w / 4 % 8), .osl = 32u << (w % 4), .prefix = 0};
+    return (srv_workload){
+        .batch = 1u << (w / 32), .isl = 128u << (w / 4 % 8), .osl = 32u << (w % 4), .prefix = 0};
 }
 
 /* Figures of point k; its rows go to latency, energy, source (FIX_ROWS each). Returns the number of rows. */
-static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, double *latency, double *energy, uint8_t *source) {
-    size_t d = (size_t)(k / FIX_WORKLOADS), w = (size_t)(k % FIX_WORKLOADS), b = w / 32, i = w / 4 % 8, o = w % 4;
+static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, double *latency,
+                                 double *energy, uint8_t *source) {
+    size_t d = (size_t)(k / FIX_WORKLOADS), w = (size_t)(k % FIX_WORKLOADS), b = w / 32, i = w / 4 % 8,
+           o = w % 4;
     memset(p, 0, sizeof *p);
     p->load = fix_workload(w);
     bool refused = s->deployments[d].refused != SRV_ST_ok, invalid = !refused && k % 97 == 96;
@@ -105,9 +113,11 @@ static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, d
     double sums[2] = {0, 0};
     for (size_t r = 0; r < FIX_ROWS; r++) {
         bool generation = r >= FIX_CONTEXT_ROWS, attention = r % 4 == 0;
-        uint64_t shape = generation ? (attention ? b * 64 + i * 8 + o : 1000 + b) : (attention ? 2000 + b * 8 + i : 3000 + b + i);
+        uint64_t shape = generation ? (attention ? b * 64 + i * 8 + o : 1000 + b)
+                                    : (attention ? 2000 + b * 8 + i : 3000 + b + i);
         double unit = 0.0132 * (1 + fix_random(d * 1000003 + r * 7919 + shape * 31));
-        latency[r] = unit * (generation ? (double)p->load.osl * (double)(b + 1) : (double)(1u << ((b + i) / 2)) * 64);
+        latency[r] =
+            unit * (generation ? (double)p->load.osl * (double)(b + 1) : (double)(1u << ((b + i) / 2)) * 64);
         energy[r] = d % 5 == 4 ? latency[r] * 700 : 0;
         source[r] = (uint8_t)(attention ? OP_SRC_mixed : OP_SRC_silicon);
         sums[generation] += latency[r];
@@ -141,7 +151,8 @@ static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, d
 static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, size_t n, aic_error *err) {
     srv_point *points = aic_calloc(n, sizeof *points);
     uint32_t *deployment = aic_calloc(n, sizeof *deployment), *rows = aic_calloc(n, sizeof *rows);
-    double *latency = aic_calloc(n * FIX_ROWS, sizeof *latency), *energy = aic_calloc(n * FIX_ROWS, sizeof *energy);
+    double *latency = aic_calloc(n * FIX_ROWS, sizeof *latency),
+           *energy = aic_calloc(n * FIX_ROWS, sizeof *energy);
     uint8_t *source = aic_calloc(n * FIX_ROWS, 1);
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
@@ -149,8 +160,14 @@ static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, 
         rows[i] = fix_point(s, first + i, &points[i], latency + used, energy + used, source + used);
         used += rows[i];
     }
-    res_points block = {.n = n, .deployment = deployment, .points = points, .rows = rows, .n_rows = used, .latency = latency,
-                        .energy = energy, .source = source};
+    res_points block = {.n = n,
+                        .deployment = deployment,
+                        .points = points,
+                        .rows = rows,
+                        .n_rows = used,
+                        .latency = latency,
+                        .energy = energy,
+                        .source = source};
     bool ok = res_writer_points(w, &block, err);
     free(points);
     free(deployment);
@@ -163,9 +180,15 @@ static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, 
 
 static inline res_origin fix_origin(const fix_sweep *s) {
     static const char *const databases[] = {"h200_sxm 0.12.0 0123456789abcdef"};
-    return (res_origin){.spec_text = "models: [a, b]\n", .spec_name = "sweeps/test.yaml", .overrides = "output=x",
-                        .command_line = "aicfg-sweep run sweeps/test.yaml", .databases = databases, .n_databases = 1,
-                        .total_points = fix_count(s), .threads = 2, .program = "aicfg-sweep test"};
+    return (res_origin){.spec_text = "models: [a, b]\n",
+                        .spec_name = "sweeps/test.yaml",
+                        .overrides = "output=x",
+                        .command_line = "aicfg-sweep run sweeps/test.yaml",
+                        .databases = databases,
+                        .n_databases = 1,
+                        .total_points = fix_count(s),
+                        .threads = 2,
+                        .program = "aicfg-sweep test"};
 }
 
 static inline res_writer_options fix_options(const char *path) {
@@ -173,8 +196,8 @@ static inline res_writer_options fix_options(const char *path) {
 }
 
 /* A whole file, `block` points per call. */
-static inline bool fix_file(const fix_sweep *s, const res_writer_options *opt, size_t block, uint64_t count, bool complete,
-                            res_summary *out, aic_error *err) {
+static inline bool fix_file(const fix_sweep *s, const res_writer_options *opt, size_t block, uint64_t count,
+                            bool complete, res_summary *out, aic_error *err) {
     res_origin origin = fix_origin(s);
     res_writer *w = res_writer_open(opt, &origin, err);
     if (!w)

@@ -1,4 +1,5 @@
-/* links: sweep. Parsing of command lines; the parser's source is compiled in, the program's modules being no library. */
+/* links: sweep. Parsing of command lines; the parser's source is compiled in, the program's modules being no
+ * library. */
 #include "cli/options.c"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,12 +7,17 @@
 #include <cmocka.h>
 
 static const cli_option options[] = {
-    {"output", 'o', CLI_TEXT, "OUT", AT(output), ""},   {"quiet", 'q', CLI_FLAG, NULL, AT(quiet), ""},
-    {"threads", 'j', CLI_COUNT, "N", AT(threads), ""},  {"set", 0, CLI_TEXTS, "P=V", AT(sets), ""},
+    {"output", 'o', CLI_TEXT, "OUT", AT(output), ""},  {"quiet", 'q', CLI_FLAG, NULL, AT(quiet), ""},
+    {"threads", 'j', CLI_COUNT, "N", AT(threads), ""}, {"set", 0, CLI_TEXTS, "P=V", AT(sets), ""},
     {"top", 'n', CLI_TOP, "N", AT(top), ""},
 };
-static const cli_command command = {.name = "test", .operands = "SPEC", .min_operands = 1, .max_operands = 1,
-                                    .options = options, .n_options = sizeof options / sizeof *options, .fields = true,
+static const cli_command command = {.name = "test",
+                                    .operands = "SPEC",
+                                    .min_operands = 1,
+                                    .max_operands = 1,
+                                    .options = options,
+                                    .n_options = sizeof options / sizeof *options,
+                                    .fields = true,
                                     .data = true};
 
 static cli_args args;

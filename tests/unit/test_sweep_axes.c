@@ -30,7 +30,7 @@ static void expect_values(const char *text, size_t n, const uint32_t *values) {
     for (size_t i = 0; i < n; i++)
         assert_int_equal(got.v[i], values[i]);
 }
-#define VALUES(text, ...)                                                                                      \
+#define VALUES(text, ...)                                                                                    \
     expect_values(text, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), (uint32_t[]){__VA_ARGS__})
 
 static void expect_refused(const char *text, const char *message_text) {
@@ -46,7 +46,8 @@ static void test_numbers(void **state) {
     VALUES("{from: 1, to: 10, step: 4}", 1, 5, 9);
     VALUES("{from: 5, to: 5, step: 1}", 5);
     VALUES("{from: 1, to: 256, factor: 2}", 1, 2, 4, 8, 16, 32, 64, 128, 256);
-    VALUES("{from: 1, to: 8, factor: 1.5}", 1, 2, 3, 5, 8); /* 1 1.5 2.25 3.375 5.06 7.59, equal neighbours once */
+    VALUES("{from: 1, to: 8, factor: 1.5}", 1, 2, 3, 5,
+           8); /* 1 1.5 2.25 3.375 5.06 7.59, equal neighbours once */
     VALUES("[1, {from: 4, to: 16, factor: 2}, 100]", 1, 4, 8, 16, 100);
     VALUES("{from: 4294967294, to: 4294967295, step: 1}", 4294967294u, 4294967295u);
 }
@@ -57,11 +58,15 @@ static void test_refused_numbers(void **state) {
     expect_refused("[1, two]", "t:1:5: batch: expected an integer from 1 to 4096, found the text \"two\"");
     expect_refused("[1, 2, 1]", "t:1:1: batch: 1 is listed twice");
     expect_refused("[]", "t:1:1: batch: expected at least one value");
-    expect_refused("{from: 1, to: 8}", "t:1:1: batch: a range is {from: A, to: B, step: S} or {from: A, to: B, factor: F}");
+    expect_refused("{from: 1, to: 8}",
+                   "t:1:1: batch: a range is {from: A, to: B, step: S} or {from: A, to: B, factor: F}");
     expect_refused("{from: 8, to: 1, step: 1}", "t:1:15: batch: the range ends at 1, below its start 8");
-    expect_refused("{from: 1, to: 8, step: 0}", "t:1:24: step: expected an integer from 1 to 4294967295, found 0");
-    expect_refused("{from: 1, to: 8, factor: 1}", "t:1:1: batch: a range with a factor starts above 0 and has a factor above 1");
-    expect_refused("{from: 1, to: 8, setp: 1}", "t:1:18: a range: unknown key \"setp\"; did you mean \"step\"?");
+    expect_refused("{from: 1, to: 8, step: 0}",
+                   "t:1:24: step: expected an integer from 1 to 4294967295, found 0");
+    expect_refused("{from: 1, to: 8, factor: 1}",
+                   "t:1:1: batch: a range with a factor starts above 0 and has a factor above 1");
+    expect_refused("{from: 1, to: 8, setp: 1}",
+                   "t:1:18: a range: unknown key \"setp\"; did you mean \"step\"?");
 }
 
 static void test_texts_and_reals(void **state) {

@@ -90,7 +90,8 @@ static void test_filters(void **state) {
                         "  pp: [1, 2]\n"
                         "  batch: [1, 2, 4]\n"
                         "  isl: [100, 200]\n"
-                        "  where: [gpus <= 4, \"isl == 100 or batch > 1\", \"tp >= batch\", \"not (model == 'm2' and tp < 4)\"]\n");
+                        "  where: [gpus <= 4, \"isl == 100 or batch > 1\", \"tp >= batch\", \"not (model == "
+                        "'m2' and tp < 4)\"]\n");
     uint64_t point = 0;
     size_t deps = 0;
     for (int m = 1; m <= 2; m++)
@@ -121,7 +122,8 @@ static void test_filters(void **state) {
 static void test_drafts_and_quants(void **state) {
     (void)state;
     swp_sweep *s = load("sweep:\n"
-                        "  {model: m, system: s, nextn: [0, 2], nextn_accepted: [0.5, 1], quants: [auto, {gemm: fp8, comm: half}]}\n");
+                        "  {model: m, system: s, nextn: [0, 2], nextn_accepted: [0.5, 1], quants: [auto, "
+                        "{gemm: fp8, comm: half}]}\n");
     srv_request r;
     srv_workload w;
     assert_int_equal(swp_points(s), 2 * 3);
@@ -149,8 +151,9 @@ static void test_blocks_of_work(void **state) {
 
 static void test_a_large_sweep_is_lazy(void **state) {
     (void)state;
-    swp_sweep *s = load("sweep: {model: m, system: s, tp: [1, 2, 4, 8], batch: {from: 1, to: 1000, step: 1},\n"
-                        "  isl: {from: 1, to: 2000, step: 1}, osl: {from: 1, to: 1000, step: 1}}\n");
+    swp_sweep *s =
+        load("sweep: {model: m, system: s, tp: [1, 2, 4, 8], batch: {from: 1, to: 1000, step: 1},\n"
+             "  isl: {from: 1, to: 2000, step: 1}, osl: {from: 1, to: 1000, step: 1}}\n");
     srv_request r;
     srv_workload w;
     assert_int_equal(swp_points(s), 8000000000);
@@ -160,7 +163,8 @@ static void test_a_large_sweep_is_lazy(void **state) {
     assert_int_equal(w.isl, 2000);
     assert_int_equal(w.osl, 1000);
     swp_free(s);
-    assert_null(load_with("sweep: {model: m, system: s, tp: {from: 1, to: 1000, step: 1}, batch: {from: 1, to: 1000, step: 1},\n"
+    assert_null(load_with("sweep: {model: m, system: s, tp: {from: 1, to: 1000, step: 1}, batch: {from: 1, "
+                          "to: 1000, step: 1},\n"
                           "  isl: {from: 1, to: 2000, step: 1}, osl: {from: 1, to: 1000, step: 1}}\n",
                           NULL, 0, NULL));
     assert_string_equal(message(), "t.yaml:1:8: the sweep has more than 2^40 points: split it");

@@ -36,8 +36,9 @@ static void test_rows(void **state) {
     swp_request_at(s, 1, &r);
     assert_int_equal(r.nextn, 1);
     assert_true(r.nextn_accepted == 0.5);
-    assert_string_equal(swp_text(s), "model,system,backend,tp,batch,isl,osl,gemm_quant,nextn,nextn_accepted\n"
-                                     "a,s,trtllm,2,8,100,10,fp8,,\nb,s,trtllm,,,,,,1,0.5\n\na,s,trtllm,2,9,100,10,fp8,,\n");
+    assert_string_equal(
+        swp_text(s), "model,system,backend,tp,batch,isl,osl,gemm_quant,nextn,nextn_accepted\n"
+                     "a,s,trtllm,2,8,100,10,fp8,,\nb,s,trtllm,,,,,,1,0.5\n\na,s,trtllm,2,9,100,10,fp8,,\n");
     swp_free(s);
 }
 
@@ -71,11 +72,15 @@ static void test_malformed_files(void **state) {
     (void)state;
     refused("", "t.csv:1: the point list is empty: its first line names the columns");
     refused("model,system,backend\n", "t.csv:1: the point list has no rows");
-    refused("model,system\na,s\n", "t.csv:1: column \"backend\" is missing (model, system and backend are required)");
-    refused("model,system,backend,bach\na,s,b,1\n", "t.csv:1: unknown column \"bach\"; did you mean \"batch\"?");
+    refused("model,system\na,s\n",
+            "t.csv:1: column \"backend\" is missing (model, system and backend are required)");
+    refused("model,system,backend,bach\na,s,b,1\n",
+            "t.csv:1: unknown column \"bach\"; did you mean \"batch\"?");
     refused("model,system,backend,model\na,s,b,1\n", "t.csv:1: column \"model\" is there twice");
-    refused("model,system,backend,batch\na,s,b,1\na,s,b\n", "t.csv:3: 3 fields, but the first line names 4 columns");
-    refused("model,system,backend,batch\na,s,b,1\na,s,b,x\n", "t.csv:3: batch: expected a number, found \"x\"");
+    refused("model,system,backend,batch\na,s,b,1\na,s,b\n",
+            "t.csv:3: 3 fields, but the first line names 4 columns");
+    refused("model,system,backend,batch\na,s,b,1\na,s,b,x\n",
+            "t.csv:3: batch: expected a number, found \"x\"");
     refused("model,system,backend,batch\na,s,b,nan\n", "t.csv:2: batch: expected a number, found \"nan\"");
     refused("model,system,backend,batch\n,s,b,1\n", "t.csv:2: model is empty");
 }
