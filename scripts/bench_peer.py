@@ -91,27 +91,38 @@ class Peer:
         return time.perf_counter() - start, len(work)
 
 
-def measure(args, folder):
-    grid, listed = folder / "grid.h5", folder / "sample.h5"
-    threads = ["--threads", str(args.threads)]
-    grid_s = [run(args.program, args.spec, "-o", str(grid), *threads) for _ in range(args.repeat)]
-    info = subprocess.run([args.program, "report", str(grid)], check=True, capture_output=True, text=True).stdout
-    points = int(info.split(":", 1)[1].split(" points", 1)[0].replace(",", ""))
-    rows, deployments = sample(args.program, str(grid), args.points, args.seed)
-    points_csv = folder / "sample.csv"
-    with points_csv.open("w", newline="") as out:
+def count_points(program, results):
+    info = subprocess.run([program, "report", results], check=True, capture_output=True, text=True).stdout
+    return int(info.split(": ", 1)[1].split(" points", 1)[0])
+
+
+def write_list(path, rows):
+    with path.open("w", newline="") as out:
         writer = csv.DictWriter(out, DEPLOYMENT + WORKLOAD)
         writer.writeheader()
         writer.writerows({k: "" if k.startswith("moe_") and v == "0" else v for k, v in r.items()} for r in rows)
-    sample_s = [run(args.program, "--points", str(points_csv), "-o", str(listed), *threads) for _ in range(args.repeat)]
-    peer = Peer()
-    peer_s = [peer.time(rows) for _ in range(args.repeat)]
+    return str(path)
+
+
+def measure(args, folder):
+    """The three measurements take turns, so that a busy moment of the machine does not fall on one of them alone."""
+    grid, listed, threads = folder / "grid.h5", folder / "sample.h5", ["--threads", str(args.threads)]
+    run(args.program, args.spec, "-o", str(grid), *threads)
+    rows, deployments = sample(args.program, str(grid), args.points, args.seed)
+    points, points_csv, peer = count_points(args.program, str(grid)), write_list(folder / "sample.csv", rows), Peer()
+    peer.time(rows)
+    grid_s, sample_s, peer_s, answered = [], [], [], 0
+    for _ in range(args.repeat):
+        grid_s.append(run(args.program, args.spec, "-o", str(grid), *threads))
+        sample_s.append(run(args.program, "--points", points_csv, "-o", str(listed), *threads))
+        seconds, answered = peer.time(rows)
+        peer_s.append(seconds)
     return {
         "spec": args.spec, "threads": args.threads, "repeat": args.repeat, "grid_points": points, "deployments": deployments,
         "grid_points_per_s": points / statistics.median(grid_s), "file_bytes": grid.stat().st_size,
         "sample_points": len(rows), "sample_points_per_s": len(rows) / statistics.median(sample_s),
-        "peer_points": peer_s[0][1], "peer_compile_s": peer.compile_s,
-        "peer_points_per_s": peer_s[0][1] / statistics.median(s for s, _ in peer_s),
+        "peer_points": answered, "peer_compile_s": peer.compile_s,
+        "peer_points_per_s": answered / statistics.median(peer_s) if answered else 0.0,
     }
 
 
@@ -127,6 +138,8 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         r = measure(args, pathlib.Path(folder))
+    if not r["peer_points"]:
+        sys.exit("bench_peer: the engine answered none of the sampled points")
     r["ratio"] = r["grid_points_per_s"] / r["peer_points_per_s"]
     r["ratio_sample"] = r["sample_points_per_s"] / r["peer_points_per_s"]
     if args.json:

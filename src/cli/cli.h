@@ -67,9 +67,10 @@ typedef struct cli_command {
     const char *examples; /* lines, arguments after the program's name */
     const cli_option *options;
     size_t n_options;
-    bool fields;                                      /* the fields of a point are options too */
-    bool data;                                        /* the data options apply */
-    aic_code (*run)(const cli_args *args, aic_error *err); /* exit code; a failure leaves its message in err */
+    bool fields; /* the fields of a point are options too */
+    bool data;   /* the data options apply */
+    aic_code (*run)(const cli_args *args,
+                    aic_error *err); /* exit code; a failure leaves its message in err */
 } cli_command;
 
 extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_estimate,

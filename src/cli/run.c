@@ -2,8 +2,11 @@
 #include "cli/cli.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { TOP_REASONS = 5 };
 
 /* Makes the folders a path lies in. */
 static bool make_folders(const char *path, aic_error *err) {
@@ -22,8 +25,31 @@ static bool make_folders(const char *path, aic_error *err) {
     return true;
 }
 
+static int by_count(const void *a, const void *b) {
+    const res_reason *x = a, *y = b;
+    return (x->count < y->count) - (x->count > y->count);
+}
+
+static void print_reasons(const res_file *f) {
+    const res_reason *list;
+    char count[32];
+    size_t n = res_reasons(f, &list);
+    res_reason *sorted = aic_calloc(n, sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = list[i];
+    qsort(sorted, n, sizeof *sorted, by_count);
+    for (size_t i = 0; i < n && i < TOP_REASONS; i++) {
+        cli_group_digits(sorted[i].count, count);
+        printf("%14s  %s: %s (point %llu for example)\n", count, srv_status_name(sorted[i].status),
+               sorted[i].text, (unsigned long long)sorted[i].example);
+    }
+    if (n > TOP_REASONS)
+        printf("%14s  and %zu more reasons\n", "", n - TOP_REASONS);
+    free(sorted);
+}
+
 static bool print_summary(const res_summary *sum, const swp_timing *t, aic_error *err) {
-    char points[32], rate[32], bytes[32];
+    char points[32], rate[32], bytes[32], count[32];
     res_file *f = res_open(sum->path, err);
     if (!f)
         return false;
@@ -31,10 +57,17 @@ static bool print_summary(const res_summary *sum, const swp_timing *t, aic_error
     cli_group_digits((uint64_t)(t->wall_s > 0 ? (double)sum->points / t->wall_s : 0), rate);
     cli_bytes((double)sum->file_bytes, bytes);
     printf("%s: %s points in %.2f s, %s points/s, %s\n", sum->path, points, t->wall_s, rate, bytes);
-    bool ok = res_report(f, stdout, err);
+    for (int i = 0; i < SRV_STATUS_COUNT; i++) {
+        if (!sum->by_status[i])
+            continue;
+        cli_group_digits(sum->by_status[i], count);
+        printf("%14s  %-9s  %5.1f %%\n", count, srv_status_name((srv_status)i),
+               100.0 * (double)sum->by_status[i] / (double)sum->points);
+    }
+    print_reasons(f);
     printf("next: aicfg-sweep rank %s\n", sum->path);
     res_close(f);
-    return ok;
+    return true;
 }
 
 static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err) {

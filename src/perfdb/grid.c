@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANCHORS = 4, SPOTS = (1 << (PDB_MAX_AXES - 1)) - 1 };
+enum { ANCHORS = 4 };
 
 const char *pdb_miss_text(pdb_miss m) {
     static const char *const texts[] = {
@@ -110,8 +110,6 @@ typedef struct query {
     int sqrt_axis;
     pdb_sol sol;
     const void *ctx;
-    uint32_t spot[SPOTS]; /* first key above the coordinate in the node of each branch above the last level */
-    unsigned known;       /* bit i: spot[i] is found */
     bool blended;         /* some axis did not meet a key exactly */
     bool beyond;          /* a branch was answered from one side only */
     const pdb_leaf *last; /* the leaf used last: the only one unless blended */
@@ -129,34 +127,11 @@ static void prepare(query *q, int axis) {
     q->whole[axis] = q->usable[axis] && (double)q->floor[axis] == c;
 }
 
-/* First key of lo..hi above `key`. */
-static uint32_t after(const uint64_t *keys, uint32_t lo, uint32_t hi, uint64_t key) {
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (keys[mid] <= key)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 /* The children of node j of a level, or at the last level the leaf itself as the range j..j+1. */
 static void children(const pdb_grid *g, int level, uint32_t j, uint32_t *lo, uint32_t *hi) {
     bool last = level == g->axes - 1;
     *lo = last ? j : g->first[level][j];
     *hi = last ? j + 1 : g->first[level][j + 1];
-}
-
-static double root(double x) {
-    return x <= 0 ? 0.0 : sqrt(x);
-}
-
-static double blend(double from, double to, double w, bool in_roots) {
-    if (!in_roots)
-        return from + (to - from) * w;
-    double r = root(from) + (root(to) - root(from)) * w;
-    return r * r;
 }
 
 /* One branch answers alone: carried over along SOL from the point where this axis stands at that branch. */
@@ -169,19 +144,7 @@ static double carry(query *q, int level, double at, double latency) {
     return pdb_valid(here) && pdb_valid(there) ? latency * (here / there) : latency;
 }
 
-/* First key above the coordinate in the node lo..hi of a branch. Branches are numbered like a heap; above the last level a
- * spot is found once for all queries that differ in the last coordinate. */
-static uint32_t locate(query *q, int level, unsigned branch, uint32_t lo, uint32_t hi) {
-    if (level == q->g->axes - 1)
-        return after(q->g->keys[level], lo, hi, q->floor[level]);
-    if (!(q->known >> branch & 1)) {
-        q->spot[branch] = after(q->g->keys[level], lo, hi, q->floor[level]);
-        q->known |= 1u << branch;
-    }
-    return q->spot[branch];
-}
-
-static answer interior(query *q, int level, unsigned branch, uint32_t lo, uint32_t hi, double *latency, double *power) {
+static answer interior(query *q, int level, uint32_t lo, uint32_t hi, double *latency, double *power) {
     const pdb_grid *g = q->g;
     if (level == g->axes) {
         q->last = &g->leaf[lo];
@@ -192,10 +155,10 @@ static answer interior(query *q, int level, unsigned branch, uint32_t lo, uint32
     if (!q->usable[level])
         return OUTSIDE;
     const uint64_t *keys = g->keys[level];
-    uint32_t up = locate(q, level, branch, lo, hi), from, to;
+    uint32_t up = pdb_after(keys, lo, hi, q->floor[level]), from, to;
     if (up > lo && q->whole[level] && keys[up - 1] == q->floor[level]) {
         children(g, level, up - 1, &from, &to);
-        return interior(q, level + 1, 2 * branch + 1, from, to, latency, power);
+        return interior(q, level + 1, from, to, latency, power);
     }
     if (up == lo || up == hi)
         return OUTSIDE;
@@ -204,14 +167,14 @@ static answer interior(query *q, int level, unsigned branch, uint32_t lo, uint32
     answer side[2];
     for (uint32_t k = 0; k < 2; k++) {
         children(g, level, up - 1 + k, &from, &to);
-        side[k] = interior(q, level + 1, 2 * branch + 1 + k, from, to, &l[k], &p[k]);
+        side[k] = interior(q, level + 1, from, to, &l[k], &p[k]);
     }
     if (side[0] == OUTSIDE && side[1] == OUTSIDE)
         return OUTSIDE;
     if (side[0] == ANSWERED && side[1] == ANSWERED) {
         double w = (q->c[level] - key[0]) / (key[1] - key[0]);
         *power = p[0] + (p[1] - p[0]) * w;
-        *latency = blend(l[0], l[1], w, level == q->sqrt_axis);
+        *latency = pdb_blend(l[0], l[1], w, level == q->sqrt_axis);
         return ANSWERED;
     }
     int k = side[0] == ANSWERED ? 0 : 1;
@@ -294,7 +257,7 @@ static pdb_miss hold_curve(const query *q, double *latency, double *power) {
 static pdb_miss ask(query *q, pdb_value *out) {
     double latency, power;
     q->blended = q->beyond = false;
-    bool inside = interior(q, 0, 0, 0, q->g->n[0], &latency, &power) == ANSWERED;
+    bool inside = interior(q, 0, 0, q->g->n[0], &latency, &power) == ANSWERED;
     if (inside && !q->blended) {
         *out = (pdb_value){q->last->latency, q->last->power, q->last->energy, PDB_EXACT};
         return PDB_HIT;
@@ -316,22 +279,4 @@ pdb_miss pdb_grid_query(const pdb_grid *g, const double *coords, int sqrt_axis, 
     for (int i = 0; i < g->axes; i++)
         prepare(&q, i);
     return ask(&q, out);
-}
-
-pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, int n, int sqrt_axis, pdb_sol sol,
-                             const void *ctx, pdb_value *out) {
-    if (g->n[0] == 0)
-        return PDB_MISS_EMPTY;
-    const int end = g->axes - 1;
-    query q = {.g = g, .c = coords, .sqrt_axis = sqrt_axis, .sol = sol, .ctx = ctx};
-    for (int i = 0; i < end; i++)
-        prepare(&q, i);
-    for (int i = 0; i < n; i++) {
-        coords[end] = last[i];
-        prepare(&q, end);
-        pdb_miss miss = ask(&q, &out[i]);
-        if (miss != PDB_HIT)
-            return miss;
-    }
-    return PDB_HIT;
 }

@@ -25,8 +25,6 @@ typedef struct pdb_pep440 {
 
 pdb_pep440 pdb_pep440_read(const char *text);
 int pdb_pep440_compare(const pdb_pep440 *a, const pdb_pep440 *b); /* both ok */
-/* Total order for listing: unparseable texts below parseable ones, among themselves and on ties bytewise. */
-int pdb_version_compare(const char *a, const char *b);
 /* Order of slots and of "latest": (major, minor, patch, final?, rc number, last number). */
 void pdb_sort_key(const char *text, uint64_t key[6]);
 int pdb_sort_key_compare(const char *a, const char *b);
@@ -129,6 +127,8 @@ struct pdb {
 
 typedef struct pdb_made { /* what pdb_derived keeps */
     const void *identity, *object;
+    const void *key; /* NULL: the identity says it all */
+    size_t key_size;
     const char *why;
 } pdb_made;
 
@@ -187,6 +187,26 @@ static inline double pdb_log2_floor(double x) { /* log2 of a coordinate, zero ke
 
 static inline double pdb_blend_power(const pdb_leaf *l) {
     return l->energy > 0 && l->latency > 0 ? l->energy / l->latency : l->power;
+}
+
+/* First key of lo..hi above `key`; keys ascend there. */
+static inline uint32_t pdb_after(const uint64_t *keys, uint32_t lo, uint32_t hi, uint64_t key) {
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (keys[mid] <= key)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Between two latencies, on raw values or in square-root space. */
+static inline double pdb_blend(double from, double to, double w, bool in_roots) {
+    if (!in_roots)
+        return from + (to - from) * w;
+    double a = from <= 0 ? 0.0 : sqrt(from), b = to <= 0 ? 0.0 : sqrt(to), r = a + (b - a) * w;
+    return r * r;
 }
 
 /* Nearest leaves of a nested tree (near.c). */

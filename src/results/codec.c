@@ -8,6 +8,7 @@
  */
 #include "results/internal.h"
 #include <assert.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -16,6 +17,7 @@ enum { SAMPLE = 4096, HASHES = 1024 };
 
 struct res_codec {
     z_stream deflate, inflate;
+    struct libdeflate_compressor *whole; /* for chunks of one piece */
     int level, current; /* asked for; in effect inside the stream */
     uint8_t *plain, *coded;
     size_t plain_cap, coded_cap;
@@ -24,7 +26,8 @@ struct res_codec {
 res_codec *res_codec_new(int level) {
     res_codec *c = AIC_NEW(res_codec);
     c->level = c->current = level;
-    bool ok = deflateInit2(&c->deflate, level, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY) == Z_OK &&
+    c->whole = libdeflate_alloc_compressor(level);
+    bool ok = c->whole && deflateInit2(&c->deflate, level, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY) == Z_OK &&
               inflateInit(&c->inflate) == Z_OK;
     if (!ok)
         (void)aic_mul(
@@ -36,6 +39,7 @@ res_codec *res_codec_new(int level) {
 void res_codec_free(res_codec *c) {
     if (!c)
         return;
+    libdeflate_free_compressor(c->whole);
     deflateEnd(&c->deflate);
     inflateEnd(&c->inflate);
     free(c->plain);
@@ -154,7 +158,7 @@ static size_t deflate_planes(res_codec *c, const uint8_t *in, size_t planes, siz
     z->avail_out = (uInt)c->coded_cap;
     int code = Z_OK;
     for (size_t i = 0; i < planes; i++) {
-        bool noise = planes > 1 && plane >= SAMPLE && is_noise(in + i * plane);
+        bool noise = plane >= SAMPLE && is_noise(in + i * plane);
         set_level(c, noise ? 0 : c->level);
         z->next_in = (Bytef *)(uintptr_t)(in + i * plane);
         z->avail_in = (uInt)plane;
@@ -165,14 +169,22 @@ static size_t deflate_planes(res_codec *c, const uint8_t *in, size_t planes, siz
     return z->total_out;
 }
 
-static bool all_zero(const uint8_t *p, size_t n) {
+static size_t deflate_whole(res_codec *c, const uint8_t *in, size_t bytes) {
+    size_t bound = libdeflate_zlib_compress_bound(c->whole, bytes);
+    make_room(&c->coded, &c->coded_cap, bound);
+    size_t n = libdeflate_zlib_compress(c->whole, in, bytes, c->coded, c->coded_cap);
+    assert(n > 0); /* there is room for the worst case */
+    return n;
+}
+
+bool res_all_zero(const uint8_t *p, size_t n) {
     return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
 bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
                 bool sparse, const uint8_t **out, size_t *size) {
     size_t bytes = aic_mul(chunk, width), used = rows * width;
-    if (sparse && all_zero(data, used))
+    if (sparse && res_all_zero(data, used))
         return false;
     make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
     uint8_t *whole = c->plain, *planes = c->plain + bytes;
@@ -184,7 +196,7 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
     }
     if (shuffled)
         shuffle(from, planes, chunk, width);
-    *size = shuffled ? deflate_planes(c, planes, width, chunk) : deflate_planes(c, from, 1, bytes);
+    *size = shuffled ? deflate_planes(c, planes, width, chunk) : deflate_whole(c, from, bytes);
     *out = c->coded;
     return true;
 }

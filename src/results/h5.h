@@ -1,5 +1,4 @@
-/* The part of results that sees HDF5. Functions take the HDF5 lock themselves: none may be called with it
- * held. */
+/* The part of results that sees HDF5. Functions take the HDF5 lock: none may be called with it held. */
 #ifndef AICFG_RESULTS_H5_H
 #define AICFG_RESULTS_H5_H
 
@@ -14,8 +13,8 @@ typedef struct res_out {
     char path[RES_PATH_MAX];
 } res_out;
 
-bool res_out_create(res_out *o, const char *path, int level,
-                    aic_error *err); /* replaces a file of that name */
+/* Replaces a file of that name. */
+bool res_out_create(res_out *o, const char *path, int level, aic_error *err);
 /* Flushes, closes, fsyncs. On failure the file is closed as far as possible and of no use. */
 bool res_out_close(res_out *o, aic_error *err);
 void res_out_discard(res_out *o); /* closes without caring, removes the file */
@@ -26,8 +25,8 @@ bool res_out_text(res_out *o, const char *object, const char *name, const char *
                   aic_error *err);
 bool res_out_u64(res_out *o, const char *object, const char *name, uint64_t v, aic_error *err);
 bool res_out_f64(res_out *o, const char *object, const char *name, double v, aic_error *err);
-bool res_out_set_u64(res_out *o, const char *object, const char *name, uint64_t v,
-                     aic_error *err); /* an existing attribute */
+/* The same for an attribute that exists. */
+bool res_out_set_u64(res_out *o, const char *object, const char *name, uint64_t v, aic_error *err);
 
 bool res_out_group(res_out *o, const char *path, const char *meaning, aic_error *err);
 /* Creates an empty dataset; ids stay open until res_out_done. unit "" = none. */
@@ -69,18 +68,20 @@ typedef struct res_stream {
     uint64_t base;             /* of them, those in earlier chunk files */
     hid_t ids[RES_MAX_FIELDS]; /* of the current file */
     aic_sha256 *digests[RES_MAX_FIELDS];
+    size_t zero_bytes; /* size of the all-zero chunk whose digest is zero_hex; 0 = none yet */
+    char zero_hex[65];
 } res_stream;
 void res_stream_init(res_stream *s, res_group_id g);
 void res_stream_free(res_stream *s);
 uint64_t res_stream_rows(const res_stream *s);                    /* all rows so far */
 bool res_stream_begin(res_stream *s, res_out *o, aic_error *err); /* creates the group in a new file */
-bool res_stream_flush(res_stream *s, res_out *o, res_codec *c,
-                      aic_error *err); /* stores a full stripe, empties it */
-bool res_stream_tail(res_stream *s, res_out *o, res_codec *c,
-                     aic_error *err); /* stores the partial stripe, keeps it */
-bool res_stream_seal(res_stream *s, res_out *o, aic_buf *content,
-                     aic_error *err); /* digests; once, after the last tail */
-void res_stream_end(res_stream *s);   /* closes the ids */
+/* Stores a full stripe and empties it. */
+bool res_stream_flush(res_stream *s, res_out *o, res_codec *c, aic_error *err);
+/* Stores the partial stripe and keeps it. */
+bool res_stream_tail(res_stream *s, res_out *o, res_codec *c, aic_error *err);
+/* Writes the digests: once, after the last tail. */
+bool res_stream_seal(res_stream *s, res_out *o, aic_buf *content, aic_error *err);
+void res_stream_end(res_stream *s); /* closes the ids */
 
 /* ---- files being read (h5read.c) --------------------------------------------------------------------- */
 
@@ -153,8 +154,8 @@ typedef struct res_journal_head {
     bool breakdown;
 } res_journal_head;
 bool res_journal_start(const char *path, const res_journal_head *h, aic_error *err);
-bool res_journal_append(const char *path, uint64_t index, const res_journal_chunk *c,
-                        aic_error *err); /* fsynced */
+/* Adds chunk `index`; synced to disk on return. */
+bool res_journal_append(const char *path, uint64_t index, const res_journal_chunk *c, aic_error *err);
 /* Reads what is whole: *n chunks (owned by the caller). A line that is cut, damaged or out of order ends the
  * list. False: no journal, or not one of this version. */
 bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk **chunks, size_t *n);

@@ -121,6 +121,7 @@ typedef enum res_dtype {
     RES_D_U32,
     RES_D_U64,
     RES_D_F64,
+    RES_D_F64_RUNS, /* the same, where whole values recur: stored as they are, since a shuffle hides that */
     RES_D_STATUS,
     RES_D_SOURCE,
     RES_D_PHASE,
@@ -227,6 +228,7 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
  * length. */
 bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size_t chunk, bool shuffle,
                 void *out);
+bool res_all_zero(const uint8_t *p, size_t n);
 bool res_shuffled(res_dtype t); /* is a dataset of this type stored through the shuffle filter? */
 
 /* ---- what a writer collects besides points ----------------------------------------------------------- */
@@ -256,8 +258,8 @@ typedef struct res_reason_list {
 } res_reason_list;
 void res_reasons_init(res_reason_list *r);
 void res_reasons_free(res_reason_list *r);
-uint32_t res_reasons_add(res_reason_list *r, srv_status status, const char *text,
-                         uint64_t point);                         /* 1 + index */
+/* Counts one point of this reason; returns 1 + its index. */
+uint32_t res_reasons_add(res_reason_list *r, srv_status status, const char *text, uint64_t point);
 void res_reasons_table(const res_reason_list *r, res_table *out); /* caller frees */
 
 /* ---- reading, private -------------------------------------------------------------------------------- */
@@ -294,10 +296,8 @@ const char *res_text_at(const res_file *f, int column, size_t id);
 uint32_t res_window_text_id(const res_window *w, size_t i, int column);
 size_t res_most_rows(const res_file *f); /* most breakdown rows a point of this file can have */
 
-enum {
-    RES_WINDOW = 65536,
-    RES_WINDOW_ROWS = 1 << 22
-}; /* points, breakdown rows held at once by the commands */
+/* Points and breakdown rows that the commands hold at once. */
+enum { RES_WINDOW = 65536, RES_WINDOW_ROWS = 1 << 22 };
 /* Points of the next window: fewer when their breakdowns could be large. */
 size_t res_window_points(const res_file *f, uint64_t first, uint64_t end, bool breakdown);
 
@@ -340,13 +340,13 @@ typedef struct res_front {
 void res_front_add(res_front *f, const res_pick *p);
 void res_front_settle(res_front *f);
 
-/* Candidates by group, in order of the groups' first points. */
+/* Candidates by group, in order of the groups' first points. A group of a Pareto selection is a front, one of a
+ * ranking a heap with its worst on top (a plain list when top is 0). */
 typedef struct res_selection {
     bool pareto;
-    size_t top;       /* of a ranking, 0 = all; the front is cut later */
+    size_t top;       /* rows per group, 0 = all; a front is cut to it in the end */
     aic_intern *keys; /* group keys as bytes */
-    struct res_front
-        *groups; /* pareto: a front; ranking: a heap with the worst at its top, or a list when top is 0 */
+    res_front *groups;
     size_t n, cap;
 } res_selection;
 void res_selection_init(res_selection *s, bool pareto, size_t top);

@@ -69,7 +69,6 @@ bool res_journal_append(const char *path, uint64_t index, const res_journal_chun
 /* ---- reading ----------------------------------------------------------------------------------------- */
 
 /* Takes the values out of a line and writes the line again: one that differs in any byte does not count. */
-
 static const char *after(const char *line, const char *key) {
     const char *at = strstr(line, key);
     return at ? at + strlen(key) : "";

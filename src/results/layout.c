@@ -19,19 +19,22 @@ static const char *const origin_names[] = {
 };
 
 static const struct {
-    size_t width, members;
+    size_t width;
+    bool shuffled;
+    size_t members;
     const char *const *names;
 } types[] = {
-    [RES_D_U8] = {1, 0, NULL},
-    [RES_D_U16] = {2, 0, NULL},
-    [RES_D_U32] = {4, 0, NULL},
-    [RES_D_U64] = {8, 0, NULL},
-    [RES_D_F64] = {8, 0, NULL},
-    [RES_D_STATUS] = {1, SRV_STATUS_COUNT, status_names},
-    [RES_D_SOURCE] = {1, OP_SOURCE_COUNT, source_names},
-    [RES_D_PHASE] = {1, 2, phase_names},
-    [RES_D_ORIGIN] = {1, RES_ORIGIN_COUNT, origin_names},
-    [RES_D_TEXT] = {0, 0, NULL},
+    [RES_D_U8] = {1, false, 0, NULL},
+    [RES_D_U16] = {2, true, 0, NULL},
+    [RES_D_U32] = {4, true, 0, NULL},
+    [RES_D_U64] = {8, true, 0, NULL},
+    [RES_D_F64] = {8, true, 0, NULL},
+    [RES_D_F64_RUNS] = {8, false, 0, NULL},
+    [RES_D_STATUS] = {1, false, SRV_STATUS_COUNT, status_names},
+    [RES_D_SOURCE] = {1, false, OP_SOURCE_COUNT, source_names},
+    [RES_D_PHASE] = {1, false, 2, phase_names},
+    [RES_D_ORIGIN] = {1, false, RES_ORIGIN_COUNT, origin_names},
+    [RES_D_TEXT] = {0, false, 0, NULL},
 };
 
 size_t res_width(res_dtype t) {
@@ -47,7 +50,7 @@ const char *res_enum_name(res_dtype t, size_t i) {
 }
 
 bool res_shuffled(res_dtype t) {
-    return types[t].width > 1;
+    return types[t].shuffled;
 }
 
 /* How point columns of each column type are stored: a text is 1 + its row in /reasons, 0 = none. */
@@ -68,8 +71,8 @@ static const res_field point_fields[] = {
 };
 
 static const res_field breakdown_fields[] = {
-    {"latency_ms", RES_D_F64, "ms", "latency of the op in this point, all layers and decode steps"},
-    {"energy_wms", RES_D_F64, "W*ms", "energy of the op in this point"},
+    {"latency_ms", RES_D_F64_RUNS, "ms", "latency of the op in this point, all layers and decode steps"},
+    {"energy_wms", RES_D_F64_RUNS, "W*ms", "energy of the op in this point"},
     {"source", RES_D_SOURCE, "", "where the latency came from"},
 };
 

@@ -90,7 +90,7 @@ def test_an_interruption_keeps_finished_blocks(tmp_path):
         assert not f.attrs["complete"]
         done = len(f["points/status"])
     assert 0 < done < 2 * 2 * 2 * 3 * 3000 * 2 + 4
-    assert "incomplete" in program("report", kept).stdout
+    assert "unfinished" in program("report", kept).stdout
 
 
 def test_every_command_gives_one_answer(tmp_path):
