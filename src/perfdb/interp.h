@@ -101,6 +101,7 @@ typedef struct pdb_util pdb_util;
 pdb_util *pdb_util_build(aic_arena *a, int axes, size_t n, const double *coords, const double *latency,
                          pdb_sol sol, const void *ctx);
 bool pdb_util_at(const pdb_util *u, const double *coords, double *util); /* false: no samples */
+size_t pdb_util_count(const pdb_util *u);                                /* samples fit for use */
 
 /* Index of the candidate nearest to `query` in normalised log space (n x dims candidates), -1 when n = 0. */
 #define PDB_MAX_FEATURES 8 /* dims at most */

@@ -80,7 +80,7 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
 /* ---- tables: declared by the op family that reads them --------------------------------------------------
  */
 
-#define PDB_MAX_CATS   12
+#define PDB_MAX_CATS   17
 #define PDB_MAX_AXES   4
 #define PDB_MAX_VALUES 4
 
@@ -166,6 +166,20 @@ bool pdb_scan(const pdb_view *view, const pdb_schema *schema, bool (*visit)(void
 typedef const void *(*pdb_builder)(const pdb_view *view, const void *identity, aic_arena *a,
                                    const char **why);
 const void *pdb_derived(const pdb_view *view, const void *identity, pdb_builder build, const char **why);
+/* The same for objects of one identity that a key of `size` bytes tells apart (compared byte by byte, so
+ * without padding of any value). build gets the view's copy of the key in place of the identity. */
+const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const void *key, size_t size,
+                              pdb_builder build, const char **why);
+
+/* A table put together from several files by rules of its own; for a pdb_builder. schema names the categories
+ * and axes of the result; no file of its name is read. */
+typedef struct pdb_gather pdb_gather;
+pdb_gather *pdb_gather_new(const pdb_view *view, const pdb_schema *schema);
+/* Takes cat, axis, latency and power. Of one coordinate the row of the lowest rank stays, the one added first
+ * among equals. Slices stand in the order in which they were first added, whatever the rank. */
+void pdb_gather_add(pdb_gather *g, const pdb_row *row, uint32_t rank);
+/* Builds the table in a and frees g. NULL when no row was added, or when a is NULL (gives up). */
+const pdb_table *pdb_gather_finish(pdb_gather *g, aic_arena *a);
 
 /* ---- where rows come from --------------------------------------------------------------------------------
  */
@@ -182,6 +196,9 @@ typedef struct pdb_source {
         *kernels; /* allowed kernel_source values, or NULL for all; n_kernels of them, byte-sorted */
     size_t n_kernels;
 } pdb_source;
+
+/* PEP 440 order, a total one: equal versions go by their text, unreadable ones come first. */
+int pdb_version_compare(const char *a, const char *b);
 
 /* Ordered source list of a table for a view (first row wins across it). Owned by the view. */
 size_t pdb_sources(const pdb_view *view, const char *table, const pdb_source **list);

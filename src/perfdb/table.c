@@ -79,6 +79,10 @@ typedef struct gathering {
     const pdb_source *source;
 } gathering;
 
+static gathering gathering_of(const pdb_view *view, const pdb_schema *schema) {
+    return (gathering){.view = view, .schema = schema, .n_key = schema->n_cats - schema->n_extra};
+}
+
 static void grow_index(gathering *g) {
     free(g->index);
     g->n_index = g->n_index ? aic_mul(g->n_index, 2) : 64;
@@ -138,10 +142,7 @@ static void next_source(gathering *g, const pdb_source *source) {
     g->source = source;
 }
 
-static bool gather(void *ctx, pdb_row *row) {
-    gathering *g = ctx;
-    if (row->source != g->source)
-        next_source(g, row->source);
+static void take(gathering *g, const pdb_row *row) {
     reserve(g);
     size_t axes = (size_t)g->schema->n_axes;
     g->slice_of[g->n] = slice_for(g, row->cat);
@@ -153,7 +154,22 @@ static bool gather(void *ctx, pdb_row *row) {
             leaf.latency = least; /* energy stays: power over the time that was measured */
     }
     g->leaves[g->n++] = leaf;
+}
+
+static bool gather(void *ctx, pdb_row *row) {
+    gathering *g = ctx;
+    if (row->source != g->source)
+        next_source(g, row->source);
+    take(g, row);
     return true;
+}
+
+static void free_gathering(gathering *g) {
+    free(g->slices);
+    free(g->index);
+    free(g->slice_of);
+    free(g->coords);
+    free(g->leaves);
 }
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -224,7 +240,7 @@ static const char *no_rows(const pdb_view *view, const pdb_schema *schema, aic_a
 
 static const void *load(const pdb_view *view, const void *identity, aic_arena *a, const char **why) {
     const pdb_schema *schema = identity;
-    gathering g = {.view = view, .schema = schema, .n_key = schema->n_cats - schema->n_extra};
+    gathering g = gathering_of(view, schema);
     pdb_table *t = NULL;
     if (pdb_scan(view, schema, gather, &g, why)) {
         next_source(&g, NULL);
@@ -233,14 +249,63 @@ static const void *load(const pdb_view *view, const void *identity, aic_arena *a
         else
             *why = no_rows(view, schema, a);
     }
-    free(g.slices);
-    free(g.index);
-    free(g.slice_of);
-    free(g.coords);
-    free(g.leaves);
+    free_gathering(&g);
     return t;
 }
 
 const pdb_table *pdb_table_get(const pdb_view *view, const pdb_schema *schema, const char **why) {
     return pdb_derived(view, schema, load, why);
+}
+
+/* ---- tables of several files ------------------------------------------------------------------ */
+
+struct pdb_gather {
+    gathering rows;
+    uint64_t *rank; /* one per row */
+    size_t cap_rank;
+};
+
+pdb_gather *pdb_gather_new(const pdb_view *view, const pdb_schema *schema) {
+    pdb_gather *g = AIC_NEW(pdb_gather);
+    g->rows = gathering_of(view, schema);
+    return g;
+}
+
+void pdb_gather_add(pdb_gather *g, const pdb_row *row, uint32_t rank) {
+    AIC_GROW(g->rank, g->rows.n, g->cap_rank);
+    g->rank[g->rows.n] = rank;
+    take(&g->rows, row);
+}
+
+/* Brings the rows into the order of their ranks. */
+static void order_by_rank(gathering *g, const uint64_t *rank) {
+    size_t axes = (size_t)g->schema->n_axes;
+    uint32_t *order = aic_alloc(g->n, sizeof *order), *slice_of = aic_alloc(g->n, sizeof *slice_of);
+    uint64_t *coords = aic_alloc(aic_mul(g->n, axes), sizeof *coords);
+    pdb_leaf *leaves = aic_alloc(g->n, sizeof *leaves);
+    pdb_sort_rows(g->n, 1, rank, order);
+    for (size_t i = 0; i < g->n; i++) {
+        slice_of[i] = g->slice_of[order[i]];
+        memcpy(coords + i * axes, g->coords + order[i] * axes, axes * sizeof *coords);
+        leaves[i] = g->leaves[order[i]];
+    }
+    free(order);
+    free(g->slice_of);
+    free(g->coords);
+    free(g->leaves);
+    g->slice_of = slice_of;
+    g->coords = coords;
+    g->leaves = leaves;
+}
+
+const pdb_table *pdb_gather_finish(pdb_gather *g, aic_arena *a) {
+    pdb_table *t = NULL;
+    if (a && g->rows.n) {
+        order_by_rank(&g->rows, g->rank);
+        t = build(&g->rows, a);
+    }
+    free_gathering(&g->rows);
+    free(g->rank);
+    free(g);
+    return t;
 }

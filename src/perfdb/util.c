@@ -39,6 +39,7 @@ static double normal(span s, double x) {
 
 struct pdb_util {
     int axes;
+    size_t n;
     span span[PDB_MAX_AXES];
     pdb_near_tree tree; /* samples nested by normalised coordinates; rank = the order they were given in */
     double *util;       /* by leaf */
@@ -117,6 +118,7 @@ pdb_util *pdb_util_build(aic_arena *a, int axes, size_t n, const double *coords,
     }
     pdb_sort_rows(m, axes, bits, order);
     nest(a, &u->tree, m, bits, kept, order);
+    u->n = m;
     u->util = aic_arena_alloc(a, m, sizeof *u->util);
     for (size_t i = 0; i < m; i++)
         u->util[i] = util[order[i]];
@@ -125,6 +127,10 @@ pdb_util *pdb_util_build(aic_arena *a, int axes, size_t n, const double *coords,
     free(bits);
     free(order);
     return u;
+}
+
+size_t pdb_util_count(const pdb_util *u) {
+    return u->n;
 }
 
 bool pdb_util_at(const pdb_util *u, const double *coords, double *util) {

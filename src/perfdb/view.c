@@ -213,23 +213,38 @@ const char *pdb_lane_default(const pdb_view *view) {
 
 /* ---- what is computed once ------------------------------------------------------------------- */
 
-const void *pdb_derived(const pdb_view *view, const void *identity, pdb_builder build, const char **why) {
-    pdb_view_impl *v = pdb_impl(view);
-    pdb_made found = {0};
-    pthread_mutex_lock(&v->lock);
-    for (size_t i = 0; i < v->n_made && !found.identity; i++)
-        if (v->made[i].identity == identity)
-            found = v->made[i];
-    if (!found.identity) {
-        found.identity = identity;
-        found.object = build(view, identity, v->arena, &found.why);
-        AIC_GROW(v->made, v->n_made, v->cap_made);
-        v->made[v->n_made++] = found;
+static bool is_made(const pdb_made *m, const void *identity, const void *key, size_t size) {
+    return m->identity == identity && m->key_size == size && (size == 0 || memcmp(m->key, key, size) == 0);
+}
+
+static pdb_made make(pdb_view_impl *v, const void *identity, const void *key, size_t size,
+                     pdb_builder build) {
+    pdb_made m = {.identity = identity, .key_size = size};
+    if (size) {
+        void *copy = aic_arena_alloc(v->arena, 1, size);
+        m.key = memcpy(copy, key, size);
     }
+    m.object = build(&v->pub, size ? m.key : identity, v->arena, &m.why);
+    AIC_GROW(v->made, v->n_made, v->cap_made);
+    return v->made[v->n_made++] = m;
+}
+
+const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const void *key, size_t size,
+                              pdb_builder build, const char **why) {
+    pdb_view_impl *v = pdb_impl(view);
+    pthread_mutex_lock(&v->lock);
+    size_t i = 0;
+    while (i < v->n_made && !is_made(&v->made[i], identity, key, size))
+        i++;
+    pdb_made found = i < v->n_made ? v->made[i] : make(v, identity, key, size, build);
     pthread_mutex_unlock(&v->lock);
     if (why)
         *why = found.object ? NULL : found.why;
     return found.object;
+}
+
+const void *pdb_derived(const pdb_view *view, const void *identity, pdb_builder build, const char **why) {
+    return pdb_derived_keyed(view, identity, NULL, 0, build, why);
 }
 
 /* ---- texts of categories --------------------------------------------------------------------- */
