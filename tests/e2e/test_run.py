@@ -75,10 +75,13 @@ def test_the_reference_path_gives_the_same_file(tmp_path):
 
 
 def test_an_interruption_keeps_finished_blocks(tmp_path):
-    spec = write(tmp_path / "s.yaml", SPEC.replace("isl: [512, 16384]", "isl: {from: 1, to: 3000, step: 1}"))
+    spec = write(tmp_path / "s.yaml", SPEC.replace("isl: [512, 16384]", "isl: {from: 1, to: 60000, step: 1}"))
     run = subprocess.Popen([PROGRAM, "run", spec, "-o", tmp_path / "o.h5", "--plain", "--block", "64"], stderr=subprocess.PIPE,
                            stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-    time.sleep(1.0)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "o.h5.part").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)  # some blocks in; the whole list takes many seconds on any machine
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=120)
     assert run.returncode == 130, out + err
@@ -89,7 +92,7 @@ def test_an_interruption_keeps_finished_blocks(tmp_path):
     with h5py.File(kept) as f:
         assert not f.attrs["complete"]
         done = len(f["points/status"])
-    assert 0 < done < 2 * 2 * 2 * 3 * 3000 * 2 + 4
+    assert 0 < done < 2 * 2 * 2 * 3 * 60000 * 2 + 4
     assert "unfinished" in program("report", kept).stdout
 
 
