@@ -48,7 +48,18 @@ static void print_reasons(const res_file *f) {
     free(sorted);
 }
 
-static bool print_summary(const res_summary *sum, const swp_timing *t, aic_error *err) {
+/* The ranking that the spec asks for, as `rank` would print it. */
+static bool print_ranking(res_file *f, aic_error *err) {
+    aic_arena *a = aic_arena_new();
+    res_rank_options opt;
+    printf("\n");
+    bool ok = swp_rank_defaults(a, res_spec_text(f), res_attribute(f, "overrides"), &opt, err) &&
+              res_rank(f, &opt, stdout, err);
+    aic_arena_free(a);
+    return ok;
+}
+
+static bool print_summary(const res_summary *sum, const swp_timing *t, bool rank, aic_error *err) {
     char points[32], rate[32], bytes[32], count[32];
     res_file *f = res_open(sum->path, err);
     if (!f)
@@ -65,9 +76,10 @@ static bool print_summary(const res_summary *sum, const swp_timing *t, aic_error
                100.0 * (double)sum->by_status[i] / (double)sum->points);
     }
     print_reasons(f);
+    bool ok = !rank || print_ranking(f, err);
     printf("next: aicfg-sweep rank %s\n", sum->path);
     res_close(f);
-    return true;
+    return ok;
 }
 
 static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err) {
@@ -107,7 +119,7 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
     if (!ok && (err->code == AIC_INTERRUPTED || err->code == AIC_TERMINATED))
         aic_fail_in(err, "finished points are in %s", sum.path);
     if (ok && !args->quiet)
-        print_summary(&sum, &timing, err);
+        print_summary(&sum, &timing, !args->points, err);
     aic_buf_free(&sets);
     aic_buf_free(&path);
     return err->code;
