@@ -93,7 +93,7 @@ bool res_writer_close_chunk(res_writer *w, aic_error *err) {
     c.rows = w->rows - c.first_row;
     bool ok = true;
     for (int g = 0; g < RES_STREAMS; g++) {
-        ok = ok && res_stream_tail(&w->streams[g], &w->out, w->codec, err);
+        ok = ok && res_stream_tail(&w->streams[g], &w->out, &w->encoders, err);
         res_stream_end(&w->streams[g]);
     }
     snprintf(open_path, sizeof open_path, "%s", w->out.path);
@@ -162,8 +162,8 @@ static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *e
     bool ok = true;
     for (int g = 0; g < RES_STREAMS; g++) {
         res_stream *s = &w->streams[g];
-        ok =
-            ok && res_stream_tail(s, &w->out, w->codec, err) && res_stream_seal(s, &w->out, &w->content, err);
+        ok = ok && res_stream_tail(s, &w->out, &w->encoders, err) &&
+             res_stream_seal(s, &w->out, &w->content, err);
         res_stream_end(s);
     }
     ok = ok && put_deployments(w, err) && put_counts(w, err);

@@ -1,10 +1,10 @@
-/* One HDF5 chunk to and from its stored bytes: byte shuffle, then deflate, as HDF5's own filters would read
- * and write them.
+/* One HDF5 chunk to and from its stored bytes: byte shuffle for columns that say so, then deflate, as HDF5's
+ * own filters would read and write them.
  *
- * Most byte planes of measured latencies either repeat (the same op at the same shape, the next output
- * length) or are noise. Deflate spends most of its time failing to find anything in noise, so a plane that
- * looks like noise is put into the same stream as stored blocks: three times as fast, the same size, and
- * every inflate reads it.
+ * Byte planes of shuffled figures either repeat or are noise. Deflate spends most of its time failing to find
+ * anything in noise, so a plane that looks like it is put into the same stream as stored blocks: three times
+ * as fast, the same size, and every inflate reads it. Breakdowns recur as whole values; they stay unshuffled
+ * and go through libdeflate.
  */
 #include "results/internal.h"
 #include <assert.h>
@@ -16,9 +16,10 @@
 enum { SAMPLE = 4096, HASHES = 1024 };
 
 struct res_codec {
-    z_stream deflate, inflate;
-    struct libdeflate_compressor *whole; /* for chunks of one piece */
-    int level, current; /* asked for; in effect inside the stream */
+    z_stream deflate;                    /* for chunks of byte planes */
+    int level, current;                  /* asked for; in effect inside the stream */
+    struct libdeflate_compressor *whole; /* for chunks of one piece: faster, but one level for all of it */
+    struct libdeflate_decompressor *inflate;
     uint8_t *plain, *coded;
     size_t plain_cap, coded_cap;
 };
@@ -27,12 +28,11 @@ res_codec *res_codec_new(int level) {
     res_codec *c = AIC_NEW(res_codec);
     c->level = c->current = level;
     c->whole = libdeflate_alloc_compressor(level);
-    bool ok = c->whole && deflateInit2(&c->deflate, level, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY) == Z_OK &&
-              inflateInit(&c->inflate) == Z_OK;
+    c->inflate = libdeflate_alloc_decompressor();
+    bool ok = c->whole && c->inflate &&
+              deflateInit2(&c->deflate, level, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY) == Z_OK;
     if (!ok)
-        (void)aic_mul(
-            SIZE_MAX,
-            2); /* zlib fails to start for want of memory only: ends the process as other allocations do */
+        (void)aic_mul(SIZE_MAX, 2); /* only memory can lack: ends the process as other allocations do */
     return c;
 }
 
@@ -41,7 +41,7 @@ void res_codec_free(res_codec *c) {
         return;
     libdeflate_free_compressor(c->whole);
     deflateEnd(&c->deflate);
-    inflateEnd(&c->inflate);
+    libdeflate_free_decompressor(c->inflate);
     free(c->plain);
     free(c->coded);
     free(c);
@@ -206,14 +206,10 @@ bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size
     size_t bytes = aic_mul(chunk, width);
     if (shuffled)
         make_room(&c->plain, &c->plain_cap, bytes);
-    z_stream *z = &c->inflate;
-    if (inflateReset(z) != Z_OK || size > UINT32_MAX || bytes > UINT32_MAX)
-        return false;
-    z->next_in = (Bytef *)(uintptr_t)in;
-    z->avail_in = (uInt)size;
-    z->next_out = shuffled ? c->plain : out;
-    z->avail_out = (uInt)bytes;
-    if (inflate(z, Z_FINISH) != Z_STREAM_END || z->avail_out != 0 || z->avail_in != 0)
+    size_t taken, made;
+    void *to = shuffled ? c->plain : out;
+    if (libdeflate_zlib_decompress_ex(c->inflate, in, size, to, bytes, &taken, &made) != LIBDEFLATE_SUCCESS ||
+        taken != size || made != bytes)
         return false;
     if (shuffled)
         unshuffle(c->plain, out, chunk, width);

@@ -68,17 +68,30 @@ typedef struct res_stream {
     uint64_t base;             /* of them, those in earlier chunk files */
     hid_t ids[RES_MAX_FIELDS]; /* of the current file */
     aic_sha256 *digests[RES_MAX_FIELDS];
-    size_t zero_bytes; /* size of the all-zero chunk whose digest is zero_hex; 0 = none yet */
-    char zero_hex[65];
+    struct {
+        size_t bytes; /* size of the all-zero chunk whose digest is hex; 0 = none yet */
+        char hex[65];
+    } zero[RES_MAX_FIELDS];
 } res_stream;
 void res_stream_init(res_stream *s, res_group_id g);
 void res_stream_free(res_stream *s);
 uint64_t res_stream_rows(const res_stream *s);                    /* all rows so far */
 bool res_stream_begin(res_stream *s, res_out *o, aic_error *err); /* creates the group in a new file */
+/* Columns of a stripe are encoded side by side, each by any of the codecs: the bytes do not depend on which.
+ */
+enum { RES_ENCODERS_MAX = 4 };
+typedef struct res_encoders {
+    unsigned n;
+    res_codec *codec[RES_ENCODERS_MAX];
+    aic_buf coded[RES_MAX_FIELDS]; /* of the stripe at hand; empty = an all-zero chunk of a sparse group */
+} res_encoders;
+void res_encoders_init(res_encoders *e, int level, unsigned threads);
+void res_encoders_free(res_encoders *e);
+
 /* Stores a full stripe and empties it. */
-bool res_stream_flush(res_stream *s, res_out *o, res_codec *c, aic_error *err);
+bool res_stream_flush(res_stream *s, res_out *o, res_encoders *e, aic_error *err);
 /* Stores the partial stripe and keeps it. */
-bool res_stream_tail(res_stream *s, res_out *o, res_codec *c, aic_error *err);
+bool res_stream_tail(res_stream *s, res_out *o, res_encoders *e, aic_error *err);
 /* Writes the digests: once, after the last tail. */
 bool res_stream_seal(res_stream *s, res_out *o, aic_buf *content, aic_error *err);
 void res_stream_end(res_stream *s); /* closes the ids */

@@ -340,8 +340,8 @@ typedef struct res_front {
 void res_front_add(res_front *f, const res_pick *p);
 void res_front_settle(res_front *f);
 
-/* Candidates by group, in order of the groups' first points. A group of a Pareto selection is a front, one of a
- * ranking a heap with its worst on top (a plain list when top is 0). */
+/* Candidates by group, in order of the groups' first points. A group of a Pareto selection is a front, one of
+ * a ranking a heap with its worst on top (a plain list when top is 0). */
 typedef struct res_selection {
     bool pareto;
     size_t top;       /* rows per group, 0 = all; a front is cut to it in the end */

@@ -1,9 +1,11 @@
-/* results: result files. Knows how points are stored, read, ranked and exported; nothing of how they were computed.
+/* results: result files. Knows how points are stored, read, ranked and exported; nothing of how they were
+ * computed.
  *
- * A result file is HDF5 (docs/formats/results.md). It is written by one thread: blocks of points arrive in point order, finished
- * blocks become immutable chunk files with one journal line each, and the file under its final name appears only when whole
- * (assembled from chunks, published by rename). A sweep shorter than the checkpoint interval writes its one file under a temporary
- * name. Everything but the group /run is byte-identical for any number of threads.
+ * A result file is HDF5 (docs/formats/results.md). It is written by one thread: blocks of points arrive in
+ * point order, finished blocks become immutable chunk files with one journal line each, and the file under
+ * its final name appears only when whole (assembled from chunks, published by rename). A sweep shorter than
+ * the checkpoint interval writes its one file under a temporary name. Everything but the group /run is
+ * byte-identical for any number of threads.
  */
 #ifndef AICFG_RESULTS_RESULTS_H
 #define AICFG_RESULTS_RESULTS_H
@@ -12,57 +14,65 @@
 #include "serving/serving.h"
 #include <stdio.h>
 
-/* ---- columns: one table for storing, exporting, ranking, filtering, help and docs ------------------------------------ */
+/* ---- columns: one table for storing, exporting, ranking, filtering, help and docs
+ * ------------------------------------ */
 
 typedef enum res_type {
-    RES_POINT,              /* the point's own index: computed, an integer */
-    RES_TEXT, RES_U32, RES_F64,
-    RES_STATUS              /* a srv_status; its name as a text */
+    RES_POINT, /* the point's own index: computed, an integer */
+    RES_TEXT,
+    RES_U32,
+    RES_F64,
+    RES_STATUS /* a srv_status; its name as a text */
 } res_type;
 typedef struct res_column {
-    const char *name;       /* "ttft_ms": in files, exports, filters and rankings */
+    const char *name; /* "ttft_ms": in files, exports, filters and rankings */
     res_type type;
-    const char *unit;       /* "ms", "GiB", "" */
-    const char *meaning;    /* one sentence: definition of the metric */
-    bool of_deployment;     /* stored once per deployment, not per point */
-    bool higher_is_better;  /* direction of `rank` when none is given */
-    size_t offset;          /* into srv_point; SIZE_MAX for the point's index and deployment columns (filled by name) */
+    const char *unit;      /* "ms", "GiB", "" */
+    const char *meaning;   /* one sentence: definition of the metric */
+    bool of_deployment;    /* stored once per deployment, not per point */
+    bool higher_is_better; /* direction of `rank` when none is given */
+    size_t
+        offset; /* into srv_point; SIZE_MAX for the point's index and deployment columns (filled by name) */
 } res_column;
 size_t res_column_count(void);
 const res_column *res_column_at(size_t i);
-int res_column_find(const char *name);                 /* -1 when unknown */
-const char *res_column_nearest(const char *name);      /* for suggestions, or NULL */
+int res_column_find(const char *name);            /* -1 when unknown */
+const char *res_column_nearest(const char *name); /* for suggestions, or NULL */
 
-/* ---- writing ----------------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
-/* Who made the file and from what. Texts are copied, but for spec_text, which may be large: it must live until the writer ends. */
+/* Who made the file and from what. Texts are copied, but for spec_text, which may be large: it must live
+ * until the writer ends. */
 typedef struct res_origin {
     const char *spec_text, *spec_name; /* the spec or points file as read; digest is computed */
     const char *overrides;             /* --set values, one per line, or "" */
     const char *command_line;          /* stored in /run */
     const char *const *databases;      /* "h200_sxm 0.12.0 <digest>" lines, n_databases */
     size_t n_databases;
-    uint64_t total_points;             /* of the whole sweep */
-    unsigned threads;                  /* stored in /run */
-    const char *program;               /* name and version of the program, "aicfg-sweep 0.1.0"; NULL = unknown */
+    uint64_t total_points; /* of the whole sweep */
+    unsigned threads;      /* stored in /run */
+    const char *program;   /* name and version of the program, "aicfg-sweep 0.1.0"; NULL = unknown */
 } res_origin;
 
 typedef struct res_writer_options {
-    const char *path;          /* final name; its folder must exist */
-    bool breakdown;            /* store every op of every point */
-    int deflate;               /* 0..9 */
-    double checkpoint_s;       /* a chunk is closed and journalled this often, 30 */
-    bool force;                /* replace an existing file */
+    const char *path;    /* final name; its folder must exist */
+    bool breakdown;      /* store every op of every point */
+    int deflate;         /* 0..9 */
+    double checkpoint_s; /* a chunk is closed and journalled this often, 30 */
+    bool force;          /* replace an existing file */
 } res_writer_options;
 
-/* Consecutive points in point order. Rows of priced points lie one after another; a point without rows has rows[i] = 0. */
+/* Consecutive points in point order. Rows of priced points lie one after another; a point without rows has
+ * rows[i] = 0. */
 typedef struct res_points {
     size_t n;
-    const uint32_t *deployment;   /* n: index of the deployment, or NULL: all are `one_deployment` */
+    const uint32_t *deployment; /* n: index of the deployment, or NULL: all are `one_deployment` */
     uint32_t one_deployment;
-    const srv_point *points;      /* n */
-    const uint32_t *rows;         /* n: breakdown rows of the point */
-    size_t n_rows;                /* their sum */
+    const srv_point *points;        /* n */
+    const uint32_t *rows;           /* n: breakdown rows of the point */
+    size_t n_rows;                  /* their sum */
     const double *latency, *energy; /* n_rows */
     const uint8_t *source;          /* n_rows */
 } res_points;
@@ -75,70 +85,89 @@ bool res_writer_deployment(res_writer *w, const srv_deployment *d, aic_error *er
 bool res_writer_points(res_writer *w, const res_points *p, aic_error *err);
 typedef struct res_summary {
     uint64_t points, by_status[SRV_STATUS_COUNT], rows, file_bytes;
-    char path[4096];            /* where the points are: the final name, or the partial file */
-    char digest[65];            /* of the content (everything but /run) */
+    char path[4096]; /* where the points are: the final name, or the partial file */
+    char digest[65]; /* of the content (everything but /run) */
 } res_summary;
-/* Publishes under the final name (complete), or, after an interruption, as NAME.partial.h5 marked incomplete, keeping chunks
- * and journal in NAME.part/ for a later resume. Frees w in any case. */
+/* Publishes under the final name (complete), or, after an interruption, as NAME.partial.h5 marked incomplete,
+ * keeping chunks and journal in NAME.part/ for a later resume. Frees w in any case. */
 bool res_writer_finish(res_writer *w, bool complete, res_summary *out, aic_error *err);
 /* Gives up: removes temporary files of this run (after a failure to write). */
 void res_writer_abandon(res_writer *w);
 
-/* ---- reading ------------------------------------------------------------------------------------------------------------ */
+/* ---- reading
+ * ------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct res_file res_file;
-/* Validates format, version, extents and cross references; a damaged or foreign file is refused with a clear message. */
+/* Validates format, version, extents and cross references; a damaged or foreign file is refused with a clear
+ * message. */
 res_file *res_open(const char *path, aic_error *err);
 void res_close(res_file *f);
 uint64_t res_count(const res_file *f);
 bool res_complete(const res_file *f);
 const char *res_spec_text(const res_file *f);
-const char *res_attribute(const res_file *f, const char *name); /* text attribute of the root group, NULL when absent */
+const char *res_attribute(const res_file *f,
+                          const char *name); /* text attribute of the root group, NULL when absent */
 
-typedef struct res_reason { srv_status status; const char *text; uint64_t count, example; } res_reason;
+typedef struct res_reason {
+    srv_status status;
+    const char *text;
+    uint64_t count, example;
+} res_reason;
 size_t res_reasons(const res_file *f, const res_reason **list);
 
 /* A window of points held in memory as columns; values by column index. */
 typedef struct res_window res_window;
 res_window *res_window_new(res_file *f);
 void res_window_free(res_window *w);
-bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns, size_t n_columns, bool breakdown, aic_error *err);
+bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns, size_t n_columns,
+                     bool breakdown, aic_error *err);
 aic_value res_window_value(const res_window *w, size_t i, int column); /* TEXT -> string, NaN real -> null */
 /* Breakdown rows of point i of the window: returns count; names, phases as stored. */
-typedef struct res_op_row { bool generation; const char *name, *kind; double repeat, latency, energy; op_source source; } res_op_row;
-size_t res_window_rows(const res_window *w, size_t i, const res_op_row **rows); /* valid until the next call */
+typedef struct res_op_row {
+    bool generation;
+    const char *name, *kind;
+    double repeat, latency, energy;
+    op_source source;
+} res_op_row;
+size_t res_window_rows(const res_window *w, size_t i,
+                       const res_op_row **rows); /* valid until the next call */
 
 /* The request that produced a point (to evaluate it again). Strings live as long as f. */
 bool res_point_request(res_file *f, uint64_t point, srv_request *req, srv_workload *load, aic_error *err);
 
-/* ---- commands ------------------------------------------------------------------------------------------------------------- */
+/* ---- commands
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct res_rank_options {
-    const char *by;            /* column, or NULL = tokens_per_s_per_gpu */
-    int descending;            /* 1, 0, or -1 = the column's own direction */
-    const char *where;         /* filter expression over columns, or NULL */
-    const char *group;         /* comma-separated columns: best `top` of each group; NULL = one group */
-    const char *pareto;        /* "x,y": the non-dominated points, each in its column's direction; NULL = ranking */
-    const char *columns;       /* columns to print, NULL = a readable default */
-    size_t top;                /* rows per group, 0 = all */
-    bool all_status;           /* also points that are not ok */
-    const char *format;        /* "table", "csv", "jsonl" */
+    const char *by;      /* column, or NULL = tokens_per_s_per_gpu */
+    int descending;      /* 1, 0, or -1 = the column's own direction */
+    const char *where;   /* filter expression over columns, or NULL */
+    const char *group;   /* comma-separated columns: best `top` of each group; NULL = one group */
+    const char *pareto;  /* "x,y": the non-dominated points, each in its column's direction; NULL = ranking */
+    const char *columns; /* columns to print, NULL = a readable default */
+    size_t top;          /* rows per group, 0 = all */
+    bool all_status;     /* also points that are not ok */
+    const char *format;  /* "table", "csv", "jsonl" */
 } res_rank_options;
 /* Streams the file; memory grows with the answer, not the file. Ties keep point order. */
 bool res_rank(res_file *f, const res_rank_options *opt, FILE *out, aic_error *err);
 
 typedef struct res_export_options {
-    const char *format;        /* "csv" or "jsonl" */
-    bool breakdown;            /* csv: one line per op; jsonl: "context" and "generation" lists of [op, ms, W*ms, source] */
-    const char *columns;       /* NULL = all */
+    const char *format; /* "csv" or "jsonl" */
+    bool breakdown; /* csv: one line per op; jsonl: "context" and "generation" lists of [op, ms, W*ms, source]
+                     */
+    const char *columns; /* NULL = all */
     const char *where;
-    uint64_t first, count;     /* 0, 0 = all */
+    uint64_t first, count; /* 0, 0 = all */
 } res_export_options;
 bool res_export(res_file *f, const res_export_options *opt, FILE *out, aic_error *err); /* in point order */
 
 /* Counts by status and reasons, as printed after a run and by `report`. */
 bool res_report(res_file *f, FILE *out, aic_error *err);
-/* Compiles an expression over column names (for --where); shared with the sweep's `where:` for point columns known before evaluation. */
+/* Compiles an expression over column names (for --where); shared with the sweep's `where:` for point columns
+ * known before evaluation. */
 const aic_scope *res_column_scope(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* Groups that are written while points arrive. Nothing here grows with their number: one stripe of each group
  * is in memory. */
 #include "results/h5.h"
+#include <omp.h>
 #include <stdio.h>
 
 static const char *const meanings[RES_STREAMS] = {
@@ -57,21 +58,29 @@ void res_stream_end(res_stream *s) {
     }
 }
 
-/* Stores the rows at hand as the stripe after the last full one. */
-static bool store(res_stream *s, res_out *o, res_codec *c, aic_error *err) {
+void res_encoders_init(res_encoders *e, int level, unsigned threads) {
+    *e = (res_encoders){.n = threads < 1 ? 1 : threads < RES_ENCODERS_MAX ? threads : RES_ENCODERS_MAX};
+    for (unsigned i = 0; i < e->n; i++)
+        e->codec[i] = res_codec_new(level);
+}
+
+void res_encoders_free(res_encoders *e) {
+    for (unsigned i = 0; i < e->n; i++)
+        res_codec_free(e->codec[i]);
+    for (size_t f = 0; f < RES_MAX_FIELDS; f++)
+        aic_buf_free(&e->coded[f]);
+    *e = (res_encoders){0};
+}
+
+static void encode_field(const res_stream *s, res_codec *c, size_t f, aic_buf *out) {
     const res_group *g = s->group;
     const res_table *t = &s->rows;
-    uint64_t index = s->stripes - s->base;
-    bool ok = true;
-    for (size_t f = 0; ok && f < g->n_fields; f++) {
-        const uint8_t *bytes = NULL;
-        size_t size = 0;
-        if (!res_encode(c, t->data[f], t->rows, t->width[f], g->chunk, res_shuffled(g->fields[f].type),
-                        g->sparse, &bytes, &size))
-            size = 0;
-        ok = res_out_chunk(o, s->ids[f], index, g->chunk, index * g->chunk + t->rows, bytes, size, err);
-    }
-    return ok;
+    const uint8_t *bytes;
+    size_t size;
+    aic_buf_clear(out);
+    if (res_encode(c, t->data[f], t->rows, t->width[f], g->chunk, res_shuffled(g->fields[f].type), g->sparse,
+                   &bytes, &size))
+        aic_buf_addn(out, (const char *)bytes, size);
 }
 
 /* Chunks of zeros are many where nothing measured power: their digest is computed once. */
@@ -82,37 +91,49 @@ static void digest_field(res_stream *s, size_t f) {
         res_digest_chunk(s->digests[f], data, bytes);
         return;
     }
-    if (s->zero_bytes != bytes) {
-        aic_sha256_text(data, bytes, s->zero_hex);
-        s->zero_bytes = bytes;
+    if (s->zero[f].bytes != bytes) {
+        aic_sha256_text(data, bytes, s->zero[f].hex);
+        s->zero[f].bytes = bytes;
     }
-    aic_sha256_add(s->digests[f], s->zero_hex, 64);
+    aic_sha256_add(s->digests[f], s->zero[f].hex, 64);
 }
 
-static void digest_rows(res_stream *s) {
-    for (size_t f = 0; f < s->group->n_fields; f++)
-        digest_field(s, f);
+/* Stores the rows at hand as the stripe after the last full one; a full one is digested, too. */
+static bool store(res_stream *s, res_out *o, res_encoders *e, bool full, aic_error *err) {
+    const res_group *g = s->group;
+    uint64_t index = s->stripes - s->base;
+    bool ok = true;
+    int fields = (int)g->n_fields;
+#pragma omp parallel for schedule(dynamic) num_threads((int)e->n)
+    for (int f = 0; f < fields; f++) {
+        encode_field(s, e->codec[omp_get_thread_num()], (size_t)f, &e->coded[f]);
+        if (full)
+            digest_field(s, (size_t)f);
+    }
+    for (size_t f = 0; ok && f < g->n_fields; f++)
+        ok = res_out_chunk(o, s->ids[f], index, g->chunk, index * g->chunk + s->rows.rows,
+                           (const uint8_t *)e->coded[f].data, e->coded[f].len, err);
+    return ok;
 }
 
-bool res_stream_flush(res_stream *s, res_out *o, res_codec *c, aic_error *err) {
-    if (!store(s, o, c, err))
+bool res_stream_flush(res_stream *s, res_out *o, res_encoders *e, aic_error *err) {
+    if (!store(s, o, e, true, err))
         return false;
-    digest_rows(s);
     s->stripes++;
     s->rows.rows = 0;
     return true;
 }
 
-bool res_stream_tail(res_stream *s, res_out *o, res_codec *c, aic_error *err) {
-    return s->rows.rows == 0 || store(s, o, c, err);
+bool res_stream_tail(res_stream *s, res_out *o, res_encoders *e, aic_error *err) {
+    return s->rows.rows == 0 || store(s, o, e, false, err);
 }
 
 bool res_stream_seal(res_stream *s, res_out *o, aic_buf *content, aic_error *err) {
     char path[96], sha256[65];
     bool ok = true;
-    if (s->rows.rows > 0)
-        digest_rows(s);
     for (size_t f = 0; f < s->group->n_fields; f++) {
+        if (s->rows.rows > 0)
+            digest_field(s, f);
         aic_sha256_hex(s->digests[f], sha256);
         s->digests[f] = NULL;
         field_path(s, f, path);

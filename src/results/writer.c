@@ -57,6 +57,7 @@ static bool clear_leftovers(const res_writer *w, aic_error *err) {
 
 static void free_writer(res_writer *w) {
     res_codec_free(w->codec);
+    res_encoders_free(&w->encoders);
     for (int g = 0; g < RES_STREAMS; g++)
         res_stream_free(&w->streams[g]);
     res_deployments_free(&w->deployments);
@@ -84,6 +85,7 @@ res_writer *res_writer_open(const res_writer_options *opt, const res_origin *ori
     bool ok = check_options(opt, err) && res_part_open(&w->part, opt->path, opt->force, err);
     if (ok) {
         w->codec = res_codec_new(opt->deflate);
+        res_encoders_init(&w->encoders, opt->deflate, origin->threads);
         ok = clear_leftovers(w, err);
         if (ok && res_writer_begin_file(w, OPEN_FILE, true, err))
             return w;
@@ -132,7 +134,7 @@ static bool check_points(const res_writer *w, const res_points *p, aic_error *er
 static bool flush(res_writer *w, res_group_id g, aic_error *err) {
     char code = (char)g;
     aic_buf_addn(&w->order, &code, 1);
-    return res_stream_flush(&w->streams[g], &w->out, w->codec, err);
+    return res_stream_flush(&w->streams[g], &w->out, &w->encoders, err);
 }
 
 static bool add_rows(res_writer *w, const res_points *p, size_t first, size_t n, aic_error *err) {

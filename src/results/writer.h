@@ -16,8 +16,9 @@ struct res_writer {
     double started_s, checkpoint_s; /* aic_now at the start and at the last checkpoint */
 
     res_part part;
-    res_codec *codec;
-    res_out out; /* the file that stripes go to, NAME.part/open.tmp */
+    res_codec *codec;      /* for what is written whole */
+    res_encoders encoders; /* for stripes */
+    res_out out;           /* the file that stripes go to, NAME.part/open.tmp */
     res_stream streams[RES_STREAMS];
     aic_buf order;     /* stripes of this file as they filled, one byte each */
     aic_buf content;   /* digests of this file's datasets */

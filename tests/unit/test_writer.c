@@ -1,0 +1,474 @@
+/* links: results */
+/* Writing result files: the same bytes however points arrive, checkpoints, interruptions, failures. */
+#include "results/h5.h"
+#include "unit/results_fixture.h"
+#include <dirent.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+static char folder[256];
+enum { DEPLOYMENTS = 120 }; /* 38 400 points: three stripes of points, 30 of breakdown */
+
+static const char *path_of(const char *name) {
+    static char paths[32][512];
+    static unsigned next;
+    char *p = paths[next++ % 32];
+    snprintf(p, 512, "%s/%s", folder, name);
+    return p;
+}
+
+static bool exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+static size_t entries(const char *path) {
+    DIR *d = opendir(path);
+    size_t n = 0;
+    if (!d)
+        return 0;
+    for (struct dirent *e; (e = readdir(d));)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static void write_file(const fix_sweep *s, const char *path, size_t block, double checkpoint_s, int deflate,
+                       res_summary *out) {
+    aic_error err = {0};
+    res_writer_options opt = fix_options(path);
+    opt.checkpoint_s = checkpoint_s;
+    opt.deflate = deflate;
+    opt.force = true;
+    if (!fix_file(s, &opt, block, fix_count(s), true, out, &err))
+        fail_msg("%s", err.text);
+}
+
+static uint64_t run_address(const char *path) {
+    hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    H5O_info_t info;
+    assert_true(f >= 0 && H5Oget_info_by_name(f, "/run", &info, H5P_DEFAULT) >= 0);
+    H5Fclose(f);
+    return info.addr;
+}
+
+/* Equal but for what lies in the object header of /run, the last object of a file. */
+static void assert_same_file(const char *a, const char *b) {
+    aic_buf x = {0}, y = {0};
+    char why[256];
+    assert_true(aic_read_file(a, SIZE_MAX / 2, &x, why, sizeof why));
+    assert_true(aic_read_file(b, SIZE_MAX / 2, &y, why, sizeof why));
+    assert_int_equal(x.len, y.len);
+    uint64_t run = run_address(a);
+    assert_int_equal(run, run_address(b));
+    assert_true(x.len - run < 16384);
+    assert_memory_equal(x.data, y.data, run);
+    aic_buf_free(&x);
+    aic_buf_free(&y);
+}
+
+static void test_splits_do_not_matter(void **state) {
+    (void)state;
+    static const size_t blocks[] = {38400, 1, 999, 16384, 20000};
+    fix_sweep *s = fix_new(DEPLOYMENTS);
+    res_summary first, other;
+    write_file(s, path_of("a.h5"), 4096, 1e9, 1, &first);
+    assert_int_equal(first.points, fix_count(s));
+    assert_int_equal(first.points,
+                     first.by_status[0] + first.by_status[1] + first.by_status[2] + first.by_status[3]);
+    assert_string_equal(first.path, path_of("a.h5"));
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        write_file(s, path_of("b.h5"), blocks[i], 1e9, 1, &other);
+        assert_string_equal(first.digest, other.digest);
+        assert_int_equal(first.file_bytes, other.file_bytes);
+        assert_same_file(path_of("a.h5"), path_of("b.h5"));
+    }
+    assert_int_equal(entries(folder), 2); /* no NAME.part is left */
+    fix_free(s);
+}
+
+static void test_checkpoints_do_not_matter(void **state) {
+    (void)state;
+    static const size_t blocks[] = {1500, 16384, 33333};
+    fix_sweep *s = fix_new(DEPLOYMENTS);
+    res_summary first, other;
+    write_file(s, path_of("a.h5"), 4096, 1e9, 1, &first);
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        write_file(s, path_of("b.h5"), blocks[i], 0, 1, &other); /* a chunk file after every call */
+        assert_string_equal(first.digest, other.digest);
+        assert_same_file(path_of("a.h5"), path_of("b.h5"));
+    }
+    assert_int_equal(entries(folder), 2);
+    fix_free(s);
+}
+
+static void test_content_digest_is_free_of_compression(void **state) {
+    (void)state;
+    fix_sweep *s = fix_new(6);
+    res_summary a, b, c;
+    write_file(s, path_of("a.h5"), 100, 1e9, 1, &a);
+    write_file(s, path_of("b.h5"), 100, 1e9, 9, &b);
+    write_file(s, path_of("b.h5"), 100, 1e9, 0, &c);
+    assert_string_equal(a.digest, b.digest);
+    assert_string_equal(a.digest, c.digest);
+    s->deployments[3].request.par.tp = s->deployments[3].built.par.tp = 16;
+    write_file(s, path_of("b.h5"), 100, 1e9, 1, &b);
+    assert_string_not_equal(a.digest, b.digest);
+    fix_free(s);
+}
+
+static void test_no_points_and_no_breakdown(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(2);
+    res_writer_options opt = fix_options(path_of("none.h5"));
+    res_summary out;
+    opt.breakdown = false;
+    assert_true(fix_file(s, &opt, 100, 0, true, &out, &err));
+    assert_int_equal(out.points, 0);
+    res_file *f = res_open(out.path, &err);
+    assert_non_null(f);
+    assert_int_equal(res_count(f), 0);
+    res_close(f);
+    opt.force = true;
+    assert_true(fix_file(s, &opt, 100, 640, true, &out, &err));
+    assert_int_equal(out.points, 640);
+    assert_int_equal(out.rows, 0);
+    f = res_open(out.path, &err);
+    assert_non_null(f);
+    res_close(f);
+    fix_free(s);
+}
+
+/* ---- interruptions ------------------------------------------------------------------------------------ */
+
+static void test_interruption_keeps_everything(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(DEPLOYMENTS);
+    res_writer_options opt = fix_options(path_of("int.h5"));
+    res_summary out;
+    res_journal_head head;
+    res_journal_chunk *chunks;
+    size_t n;
+    opt.checkpoint_s = 0;
+    assert_true(fix_file(s, &opt, 7000, 30000, false, &out, &err));
+    assert_string_equal(out.path, path_of("int.h5.partial.h5"));
+    assert_false(exists(path_of("int.h5")));
+    assert_true(res_journal_read(path_of("int.h5.part/journal"), &head, &chunks, &n));
+    assert_int_equal(n, 5);
+    assert_int_equal(head.total_points, fix_count(s));
+    assert_int_equal(chunks[4].first_point + chunks[4].points, 30000);
+    assert_int_equal(chunks[4].first_row + chunks[4].rows, out.rows);
+    free(chunks);
+
+    res_file *f = res_open(out.path, &err);
+    assert_non_null(f);
+    assert_false(res_complete(f));
+    assert_int_equal(res_count(f), 30000);
+    res_close(f);
+    assert_null(res_open(path_of("int.h5.part/chunk-000001.h5"), &err));
+    assert_non_null(strstr(err.text, ".partial.h5"));
+
+    res_origin origin = fix_origin(s);
+    assert_null(res_writer_open(&opt, &origin, &err)); /* work done is not thrown away */
+    assert_int_equal(err.code, AIC_BAD_INPUT);
+    assert_non_null(strstr(err.text, "30000 points"));
+    opt.force = true;
+    assert_true(fix_file(s, &opt, 7000, fix_count(s), true, &out, &err));
+    assert_true(exists(path_of("int.h5")));
+    assert_false(exists(path_of("int.h5.part")));
+    assert_false(exists(path_of("int.h5.partial.h5")));
+    fix_free(s);
+}
+
+static void test_interruption_before_the_first_checkpoint(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(4);
+    res_writer_options opt = fix_options(path_of("early.h5"));
+    res_summary out;
+    assert_true(fix_file(s, &opt, 100, 500, false, &out, &err));
+    assert_true(exists(path_of("early.h5.part/chunk-000000.h5")));
+    res_file *f = res_open(out.path, &err);
+    assert_non_null(f);
+    assert_int_equal(res_count(f), 500);
+    assert_false(res_complete(f));
+    res_close(f);
+    fix_free(s);
+}
+
+static void test_journal_survives_any_cut(void **state) {
+    (void)state;
+    const char *path = path_of("journal");
+    aic_error err = {0};
+    res_journal_head head = {.total_points = 1000, .deflate = 1, .breakdown = true}, back;
+    aic_sha256 *h = aic_sha256_new();
+    aic_sha256_hex(h, head.spec);
+    assert_true(res_journal_start(path, &head, &err));
+    for (uint64_t i = 0; i < 4; i++) {
+        res_journal_chunk c = {.first_point = i * 10, .points = 10, .first_row = i * 320, .rows = 320};
+        c.by_status[SRV_ST_ok] = 7;
+        c.by_status[SRV_ST_oom] = 3;
+        memcpy(c.sha256, head.spec, 65);
+        assert_true(res_journal_append(path, i, &c, &err));
+    }
+    aic_buf text = {0};
+    char why[256];
+    assert_true(aic_read_file(path, 1 << 20, &text, why, sizeof why));
+    size_t last = 0, n;
+    res_journal_chunk *chunks;
+    for (size_t cut = 0; cut <= text.len; cut++) {
+        FILE *f = fopen(path, "wb");
+        fwrite(text.data, 1, cut, f);
+        fclose(f);
+        res_journal_read(path, &back, &chunks, &n);
+        assert_true(n >= last && n <= 4);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(chunks[i].first_point, i * 10);
+        last = n;
+        free(chunks);
+    }
+    assert_int_equal(last, 4);
+    for (size_t i = 0; i < text.len; i++) { /* no damage brings chunks that were not written */
+        text.data[i] ^= 1;
+        FILE *f = fopen(path, "wb");
+        fwrite(text.data, 1, text.len, f);
+        fclose(f);
+        res_journal_read(path, &back, &chunks, &n);
+        assert_true(n < 4);
+        free(chunks);
+        text.data[i] ^= 1;
+    }
+    aic_buf_free(&text);
+    unlink(path);
+}
+
+/* ---- refusals and failures ----------------------------------------------------------------------------- */
+
+static void test_existing_output_is_refused(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(1);
+    res_writer_options opt = fix_options(path_of("old.h5"));
+    res_origin origin = fix_origin(s);
+    FILE *f = fopen(opt.path, "wb");
+    fputs("precious", f);
+    fclose(f);
+    assert_null(res_writer_open(&opt, &origin, &err));
+    assert_int_equal(err.code, AIC_BAD_INPUT);
+    assert_non_null(strstr(err.text, "--force"));
+    opt.force = true;
+    res_writer *w = res_writer_open(&opt, &origin, &err);
+    assert_non_null(w);
+    res_writer_abandon(w); /* nothing was finished: the old file stands */
+    aic_buf text = {0};
+    char why[256];
+    assert_true(aic_read_file(opt.path, 100, &text, why, sizeof why));
+    assert_string_equal(text.data, "precious");
+    aic_buf_free(&text);
+    assert_false(exists(path_of("old.h5.part")));
+    opt.path = folder;
+    assert_null(res_writer_open(&opt, &origin, &err));
+    assert_non_null(strstr(err.text, "not a file"));
+    opt.path = path_of("no/such/folder.h5");
+    assert_null(res_writer_open(&opt, &origin, &err));
+    assert_int_equal(err.code, AIC_IO);
+    assert_non_null(strstr(err.text, "No such file"));
+    opt.path = path_of("level.h5");
+    opt.deflate = 10;
+    assert_null(res_writer_open(&opt, &origin, &err));
+    assert_false(exists(path_of("level.h5.part")));
+    fix_free(s);
+}
+
+static void test_second_writer_is_refused(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(1);
+    res_writer_options opt = fix_options(path_of("lock.h5"));
+    res_origin origin = fix_origin(s);
+    res_writer *w = res_writer_open(&opt, &origin, &err);
+    assert_non_null(w);
+    opt.force = true;
+    assert_null(res_writer_open(&opt, &origin, &err));
+    assert_int_equal(err.code, AIC_BAD_INPUT);
+    assert_non_null(strstr(err.text, "another run is writing"));
+    assert_non_null(strstr(err.text, "process"));
+    res_writer_abandon(w);
+    w = res_writer_open(&opt, &origin, &err);
+    assert_non_null(w);
+    res_writer_abandon(w);
+    fix_free(s);
+}
+
+static void test_what_a_killed_run_leaves_is_cleared(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(1);
+    res_writer_options opt = fix_options(path_of("killed.h5"));
+    res_summary out;
+    mkdir(path_of("killed.h5.part"), 0777);
+    FILE *f = fopen(path_of("killed.h5.part/open.tmp"), "wb");
+    fputs("half", f);
+    fclose(f);
+    f = fopen(path_of("killed.h5.part/chunk-000000.h5"), "wb"); /* closed, but never journalled */
+    fclose(f);
+    assert_true(fix_file(s, &opt, 100, 320, true, &out, &err));
+    assert_false(exists(path_of("killed.h5.part")));
+    fix_free(s);
+}
+
+/* A full disk, as a limit on the size of files: at any moment it must end in an error and leave nothing under
+ * the name. */
+static void test_write_errors(void **state) {
+    (void)state;
+    fix_sweep *s = fix_new(40);
+    struct rlimit old, limit;
+    res_summary out;
+    unsigned failures = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old);
+    for (rlim_t bytes = 0; bytes < 3000000; bytes += bytes < 16384 ? 4096 : 300000)
+        for (int chunked = 0; chunked < 2; chunked++) {
+            aic_error err = {0};
+            res_writer_options opt = fix_options(path_of("full.h5"));
+            opt.checkpoint_s = chunked ? 0 : 1e9;
+            opt.force = true;
+            limit = (struct rlimit){bytes, old.rlim_max};
+            setrlimit(RLIMIT_FSIZE, &limit);
+            bool ok = fix_file(s, &opt, 4000, fix_count(s), true, &out, &err);
+            setrlimit(RLIMIT_FSIZE, &old);
+            assert_true(ok == exists(opt.path));
+            if (!ok) {
+                failures++;
+                assert_int_equal(err.code, AIC_IO);
+                assert_non_null(strstr(err.text, "full.h5.part/"));
+                assert_non_null(strstr(err.text, "File too large"));
+                assert_true(chunked || !exists(path_of("full.h5.part")));
+            } else {
+                unlink(opt.path);
+            }
+        }
+    assert_true(failures > 8);
+    fix_free(s);
+}
+
+static void test_mistakes_of_callers(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(2);
+    res_writer_options opt = fix_options(path_of("mistake.h5"));
+    res_origin origin = fix_origin(s);
+    res_writer *w = res_writer_open(&opt, &origin, &err);
+    assert_non_null(w);
+    assert_false(fix_write(s, w, 0, 1, &err)); /* deployment not announced */
+    assert_true(res_writer_deployment(w, &s->deployments[0], &err));
+    assert_true(fix_write(s, w, 0, 1, &err));
+    srv_point p = {.load = {1, 1, 1, 0}};
+    uint32_t rows = 3;
+    double numbers[3] = {0};
+    uint8_t source[3] = {0};
+    res_points block = {.n = 1,
+                        .points = &p,
+                        .rows = &rows,
+                        .n_rows = 3,
+                        .latency = numbers,
+                        .energy = numbers,
+                        .source = source};
+    assert_false(res_writer_points(w, &block, &err)); /* not the rows of its deployment */
+    rows = 0;
+    assert_false(res_writer_points(w, &block, &err)); /* n_rows is not their sum */
+    block.n_rows = 0;
+    assert_true(res_writer_points(w, &block, &err));
+    res_writer_abandon(w);
+    assert_false(exists(opt.path));
+    fix_free(s);
+}
+
+/* ---- codec
+ * --------------------------------------------------------------------------------------------------- */
+
+enum { CODEC_CHUNK = 16384, CODEC_WIDTH = 33 };
+
+/* Bytes of one kind: zero, recurring, noise. What lies behind `used` is zero, as the codec pads. */
+static void fill(uint8_t *data, size_t used, size_t width, int kind) {
+    memset(data, 0, (size_t)CODEC_CHUNK * CODEC_WIDTH);
+    for (size_t i = 0; kind > 0 && i < used; i++)
+        data[i] = kind == 1 ? (uint8_t)(i / width % 7) : (uint8_t)(fix_random(i) * 256);
+}
+
+static void check_codec(int level, size_t width, size_t rows, int kind) {
+    uint8_t *data = aic_calloc(CODEC_CHUNK, CODEC_WIDTH), *back = aic_calloc(CODEC_CHUNK + 8, CODEC_WIDTH);
+    res_codec *c = res_codec_new(level);
+    bool shuffled = width > 1 && width <= 8;
+    const uint8_t *bytes;
+    size_t size;
+    fill(data, rows * width, width, kind);
+    for (int again = 0; again < 2; again++) { /* streams are reused */
+        assert_true(res_encode(c, data, rows, width, CODEC_CHUNK, shuffled, false, &bytes, &size));
+        assert_true(res_decode(c, bytes, size, width, CODEC_CHUNK, shuffled, back));
+        assert_memory_equal(data, back, CODEC_CHUNK * width);
+        assert_false(res_decode(c, bytes, size - 1, width, CODEC_CHUNK, shuffled, back));
+        assert_false(res_decode(c, bytes, size, width, CODEC_CHUNK + 8, shuffled, back));
+        assert_false(res_decode(c, bytes, size, width, CODEC_CHUNK - 8, shuffled, back));
+    }
+    assert_true(res_encode(c, data, rows, width, CODEC_CHUNK, shuffled, true, &bytes, &size) == (kind != 0));
+    res_codec_free(c);
+    free(data);
+    free(back);
+}
+
+static void test_codec_round_trip(void **state) {
+    (void)state;
+    static const size_t widths[] = {1, 2, 4, 8, CODEC_WIDTH};
+    for (int level = 0; level <= 9; level += 3)
+        for (int kind = 0; kind < 3; kind++)
+            for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+                check_codec(level, widths[w], CODEC_CHUNK, kind);
+                check_codec(level, widths[w], 777, kind);
+            }
+}
+
+/* ---- running
+ * -------------------------------------------------------------------------------------------------- */
+
+static int set_up(void **state) {
+    (void)state;
+    fix_folder(folder);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    char command[300];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void) {
+    pdb_hdf5_lock(); /* quiet, and safe at exit, before the first call made here */
+    pdb_hdf5_unlock();
+    const struct CMUnitTest tests[] = {
+        TEST(test_splits_do_not_matter),
+        TEST(test_checkpoints_do_not_matter),
+        TEST(test_content_digest_is_free_of_compression),
+        TEST(test_no_points_and_no_breakdown),
+        TEST(test_interruption_keeps_everything),
+        TEST(test_interruption_before_the_first_checkpoint),
+        TEST(test_journal_survives_any_cut),
+        TEST(test_existing_output_is_refused),
+        TEST(test_second_writer_is_refused),
+        TEST(test_what_a_killed_run_leaves_is_cleared),
+        TEST(test_write_errors),
+        TEST(test_mistakes_of_callers),
+        TEST(test_codec_round_trip),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
