@@ -15,6 +15,7 @@ struct aic_csv {
     int record_line;   /* first line of the record just read */
     aic_buf text;      /* the record's fields, each followed by a NUL */
     size_t *starts;    /* offsets of the fields in text */
+    bool *quoted;      /* as many: the field stood in quotes */
     size_t n_starts, cap_starts;
     char **fields; /* the same as pointers, made when the record is whole */
     size_t cap_fields;
@@ -64,6 +65,7 @@ void aic_csv_close(aic_csv *c) {
     fclose(c->f);
     aic_buf_free(&c->text);
     free(c->starts);
+    free(c->quoted);
     free(c->fields);
     free(c->path);
     free(c);
@@ -162,6 +164,16 @@ static void point_at_fields(aic_csv *c) {
         c->fields[i] = c->text.data + c->starts[i];
 }
 
+static void start_field(aic_csv *c, bool quoted) {
+    if (c->n_starts == c->cap_starts) {
+        c->cap_starts = c->cap_starts ? aic_mul(c->cap_starts, 2) : 16;
+        c->starts = aic_realloc(c->starts, c->cap_starts, sizeof *c->starts);
+        c->quoted = aic_realloc(c->quoted, c->cap_starts, sizeof *c->quoted);
+    }
+    c->starts[c->n_starts] = c->text.len;
+    c->quoted[c->n_starts++] = quoted;
+}
+
 int aic_csv_next(aic_csv *c, char ***fields, size_t *n, aic_error *err) {
     aic_buf_clear(&c->text);
     c->n_starts = 0;
@@ -174,9 +186,9 @@ int aic_csv_next(aic_csv *c, char ***fields, size_t *n, aic_error *err) {
     c->record_line = c->next_line;
     ending end = MORE_FIELDS;
     while (end == MORE_FIELDS) {
-        AIC_GROW(c->starts, c->n_starts, c->cap_starts);
-        c->starts[c->n_starts++] = c->text.len;
-        end = peek(c) == '"' ? read_quoted(c, err) : read_plain(c, err);
+        bool quoted = peek(c) == '"';
+        start_field(c, quoted);
+        end = quoted ? read_quoted(c, err) : read_plain(c, err);
         if (end == BROKEN || !append(c, '\0', err))
             return -1;
     }
@@ -190,6 +202,10 @@ int aic_csv_next(aic_csv *c, char ***fields, size_t *n, aic_error *err) {
 
 int aic_csv_line(const aic_csv *c) {
     return c->record_line;
+}
+
+bool aic_csv_quoted(const aic_csv *c, size_t i) {
+    return c->quoted[i];
 }
 
 const char *aic_csv_path(const aic_csv *c) {

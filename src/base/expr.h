@@ -9,12 +9,14 @@
  *                kinds are unequal, and to order them is an error; a < b <= c chains as in Python
  *   and or not   short-circuit on truthiness (null, false, 0, 0.0, "", [] are false); `a or b` gives a or b
  * as in "a unless it is falsy", so defaults read naturally a if c else b;  a ?? b (b when a is null);  x in
- * [..], x not in [..], text in text name, name.field, "text", 'text', 12, 1.5, true, false, null calls: the
- * scope's functions, then the built-in min max abs ceildiv floor ceil trunc round int real str len contains
- * startswith lower Precedence as in Python, loosest first: if-else, ??, or, and, not, comparisons and in, +
+ * [..], x not in [..], text in text;  list[i], text[i];  [e for a, b in list if c] (list comprehension)
+ * name, name.field, "text", 'text', 12, 1.5, true, false, null calls: the scope's functions, then the
+ * built-in min max abs ceildiv floor ceil trunc round int real str len contains startswith endswith lower range
+ * any
+ * Precedence as in Python, loosest first: if-else, ??, or, and, not, comparisons and in, +
  * -, * / // %, sign. Binary operators are left-associative and evaluated left to right with the parentheses
  * shown. Division by zero is an error. Limits: 64 KiB of text, 64 levels of nesting, 4 KiB of a string made
- * while evaluating.
+ * while evaluating, 131072 items run through in one evaluation.
  */
 #ifndef AICFG_BASE_EXPR_H
 #define AICFG_BASE_EXPR_H

@@ -3,6 +3,7 @@
 #include "base/error_internal.h"
 #include "base/expr_internal.h"
 #include <stdlib.h>
+#include <string.h>
 
 enum { FEW_ARGS = 8 }; /* calls with no more arguments need no memory */
 
@@ -11,6 +12,8 @@ typedef struct run {
     const aic_env *env;
     aic_arena *arena; /* may be NULL */
     aic_error *err;
+    aic_value *locals; /* variables of comprehensions */
+    size_t *steps;     /* items run through so far */
 } run;
 
 static bool eval(const run *r, const aic_enode *n, aic_value *out);
@@ -30,7 +33,7 @@ static bool eval_args(const run *r, const aic_enode *n, aic_value *values) {
 
 static bool eval_call(const run *r, const aic_enode *n, aic_value *out) {
     aic_value few[FEW_ARGS], *args = n->n <= FEW_ARGS ? few : aic_alloc(n->n, sizeof *args);
-    void *ctx = n->type == AIC_N_CALL && r->env ? r->env->fn_ctx : NULL;
+    void *ctx = n->type == AIC_N_BUILTIN ? r->steps : r->env ? r->env->fn_ctx : NULL;
     bool ok = eval_args(r, n, args);
     if (ok && !n->fn->call(ctx, r->arena, args, (int)n->n, out, r->err))
         ok = aic_expr_locate(r->e, n->pos, r->err);
@@ -45,10 +48,50 @@ static bool eval_list(const run *r, const aic_enode *n, aic_value *out) {
     aic_value *items = aic_arena_alloc(r->arena, n->n, sizeof *items);
     if (!eval_args(r, n, items))
         return false;
-    aic_list *list = aic_arena_alloc(r->arena, 1, sizeof *list);
-    *list = (aic_list){n->n, items};
-    *out = (aic_value){.type = AIC_V_LIST, .u = {.list = list}};
+    *out = aic_value_list(r->arena, items, n->n);
     return true;
+}
+
+/* One turn of a comprehension: several variables take a list apart. */
+static bool bind_turn(const run *r, const aic_enode *n, const aic_value *item) {
+    if (++*r->steps > AIC_EXPR_MAX_STEPS)
+        return aic_expr_fail(r->e, n->pos, r->err, "more than %d items to run through", AIC_EXPR_MAX_STEPS);
+    if (n->n_names == 1) {
+        r->locals[n->slot] = *item;
+        return true;
+    }
+    if (item->type != AIC_V_LIST || item->u.list->count != n->n_names)
+        return aic_expr_fail(r->e, n->pos, r->err, "an item is no list of %zu to take apart", n->n_names);
+    memcpy(r->locals + n->slot, item->u.list->items, n->n_names * sizeof *item);
+    return true;
+}
+
+static bool eval_each(const run *r, const aic_enode *n, aic_value *out) {
+    aic_value all, keep;
+    if (!r->arena)
+        return aic_expr_fail(r->e, n->pos, r->err, "a list with names in it cannot be made here");
+    if (!eval(r, n->args[0].node, &all))
+        return false;
+    if (all.type != AIC_V_LIST)
+        return aic_expr_fail(r->e, n->args[0].node->pos, r->err, "expected a list to run through, found %s",
+                             aic_vtype_name(all.type));
+    aic_value *items = aic_arena_alloc(r->arena, all.u.list->count, sizeof *items);
+    size_t count = 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < all.u.list->count; i++) {
+        ok = bind_turn(r, n, &all.u.list->items[i]) && (n->n < 3 || eval(r, n->args[2].node, &keep));
+        if (ok && (n->n < 3 || aic_truthy(&keep)))
+            ok = eval(r, n->args[1].node, &items[count++]);
+    }
+    *out = aic_value_list(r->arena, items, count);
+    return ok;
+}
+
+static bool eval_index(const run *r, const aic_enode *n, aic_value *out) {
+    aic_value all, at;
+    if (!eval(r, n->args[0].node, &all) || !eval(r, n->args[1].node, &at))
+        return false;
+    return aic_value_at(&all, &at, r->arena, out, r->err) || aic_expr_locate(r->e, n->pos, r->err);
 }
 
 static bool eval_negative(const run *r, const aic_enode *n, aic_value *out) {
@@ -172,6 +215,13 @@ static bool eval(const run *r, const aic_enode *n, aic_value *out) {
         return eval_call(r, n, out);
     case AIC_N_LIST:
         return eval_list(r, n, out);
+    case AIC_N_INDEX:
+        return eval_index(r, n, out);
+    case AIC_N_EACH:
+        return eval_each(r, n, out);
+    case AIC_N_LOCAL:
+        *out = r->locals[n->slot];
+        return true;
     case AIC_N_COND:
         return eval(r, n->args[0].node, out) && eval(r, n->args[aic_truthy(out) ? 1 : 2].node, out);
     case AIC_N_NOT:
@@ -188,6 +238,8 @@ static bool eval(const run *r, const aic_enode *n, aic_value *out) {
 }
 
 bool aic_expr_eval(const aic_expr *e, const aic_env *env, aic_value *out, aic_error *err) {
-    run r = {e, env, env ? env->arena : NULL, err};
+    aic_value locals[AIC_EXPR_MAX_LOCALS];
+    size_t steps = 0;
+    run r = {e, env, env ? env->arena : NULL, err, locals, &steps};
     return eval(&r, e->root, out);
 }

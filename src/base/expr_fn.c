@@ -158,10 +158,38 @@ FN(len) {
     }
     if (args[0].type != AIC_V_STR)
         return fail_type("len", "text or a list", &args[0], err);
-    int64_t characters = 0;
-    for (const char *s = args[0].u.s; *s; s++)
-        characters += ((unsigned char)*s & 0xc0) != 0x80;
-    *out = aic_int(characters);
+    *out = aic_int((int64_t)aic_value_characters(args[0].u.s));
+    return true;
+}
+
+/* range(n): 0, 1 ... n - 1. What it makes counts as items run through. */
+FN(range) {
+    UNUSED(n);
+    size_t *steps = ctx;
+    if (args[0].type != AIC_V_INT)
+        return fail_type("range", "an integer", &args[0], err);
+    size_t count = args[0].u.i > 0 ? (size_t)args[0].u.i : 0;
+    if (!a)
+        return aic_fail(err, AIC_BAD_INPUT, "a list cannot be made here");
+    if (count > AIC_EXPR_MAX_STEPS - *steps)
+        return aic_fail(err, AIC_BAD_INPUT, "more than %d items to run through", AIC_EXPR_MAX_STEPS);
+    *steps += count;
+    aic_value *items = aic_arena_alloc(a, count, sizeof *items);
+    for (size_t i = 0; i < count; i++)
+        items[i] = aic_int((int64_t)i);
+    *out = aic_value_list(a, items, count);
+    return true;
+}
+
+/* any(list): is one of the items truthy? */
+FN(any) {
+    UNUSED(ctx), UNUSED(a), UNUSED(n);
+    if (args[0].type != AIC_V_LIST)
+        return fail_type("any", "a list", &args[0], err);
+    bool found = false;
+    for (size_t i = 0; i < args[0].u.list->count && !found; i++)
+        found = aic_truthy(&args[0].u.list->items[i]);
+    *out = aic_bool(found);
     return true;
 }
 
@@ -180,6 +208,16 @@ FN(startswith) {
         if (args[i].type != AIC_V_STR)
             return fail_type("startswith", "text", &args[i], err);
     *out = aic_bool(strncmp(args[0].u.s, args[1].u.s, strlen(args[1].u.s)) == 0);
+    return true;
+}
+
+FN(endswith) {
+    UNUSED(ctx), UNUSED(a), UNUSED(n);
+    for (int i = 0; i < 2; i++)
+        if (args[i].type != AIC_V_STR)
+            return fail_type("endswith", "text", &args[i], err);
+    size_t len = strlen(args[0].u.s), end = strlen(args[1].u.s);
+    *out = aic_bool(len >= end && strcmp(args[0].u.s + len - end, args[1].u.s) == 0);
     return true;
 }
 
@@ -207,6 +245,7 @@ const aic_fn aic_builtins[] = {
     {"int", 1, 1, fn_int},           {"real", 1, 1, fn_real},
     {"str", 1, 1, fn_str},           {"len", 1, 1, fn_len},
     {"contains", 2, 2, fn_contains}, {"startswith", 2, 2, fn_startswith},
-    {"lower", 1, 1, fn_lower},
+    {"lower", 1, 1, fn_lower},       {"endswith", 2, 2, fn_endswith},
+    {"range", 1, 1, fn_range},       {"any", 1, 1, fn_any},
 };
 const size_t aic_n_builtins = sizeof aic_builtins / sizeof *aic_builtins;

@@ -7,7 +7,9 @@
 enum {
     AIC_EXPR_MAX_TEXT = 64 << 10, /* bytes of an expression or template */
     AIC_EXPR_MAX_DEPTH = 64, /* parentheses, calls, lists, else branches, signs and nots inside one another */
-    AIC_EXPR_MAX_STRING = 4096 /* bytes of a string made while evaluating */
+    AIC_EXPR_MAX_STRING = 4096,  /* bytes of a string made while evaluating */
+    AIC_EXPR_MAX_LOCALS = 16,    /* variables of list comprehensions inside one another */
+    AIC_EXPR_MAX_STEPS = 1 << 17 /* items that one evaluation may run through, range() included */
 };
 
 /* Binding strength, loosest first. Between OR and COMPARE stands `not`, a prefix. */
@@ -57,6 +59,9 @@ typedef enum aic_enode_type {
     AIC_N_CALL,    /* fn(args) */
     AIC_N_BUILTIN, /* the same with a built-in: evaluated without the scope's context */
     AIC_N_LIST,    /* [args] */
+    AIC_N_INDEX,   /* args[0][args[1]] */
+    AIC_N_EACH,    /* [args[1] for variables in args[0] if args[2]]; the condition may be missing */
+    AIC_N_LOCAL,   /* slot: variable of a comprehension around it */
     AIC_N_COND,    /* args: condition, then, else */
     AIC_N_NOT,     /* args[0] */
     AIC_N_NEG,     /* args[0] */
@@ -76,7 +81,8 @@ typedef struct aic_enode {
     aic_enode_type type;
     size_t pos; /* byte offset in the text */
     aic_value value;
-    int slot;
+    int slot;       /* AIC_N_EACH: its first variable */
+    size_t n_names; /* AIC_N_EACH: its variables */
     const aic_fn *fn;
     size_t n;
     aic_earg *args;
@@ -118,7 +124,7 @@ bool aic_expr_fail(const aic_expr *e, size_t pos, aic_error *err, const char *fm
 /* The line and column of a byte offset in a text that begins at *line, *column. */
 void aic_expr_position(const char *text, size_t pos, int *line, int *column);
 
-/* Built-in functions, and value semantics. */
+/* Built-in functions, and value semantics. Their context is the evaluation's count of steps (size_t). */
 extern const aic_fn aic_builtins[];
 extern const size_t aic_n_builtins;
 bool aic_value_equal(const aic_value *a, const aic_value *b);
@@ -127,6 +133,12 @@ bool aic_value_compare(const aic_value *a, const aic_value *b, int *out, bool *o
 bool aic_value_arith(aic_xop op, const aic_value *a, const aic_value *b, aic_arena *arena, aic_value *out,
                      aic_error *err);
 bool aic_value_in(const aic_value *item, const aic_value *all, bool *out, aic_error *err);
+/* A list of items that live in the arena, too. */
+aic_value aic_value_list(aic_arena *arena, const aic_value *items, size_t n);
+size_t aic_value_characters(const char *text); /* UTF-8 */
+/* all[at]: an item of a list or a character of a text, counted from 0, from the end when negative. */
+bool aic_value_at(const aic_value *all, const aic_value *at, aic_arena *arena, aic_value *out,
+                  aic_error *err);
 /* The value as text, as str() gives it. */
 bool aic_value_text(const aic_value *v, aic_arena *arena, const char **out, aic_error *err);
 /* Zeroed room for a string of that many bytes and its NUL; NULL with an error when arena is NULL or it is too

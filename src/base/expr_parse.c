@@ -14,6 +14,8 @@ typedef struct parser {
     aic_error *err;
     aic_etoken token; /* the next one */
     int depth;
+    const char *locals[AIC_EXPR_MAX_LOCALS]; /* variables of comprehensions around, outermost first */
+    size_t n_locals;
 } parser;
 
 /* Arguments of a node while they are read. */
@@ -194,6 +196,13 @@ static aic_enode *parse_name(parser *p) {
         return NULL;
     if (is_punct(p, '('))
         return parse_call(p, &name);
+    for (size_t i = p->n_locals; i-- > 0;) {
+        if (strcmp(p->locals[i], name.name) != 0)
+            continue;
+        aic_enode *n = new_node(p, AIC_N_LOCAL, name.pos);
+        n->slot = (int)i;
+        return n;
+    }
     int slot = p->scope && p->scope->find ? p->scope->find(p->scope->ctx, name.name) : -1;
     if (slot < 0)
         return fail_name(p, &name, false);
@@ -216,17 +225,108 @@ static void fold_list(parser *p, aic_enode *n) {
     n->value = (aic_value){.type = AIC_V_LIST, .u = {.list = list}};
 }
 
+/* ---- [item for variables in list if condition] ---- */
+
+static bool is_for(const aic_etoken *t) {
+    return t->type == AIC_T_NAME && strcmp(t->name, "for") == 0;
+}
+
+/* Looks ahead for a `for` in the list that begins at the current token, before its end or a comma. */
+static bool find_for(const parser *p, aic_etoken *out, bool *found) {
+    int depth = 0;
+    *out = p->token;
+    for (*found = false; out->type != AIC_T_END;) {
+        char c = out->type == AIC_T_PUNCT ? out->punct : '\0';
+        depth += c == '(' || c == '[';
+        depth -= c == ')' || c == ']';
+        *found = depth == 0 && is_for(out);
+        if (*found || depth < 0 || (depth == 0 && c == ','))
+            return true;
+        if (!aic_expr_lex(p->e, p->arena, out->end, out, p->err))
+            return false;
+    }
+    return true;
+}
+
+typedef struct variables {
+    const char *names[AIC_EXPR_MAX_LOCALS];
+    size_t n;
+} variables;
+
+/* Names after `for`, up to `in`, which is taken. */
+static bool parse_variables(parser *p, variables *v) {
+    for (v->n = 0;;) {
+        if (p->token.type != AIC_T_NAME || strchr(p->token.name, '.'))
+            return fail_token(p, "the name of a variable") != NULL;
+        if (p->n_locals + v->n == AIC_EXPR_MAX_LOCALS)
+            return aic_expr_fail(p->e, p->token.pos, p->err, "more than %d variables", AIC_EXPR_MAX_LOCALS);
+        v->names[v->n++] = p->token.name;
+        if (!advance(p))
+            return false;
+        if (p->token.type == AIC_T_OP && p->token.op == AIC_XOP_IN)
+            return advance(p);
+        if (!is_punct(p, ','))
+            return fail_token(p, "\",\" or \"in\"") != NULL;
+        if (!advance(p))
+            return false;
+    }
+}
+
+/* The list is compiled before its variables have names, so that it cannot see them; then the condition; then
+ * the item, which stands first. */
+static bool parse_clauses(parser *p, variables *v, aic_enode **parts, aic_etoken item) {
+    if (!parse_variables(p, v) || !(parts[0] = parse_level(p, 0)))
+        return false;
+    memcpy(p->locals + p->n_locals, v->names, v->n * sizeof *v->names);
+    p->n_locals += v->n;
+    if (p->token.type == AIC_T_IF && !(advance(p) && (parts[2] = parse_level(p, 0))))
+        return false;
+    if (!is_punct(p, ']'))
+        return fail_token(p, parts[2] ? "\"]\"" : "\"if\" or \"]\"") != NULL;
+    aic_etoken end = p->token;
+    p->token = item;
+    parts[1] = parse_expression(p);
+    if (parts[1] && !is_for(&p->token))
+        return fail_token(p, "\"for\"") != NULL;
+    p->token = end;
+    return parts[1] != NULL;
+}
+
+static aic_enode *parse_each(parser *p, size_t pos, aic_etoken item) {
+    aic_enode *parts[3] = {NULL}; /* list, item, condition */
+    variables v;
+    size_t outside = p->n_locals;
+    bool ok = enter(p) && advance(p) && parse_clauses(p, &v, parts, item);
+    p->depth--;
+    p->n_locals = outside;
+    if (!ok || !advance(p))
+        return NULL;
+    aic_enode *n = with_args(p, AIC_N_EACH, pos, parts[2] ? 3 : 2, parts);
+    n->slot = (int)outside;
+    n->n_names = v.n;
+    return n;
+}
+
 static aic_enode *parse_list(parser *p) {
-    aic_enode *n = new_node(p, AIC_N_LIST, p->token.pos);
+    aic_etoken begin = p->token, first, each;
+    bool found;
+    if (!advance(p) || !find_for(p, &each, &found))
+        return NULL;
+    first = p->token;
+    if (found) {
+        p->token = each;
+        return parse_each(p, begin.pos, first);
+    }
+    aic_enode *n = new_node(p, AIC_N_LIST, begin.pos);
     arg_list items = {0};
-    bool ok = advance(p) && parse_items(p, ']', &items);
+    bool ok = parse_items(p, ']', &items);
     take_args(p, &items, n);
     if (ok)
         fold_list(p, n);
     return ok ? n : NULL;
 }
 
-static aic_enode *parse_primary(parser *p) {
+static aic_enode *parse_atom(parser *p) {
     if (p->token.type == AIC_T_VALUE) {
         aic_enode *n = new_node(p, AIC_N_CONST, p->token.pos);
         n->value = p->token.value;
@@ -246,6 +346,22 @@ static aic_enode *parse_primary(parser *p) {
     if (!is_punct(p, ')'))
         return fail_token(p, "\")\"");
     return advance(p) ? n : NULL;
+}
+
+/* A value and the items picked from it. */
+static aic_enode *parse_primary(parser *p) {
+    aic_enode *n = parse_atom(p);
+    while (n && is_punct(p, '[')) {
+        aic_enode *parts[2] = {n, NULL};
+        size_t pos = p->token.pos;
+        parts[1] = advance(p) ? parse_expression(p) : NULL;
+        if (!parts[1])
+            return NULL;
+        if (!is_punct(p, ']'))
+            return fail_token(p, "\"]\"");
+        n = advance(p) ? with_args(p, AIC_N_INDEX, pos, 2, parts) : NULL;
+    }
+    return n;
 }
 
 static aic_enode *parse_sign(parser *p) {

@@ -122,6 +122,61 @@ bool aic_value_in(const aic_value *item, const aic_value *all, bool *out, aic_er
     return true;
 }
 
+aic_value aic_value_list(aic_arena *arena, const aic_value *items, size_t n) {
+    aic_list *list = aic_arena_alloc(arena, 1, sizeof *list);
+    *list = (aic_list){n, items};
+    return (aic_value){.type = AIC_V_LIST, .u = {.list = list}};
+}
+
+/* Is the byte the first of a character? */
+static bool begins_character(char c) {
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+size_t aic_value_characters(const char *text) {
+    size_t n = 0;
+    for (; *text; text++)
+        n += begins_character(*text);
+    return n;
+}
+
+/* The character of that number, which exists. */
+static bool character_at(const char *text, size_t at, aic_arena *arena, aic_value *out, aic_error *err) {
+    const char *s = text;
+    for (; at > 0 || !begins_character(*s); s++)
+        at -= begins_character(s[1]);
+    size_t len = 1;
+    while (s[len] && !begins_character(s[len]))
+        len++;
+    char *copy = aic_value_room(arena, len, err);
+    if (!copy)
+        return false;
+    memcpy(copy, s, len);
+    *out = aic_str(copy);
+    return true;
+}
+
+bool aic_value_at(const aic_value *all, const aic_value *at, aic_arena *arena, aic_value *out,
+                  aic_error *err) {
+    size_t n = 0;
+    if (all->type == AIC_V_LIST)
+        n = all->u.list->count;
+    else if (all->type == AIC_V_STR)
+        n = aic_value_characters(all->u.s);
+    else
+        return aic_fail(err, AIC_BAD_INPUT, "%s has no items to pick one from", aic_vtype_name(all->type));
+    if (at->type != AIC_V_INT)
+        return aic_fail(err, AIC_BAD_INPUT, "the number of an item must be an integer, not %s",
+                        aic_vtype_name(at->type));
+    int64_t i = at->u.i < 0 ? at->u.i + (int64_t)n : at->u.i;
+    if (i < 0 || (size_t)i >= n)
+        return aic_fail(err, AIC_BAD_INPUT, "no item %" PRId64 " among %zu", at->u.i, n);
+    if (all->type == AIC_V_STR)
+        return character_at(all->u.s, (size_t)i, arena, out, err);
+    *out = all->u.list->items[i];
+    return true;
+}
+
 char *aic_value_room(aic_arena *arena, size_t bytes, aic_error *err) {
     if (arena && bytes <= AIC_EXPR_MAX_STRING)
         return aic_arena_alloc(arena, bytes + 1, 1);

@@ -21,7 +21,7 @@ typedef struct cli_args {
     bool help;
     cli_texts operands;
     /* data */
-    cli_texts perfdb, systems, models;
+    cli_texts perfdb, systems, models, ops;
     const char *release;
     bool unlisted;
     /* running */
@@ -31,7 +31,9 @@ typedef struct cli_args {
     bool quiet, no_breakdown, force, plain;
     /* looking at results */
     const char *by, *where, *group, *pareto, *columns, *format;
-    bool ascending, descending, all, breakdown, json;
+    bool ascending, descending, all, breakdown, json, matrix, per_layer;
+    const char *shapes; /* file for shapes to measure */
+    cli_texts for_b;    /* fields of the second deployment */
     bool top_given;
     uint64_t top, first, count, repeat;
     /* help */
@@ -74,7 +76,7 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_estimate,
-    cli_model, cli_db, cli_bench, cli_help;
+    cli_model, cli_support, cli_db, cli_bench, cli_help;
 size_t cli_command_count(void);
 const cli_command *cli_command_at(size_t i);
 const cli_command *cli_command_find(const char *name);
@@ -100,6 +102,7 @@ const char *cli_data_folder(void);
 typedef struct cli_data {
     srv_env env;
     srv_backends *backends;
+    op_kinds *kinds; /* op kinds declared in data; closed after the database */
 } cli_data;
 bool cli_data_open(const cli_args *args, cli_data *out, aic_error *err);
 void cli_data_close(cli_data *d);

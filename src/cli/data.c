@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 static bool is_folder(const char *path) {
@@ -27,6 +28,24 @@ static const char **folders(aic_arena *a, const cli_texts *given, const char *pa
     return list;
 }
 
+/* Folders of an environment variable, separated by colons, behind those given by options. */
+static cli_texts with_variable(aic_arena *a, const cli_texts *given, const char *variable) {
+    const char *list = getenv(variable);
+    size_t most = given->n;
+    for (const char *p = list ? list : ""; *p; p++)
+        most += *p == ':';
+    cli_texts all = {.v = aic_arena_alloc(a, aic_add(most, 1), sizeof *all.v)};
+    for (size_t i = 0; i < given->n; i++)
+        all.v[all.n++] = given->v[i];
+    for (const char *p = list; p && *p;) {
+        size_t len = strcspn(p, ":");
+        if (len)
+            all.v[all.n++] = aic_arena_strndup(a, p, len);
+        p += len + (p[len] == ':');
+    }
+    return all;
+}
+
 static bool check_folders(const cli_texts *given, const char *option, aic_error *err) {
     for (size_t i = 0; i < given->n; i++)
         if (!is_folder(given->v[i]))
@@ -35,21 +54,26 @@ static bool check_folders(const cli_texts *given, const char *option, aic_error 
 }
 
 static bool open_in(aic_arena *a, const cli_args *args, cli_data *out, aic_error *err) {
-    size_t n_perfdb, n_systems, n_models;
+    size_t n_perfdb, n_systems, n_models, n_ops;
+    cli_texts own_models = with_variable(a, &args->models, "AICFG_MODELS");
     if (!check_folders(&args->perfdb, "perfdb", err) || !check_folders(&args->systems, "systems", err) ||
-        !check_folders(&args->models, "models", err))
+        !check_folders(&own_models, "models", err) || !check_folders(&args->ops, "ops", err))
         return false;
     if (!is_folder(cli_data_folder()))
         return aic_fail(err, AIC_IO, "the program's data folder %s does not exist: set AICFG_DATA to it",
                         cli_data_folder());
     const char **perfdb = folders(a, &args->perfdb, "perfdb", &n_perfdb);
     const char **systems = folders(a, &args->systems, "systems", &n_systems);
-    const char **models = folders(a, &args->models, "models", &n_models);
+    const char **models = folders(a, &own_models, "models", &n_models);
+    const char **ops = folders(a, &args->ops, "ops", &n_ops);
     out->env.allow_unlisted = args->unlisted;
     out->env.db = pdb_open(perfdb, n_perfdb, args->release, systems, n_systems, err);
     if (!out->env.db)
         return false;
-    out->env.models = mdl_open(models, n_models, err);
+    out->kinds = op_kinds_open(ops, n_ops, err);
+    if (!out->kinds)
+        return false;
+    out->env.models = mdl_open_with(models, n_models, out->kinds, err);
     if (!out->env.models)
         return false;
     out->backends = srv_backends_open(aic_arena_printf(a, "%s/backends", cli_data_folder()), err);
@@ -74,6 +98,7 @@ void cli_data_close(cli_data *d) {
         mdl_close(d->env.models);
     if (d->env.db)
         pdb_close(d->env.db);
+    op_kinds_close(d->kinds);
     *d = (cli_data){0};
 }
 

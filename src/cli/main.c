@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const cli_command *const commands[] = {&cli_run,    &cli_plan,   &cli_rank,     &cli_show,
-                                              &cli_export, &cli_report, &cli_estimate, &cli_model,
+                                              &cli_export, &cli_report, &cli_estimate, &cli_model, &cli_support,
                                               &cli_db,     &cli_bench,  &cli_help};
 
 size_t cli_command_count(void) {

@@ -19,7 +19,10 @@ const cli_option cli_data_options[] = {
     {"systems", 0, CLI_TEXTS, "DIR", AT(systems),
      "folder of system spec sheets, searched before the embedded ones"},
     {"models", 0, CLI_TEXTS, "DIR", AT(models),
-     "folder with a catalogue.json or graphs/, searched before the embedded one"},
+     "folder with a catalogue.json, architectures.yaml or graphs/, before those of AICFG_MODELS and the "
+     "embedded one"},
+    {"ops", 0, CLI_TEXTS, "DIR", AT(ops),
+     "folder of op kinds declared in data, read before the embedded ones"},
     {"unlisted", 0, CLI_FLAG, NULL, AT(unlisted),
      "accept backend versions that have data but are no current, previous or next"},
 };
@@ -190,5 +193,7 @@ void cli_args_free(cli_args *args) {
     free(args->perfdb.v);
     free(args->systems.v);
     free(args->models.v);
+    free(args->ops.v);
     free(args->sets.v);
+    free(args->for_b.v);
 }

@@ -69,8 +69,10 @@ aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p
     if (field < 0)
         return AIC_NULL_VALUE;
     aic_value v = swp_row_value(row, (size_t)field);
-    bool count = c->type == RES_U32 && v.type == AIC_V_NULL; /* stored as 0 when a mode has none */
-    return count ? aic_int(0) : v;
+    if (c->type == RES_U32 && v.type == AIC_V_NULL)
+        return aic_int(0); /* stored as 0 when a mode has none */
+    bool no_text = v.type == AIC_V_STR && !*v.u.s;
+    return no_text ? AIC_NULL_VALUE : v;
 }
 
 static void json_value(aic_buf *out, const aic_value *v) {

@@ -1,12 +1,26 @@
-/* Reads architectures.yaml: which family an architecture runs, and the rules that hang on it. */
+/* Reads architectures.yaml of every folder: which family an architecture runs, and the rules that hang on it.
+ * Folders go first to last: what an earlier one says of a name hides what a later one says, and its rules
+ * come before the later one's. */
 #include "models/internal.h"
 #include <string.h>
 
 typedef struct reader {
     aic_arena *arena;
+    const aic_node **docs; /* the folders' files */
+    size_t n_docs;
     mdl_archs *out;
     aic_error *err;
 } reader;
+
+/* Room for one section of all files together. */
+static void *room_for(const reader *r, const char *key, size_t size) {
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_docs; i++) {
+        const aic_node *section = aic_map_get(r->docs[i], key);
+        n = aic_add(n, section ? section->count : 0);
+    }
+    return aic_arena_alloc(r->arena, n, size);
+}
 
 static bool read_text(const reader *r, const aic_node *map, const char *key, const char **out) {
     const aic_node *n = aic_map_get(map, key);
@@ -46,25 +60,24 @@ static const aic_expr *read_rule(const reader *r, const aic_node *n, const char 
     return mdl_node_expr(r->arena, n, what, &names, r->err);
 }
 
-static bool read_families(const reader *r, const aic_node *map) {
-    if (!mdl_map(map))
-        return aic_node_fail(r->err, map, "families: expected a mapping of family to rule");
-    r->out->families = aic_arena_alloc(r->arena, map->count, sizeof *r->out->families);
-    for (size_t i = 0; i < map->count; i++) {
-        mdl_family *f = &r->out->families[r->out->n_families++];
-        f->name = map->keys[i]->text;
-        f->is_moe = read_rule(r, map->items[i], f->name, MDL_OF_MODEL);
-        if (!f->is_moe)
-            return false;
-    }
-    return true;
-}
-
 static const mdl_family *find_family(const mdl_archs *archs, const char *name) {
     for (size_t i = 0; i < archs->n_families; i++)
         if (strcmp(archs->families[i].name, name) == 0)
             return &archs->families[i];
     return NULL;
+}
+
+static bool read_families(const reader *r, const aic_node *map) {
+    if (map && !mdl_map(map))
+        return aic_node_fail(r->err, map, "families: expected a mapping of family to rule");
+    for (size_t i = 0; map && i < map->count; i++) {
+        mdl_family f = {map->keys[i]->text, read_rule(r, map->items[i], map->keys[i]->text, MDL_OF_MODEL)};
+        if (!f.is_moe)
+            return false;
+        if (!find_family(r->out, f.name))
+            r->out->families[r->out->n_families++] = f;
+    }
+    return true;
 }
 
 static bool read_arch(const reader *r, const aic_node *key, const aic_node *map, mdl_arch *out) {
@@ -88,12 +101,15 @@ static bool read_arch(const reader *r, const aic_node *key, const aic_node *map,
 }
 
 static bool read_archs(const reader *r, const aic_node *map) {
-    if (!mdl_map(map))
+    if (map && !mdl_map(map))
         return aic_node_fail(r->err, map, "architectures: expected a mapping of class name to family");
-    r->out->archs = aic_arena_alloc(r->arena, map->count, sizeof *r->out->archs);
-    for (size_t i = 0; i < map->count; i++)
-        if (!read_arch(r, map->keys[i], map->items[i], &r->out->archs[r->out->n_archs++]))
+    for (size_t i = 0; map && i < map->count; i++) {
+        mdl_arch arch = {0};
+        if (!read_arch(r, map->keys[i], map->items[i], &arch))
             return false;
+        if (!mdl_arch_find(r->out, arch.name))
+            r->out->archs[r->out->n_archs++] = arch;
+    }
     return true;
 }
 
@@ -121,7 +137,6 @@ static bool read_fmha(const reader *r, const aic_node *list) {
         return true;
     if (list->kind != AIC_K_LIST)
         return aic_node_fail(r->err, list, "fmha_tables: expected a list");
-    r->out->fmha = aic_arena_alloc(r->arena, list->count, sizeof *r->out->fmha);
     for (size_t i = 0; i < list->count; i++)
         if (!read_fmha_rule(r, list->items[i], &r->out->fmha[r->out->n_fmha++]))
             return false;
@@ -134,10 +149,13 @@ static bool read_correction(const reader *r, const aic_node *map, const char *wh
     if (!aic_map_check_keys(map, where, keys, 3, r->err) ||
         !aic_node_text(aic_map_get(map, "mode"), "mode", &mode, r->err))
         return false;
-    out->kind = strcmp(mode, "moe") == 0 ? PDB_MOE : strcmp(mode, "fmha") == 0 ? PDB_FMHA : 0;
+    out->kind = strcmp(mode, "moe") == 0       ? PDB_MOE
+                : strcmp(mode, "fmha") == 0    ? PDB_FMHA
+                : strcmp(mode, "kvcache") == 0 ? PDB_KV
+                                               : 0;
     if (!out->kind)
-        return aic_node_fail(r->err, aic_map_get(map, "mode"), "mode: expected moe or fmha, found \"%s\"",
-                             mode);
+        return aic_node_fail(r->err, aic_map_get(map, "mode"),
+                             "mode: expected moe, fmha or kvcache, found \"%s\"", mode);
     if (!aic_map_get(map, "to"))
         return aic_node_fail(r->err, map, "%s: \"to\" is missing", where);
     out->when = read_rule(r, aic_map_get(map, "when"), "when", MDL_OF_DEPLOYMENT);
@@ -149,7 +167,6 @@ static bool read_corrections(const reader *r, const aic_node *list, const char *
         return true;
     if (list->kind != AIC_K_LIST)
         return aic_node_fail(r->err, list, "%s: expected a list of corrections", where);
-    out->items = aic_arena_alloc(r->arena, list->count, sizeof *out->items);
     for (size_t i = 0; i < list->count; i++)
         if (!read_correction(r, list->items[i], where, &out->items[out->count++]))
             return false;
@@ -157,8 +174,8 @@ static bool read_corrections(const reader *r, const aic_node *list, const char *
 }
 
 static bool check_format(const reader *r, const aic_node *doc) {
-    static const char *const keys[] = {"format",      "version",   "families", "architectures",
-                                       "fmha_tables", "on_system", "on_build"};
+    static const char *const keys[] = {"format",      "version",  "families",  "architectures",
+                                       "fmha_tables", "on_nodes", "on_system", "on_build"};
     const char *format;
     int64_t version;
     if (!aic_map_check_keys(doc, "architectures file", keys, sizeof keys / sizeof *keys, r->err) ||
@@ -169,15 +186,43 @@ static bool check_format(const reader *r, const aic_node *doc) {
     return aic_node_i64(aic_map_get(doc, "version"), "version", 1, 1, &version, r->err);
 }
 
-bool mdl_archs_load(aic_arena *a, const char *path, mdl_archs *out, aic_error *err) {
-    reader r = {a, out, err};
-    const aic_node *doc = aic_doc_yaml_file(a, path, err);
-    *out = (mdl_archs){0};
-    return doc && check_format(&r, doc) && read_families(&r, aic_map_get(doc, "families")) &&
-           read_archs(&r, aic_map_get(doc, "architectures")) &&
-           read_fmha(&r, aic_map_get(doc, "fmha_tables")) &&
-           read_corrections(&r, aic_map_get(doc, "on_system"), "on_system", &out->on_system) &&
-           read_corrections(&r, aic_map_get(doc, "on_build"), "on_build", &out->on_build);
+/* One section of every file, in order. */
+static bool read_all(const reader *r, const char *key,
+                     bool (*read)(const reader *r, const aic_node *section)) {
+    for (size_t i = 0; i < r->n_docs; i++)
+        if (!read(r, aic_map_get(r->docs[i], key)))
+            return false;
+    return true;
+}
+
+static bool read_on_nodes(const reader *r, const aic_node *list) {
+    return read_corrections(r, list, "on_nodes", &r->out->on_nodes);
+}
+
+static bool read_on_system(const reader *r, const aic_node *list) {
+    return read_corrections(r, list, "on_system", &r->out->on_system);
+}
+
+static bool read_on_build(const reader *r, const aic_node *list) {
+    return read_corrections(r, list, "on_build", &r->out->on_build);
+}
+
+bool mdl_archs_load(aic_arena *a, const char *const *paths, size_t n, mdl_archs *out, aic_error *err) {
+    reader r = {a, aic_arena_alloc(a, n, sizeof *r.docs), n, out, err};
+    for (size_t i = 0; i < n; i++) {
+        r.docs[i] = aic_doc_yaml_file(a, paths[i], err);
+        if (!r.docs[i] || !check_format(&r, r.docs[i]))
+            return false;
+    }
+    *out = (mdl_archs){.families = room_for(&r, "families", sizeof *out->families),
+                       .archs = room_for(&r, "architectures", sizeof *out->archs),
+                       .fmha = room_for(&r, "fmha_tables", sizeof *out->fmha),
+                       .on_nodes.items = room_for(&r, "on_nodes", sizeof *out->on_nodes.items),
+                       .on_system.items = room_for(&r, "on_system", sizeof *out->on_system.items),
+                       .on_build.items = room_for(&r, "on_build", sizeof *out->on_build.items)};
+    return read_all(&r, "families", read_families) && read_all(&r, "architectures", read_archs) &&
+           read_all(&r, "fmha_tables", read_fmha) && read_all(&r, "on_nodes", read_on_nodes) &&
+           read_all(&r, "on_system", read_on_system) && read_all(&r, "on_build", read_on_build);
 }
 
 const mdl_arch *mdl_arch_find(const mdl_archs *archs, const char *name) {

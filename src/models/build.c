@@ -13,7 +13,6 @@ typedef struct builder {
     op_refusal *why;
     aic_error *err;
     size_t n_ops;
-    bool dense_attention; /* a list has an op that chooses its kernel lane */
 } builder;
 
 /* Ops while their number is not known. */
@@ -77,12 +76,11 @@ static bool add_op(builder *b, op_vec *out, op *o) {
 }
 
 static bool build_row(builder *b, const mdl_item *it, op_vec *out) {
-    op *o = op_new(b->arena, it->desc->kind, b->err);
-    if (!o || !eval_name(b, it->name, &o->name) || !eval_repeat(b, it, &o->repeat) || !set_fields(b, it, o))
+    op *o = op_make(b->arena, it->desc);
+    if (!eval_name(b, it->name, &o->name) || !eval_repeat(b, it, &o->repeat) || !set_fields(b, it, o))
         return false;
     if (++b->n_ops > MAX_OPS)
         return aic_node_fail(b->err, it->at, "more than %d ops", MAX_OPS);
-    b->dense_attention = b->dense_attention || mdl_field_known(it->desc, "lane_order");
     return add_op(b, out, o);
 }
 
@@ -152,6 +150,14 @@ static bool build_for(builder *b, const mdl_item *it, op_vec *out) {
     return true;
 }
 
+/* The deployment cannot run for a reason that the list itself knows. */
+static bool refuse_build(builder *b, const mdl_item *it) {
+    const char *text;
+    if (eval_name(b, it->name, &text))
+        op_refuse(b->why, OP_INVALID, "%s", text);
+    return false;
+}
+
 static bool build_item(builder *b, const mdl_item *it, op_vec *out) {
     bool yes;
     if (!mdl_eval_true(it->when, &b->frame, &yes, b->err))
@@ -168,6 +174,8 @@ static bool build_item(builder *b, const mdl_item *it, op_vec *out) {
     case MDL_OVERLAP:
     case MDL_FALLBACK:
         return build_group(b, it, out);
+    case MDL_REFUSE:
+        return refuse_build(b, it);
     }
     return false;
 }
@@ -208,11 +216,18 @@ static bool build_phase(builder *b, mdl_phase phase, op_list *out) {
     return ok;
 }
 
+static bool chooses_lane(const op_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        if (mdl_field_known(list->items[i]->desc, "lane_order"))
+            return true;
+    return false;
+}
+
 /* Kernel lanes need a database; a lane asked for by name cannot be found without one. */
 static bool set_lanes(builder *b, mdl_deployment *out) {
     const mdl_request *req = b->frame.request;
     const char *lane = req->attention_backend;
-    if (!b->dense_attention)
+    if (!chooses_lane(&out->context) && !chooses_lane(&out->generation))
         return true;
     if (!req->view) {
         if (!lane || strcmp(lane, "default") == 0)
@@ -233,19 +248,26 @@ static bool set_lanes(builder *b, mdl_deployment *out) {
     return false;
 }
 
+static double weights_of(const op_list *list) {
+    double bytes = 0.0;
+    for (size_t i = 0; i < list->count; i++)
+        bytes += op_weight_bytes(list->items[i]);
+    return bytes;
+}
+
 static bool build_lists(builder *b, mdl_deployment *out) {
     const mdl_graph *g = b->frame.graph;
     mdl_kv *kv = aic_arena_alloc(b->arena, 1, sizeof *kv);
     if (!run_checks(b, g) || !mdl_kv_make(g, &b->frame, kv, b->err))
         return false;
-    b->frame.kv_token_bytes = kv->fn->bytes(kv, 1.0);
+    b->frame.kv_token_bytes = mdl_kv_sequence(kv, 1.0);
     out->kv = kv;
     if (!build_phase(b, MDL_CONTEXT, &out->context) || !build_phase(b, MDL_GENERATION, &out->generation) ||
+        (!b->frame.request->language_only && !build_phase(b, MDL_ENCODER, &out->encoder)) ||
         !set_lanes(b, out))
         return false;
-    out->weight_bytes = 0.0;
-    for (size_t i = 0; i < out->context.count; i++)
-        out->weight_bytes += op_weight_bytes(out->context.items[i]);
+    out->weight_bytes = weights_of(&out->context);
+    out->encoder_weight_bytes = weights_of(&out->encoder);
     return true;
 }
 
@@ -262,6 +284,18 @@ static void start_frame(builder *b, const mdl_entry *m, const mdl_request *req, 
     }
 }
 
+/* The model with another number of layers; what its config lists layer by layer stays. */
+static const mdl_entry *with_layers(const mdl_entry *m, uint32_t layers, aic_arena *a) {
+    if (layers == 0)
+        return m;
+    mdl_entry *cut = aic_arena_alloc(a, 1, sizeof *cut);
+    *cut = *m;
+    cut->pub.layers = layers;
+    if (m->pub.graph)
+        mdl_graph_model_lets(a, cut);
+    return cut;
+}
+
 static bool find_graph(const mdl_entry *m, op_refusal *why, aic_error *err) {
     if (!m->pub.graph) {
         char file[64];
@@ -275,22 +309,25 @@ static bool find_graph(const mdl_entry *m, op_refusal *why, aic_error *err) {
 
 bool mdl_build(const mdl_model *m, const mdl_request *req, aic_arena *a, mdl_deployment *out, op_refusal *why,
                aic_error *err) {
-    const mdl_entry *entry = mdl_entry_of(m);
+    const mdl_entry *entry = with_layers(mdl_entry_of(m), req->layers, a);
     aic_error local = {0};
     builder b = {.arena = a, .why = why, .err = err ? err : &local};
+    mdl_request ask = *req;
     mdl_resolved quant;
     why->cls = OP_OK;
     why->text[0] = '\0';
     *out = (mdl_deployment){.model = m, .par = req->par, .nextn = req->nextn};
-    if (!mdl_check_width(m, &out->par, why) || !mdl_check_nodes(m, &out->par, req->view, why) ||
-        !mdl_resolve(m, req, a, &quant, why, b.err) || !find_graph(entry, why, b.err))
+    if (!mdl_check_width(m, &out->par, why) || !mdl_choose_exchange(entry, &out->par, &ask, a, why, b.err) ||
+        !mdl_resolve(m, &ask, a, &quant, why, b.err) || !find_graph(entry, why, b.err))
         return false;
     const mdl_graph *g = m->graph;
     out->quants = quant.modes;
+    out->a2a_context = ask.a2a_context;
+    out->a2a_generation = ask.a2a_generation;
     if (!mdl_check_context_parallel(m, &out->par, req->backend, &g->context_parallel, why) ||
         !mdl_check_heads(m, &out->par, why))
         return false;
-    start_frame(&b, entry, req, &out->par, &quant);
+    start_frame(&b, entry, &ask, &out->par, &quant);
     return build_lists(&b, out);
 }
 

@@ -82,29 +82,45 @@ static int by_id(const void *a, const void *b) {
     return strcmp(((const listed *)a)->id, ((const listed *)b)->id);
 }
 
-static bool open_dirs(mdl_catalogue *c, const char *const *dirs, size_t n, aic_error *err) {
+static bool open_archs(mdl_catalogue *c, aic_error *err) {
+    const mdl_dirs *dirs = &c->dirs;
+    const char **paths = aic_arena_alloc(c->arena, dirs->count, sizeof *paths);
+    size_t n = 0;
+    for (size_t i = 0; i < dirs->count; i++) {
+        const char *path = aic_arena_printf(c->arena, "%s/architectures.yaml", dirs->items[i]);
+        if (access(path, F_OK) == 0)
+            paths[n++] = path;
+    }
+    if (n == 0)
+        return aic_fail(err, AIC_BAD_INPUT, "no folder of models has architectures.yaml (looked in %s%s)",
+                        dirs->count ? dirs->items[0] : "no folder", dirs->count > 1 ? " and others" : "");
+    return mdl_archs_load(c->arena, paths, n, &c->archs, err);
+}
+
+static bool open_dirs(mdl_catalogue *c, const char *const *dirs, size_t n, const op_kinds *kinds,
+                      aic_error *err) {
     const char **copy = aic_arena_alloc(c->arena, n, sizeof *copy);
     for (size_t i = 0; i < n; i++)
         copy[i] = aic_arena_strdup(c->arena, dirs[i]);
-    c->dirs = (mdl_dirs){copy, n};
+    c->dirs = (mdl_dirs){copy, n, kinds};
     for (size_t i = 0; i < n; i++)
         if (!read_catalogue(c, copy[i], err))
             return false;
     if (c->n_models)
         qsort(c->models, c->n_models, sizeof *c->models, by_id);
-    const char *path = mdl_find_file(c->arena, &c->dirs, "architectures.yaml");
-    if (!path)
-        return aic_fail(err, AIC_BAD_INPUT, "no folder of models has architectures.yaml (looked in %s%s)",
-                        n ? dirs[0] : "no folder", n > 1 ? " and others" : "");
-    return mdl_archs_load(c->arena, path, &c->archs, err);
+    return open_archs(c, err);
 }
 
 mdl_catalogue *mdl_open(const char *const *dirs, size_t n, aic_error *err) {
+    return mdl_open_with(dirs, n, NULL, err);
+}
+
+mdl_catalogue *mdl_open_with(const char *const *dirs, size_t n, const op_kinds *kinds, aic_error *err) {
     mdl_catalogue *c = AIC_NEW(mdl_catalogue);
     pthread_mutex_init(&c->lock, NULL);
     c->arena = aic_arena_new();
     c->ids = aic_intern_new();
-    if (open_dirs(c, dirs, n, err))
+    if (open_dirs(c, dirs, n, kinds, err))
         return c;
     mdl_close(c);
     return NULL;
@@ -138,35 +154,36 @@ static bool is_folder(const char *path) {
 }
 
 /* config.json of a folder, with hf_quant_config.json beside it under the key the catalogue uses. */
-static const aic_node *read_folder(mdl_catalogue *c, const char *dir, bool *quant_file, aic_error *err) {
-    const char *path = aic_arena_printf(c->arena, "%s/config.json", dir);
+static const aic_node *read_folder(aic_arena *a, const char *dir, bool *quant_file, aic_error *err) {
+    const char *path = aic_arena_printf(a, "%s/config.json", dir);
     if (access(path, F_OK) != 0) {
         aic_fail(err, AIC_BAD_INPUT, "folder \"%s\" has no config.json", dir);
         return NULL;
     }
-    const aic_node *config = aic_doc_json_file(c->arena, path, true, err);
+    const aic_node *config = aic_doc_json_file(a, path, true, err);
     if (config && config->kind != AIC_K_MAP) {
         aic_fail(err, AIC_BAD_INPUT, "%s: expected a mapping, found %s", path, aic_kind_name(config->kind));
         return NULL;
     }
-    path = aic_arena_printf(c->arena, "%s/hf_quant_config.json", dir);
+    path = aic_arena_printf(a, "%s/hf_quant_config.json", dir);
     if (!config || access(path, F_OK) != 0)
         return config;
-    aic_node *quant = aic_doc_json_file(c->arena, path, true, err);
+    aic_node *quant = aic_doc_json_file(a, path, true, err);
     if (!quant)
         return NULL;
     *quant_file = mdl_truthy(quant);
-    return *quant_file ? mdl_with(c->arena, config, "hf_quant_config", quant) : config;
+    return *quant_file ? mdl_with(a, config, "hf_quant_config", quant) : config;
 }
 
 static const char *id_at(const void *ctx, size_t i) {
     return mdl_id_at(ctx, i);
 }
 
-static const aic_node *find_config(mdl_catalogue *c, const char *id, bool *quant_file, aic_error *err) {
+static const aic_node *find_config(const mdl_catalogue *c, const char *id, aic_arena *a, bool *quant_file,
+                                   aic_error *err) {
     *quant_file = false;
     if (is_folder(id))
-        return read_folder(c, id, quant_file, err);
+        return read_folder(a, id, quant_file, err);
     listed key = {id, NULL};
     const listed *found = c->n_models ? bsearch(&key, c->models, c->n_models, sizeof key, by_id) : NULL;
     if (found) {
@@ -178,6 +195,24 @@ static const aic_node *find_config(mdl_catalogue *c, const char *id, bool *quant
              "model \"%s\" is neither in the catalogue nor a folder with a config.json%s%s%s", id,
              near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     return NULL;
+}
+
+const aic_node *mdl_raw_config(const mdl_catalogue *c, const char *id, aic_arena *a, aic_error *err) {
+    bool quant_file;
+    return find_config(c, id, a, &quant_file, err);
+}
+
+const aic_node *mdl_config_at(const mdl_catalogue *c, size_t i) {
+    return c->models[i].config;
+}
+
+const mdl_arch *mdl_arch_of(const mdl_catalogue *c, const aic_node *config, const char **name) {
+    *name = NULL;
+    return mdl_architecture(config, name, NULL) ? mdl_arch_find(&c->archs, *name) : NULL;
+}
+
+const mdl_dirs *mdl_dirs_of(const mdl_catalogue *c) {
+    return &c->dirs;
 }
 
 /* ---- loading ---- */
@@ -246,7 +281,7 @@ static bool fill(mdl_catalogue *c, mdl_entry *m, const aic_node *config, bool qu
 
 static mdl_entry *load(mdl_catalogue *c, const char *id, aic_error *err) {
     bool quant_file;
-    const aic_node *config = find_config(c, id, &quant_file, err);
+    const aic_node *config = find_config(c, id, c->arena, &quant_file, err);
     if (!config)
         return NULL;
     mdl_entry *m = aic_arena_alloc(c->arena, 1, sizeof *m);

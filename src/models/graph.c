@@ -22,12 +22,12 @@ static bool fail_kind(const mdl_loader *l, const aic_node *n, const char *key, c
 
 static bool read_kind(mdl_loader *l, const aic_node *name, const aic_node *map) {
     mdl_alias alias = {.name = name->text};
-    const char *keys[MDL_PHASES];
-    for (int p = 0; p < MDL_PHASES; p++)
+    const char *keys[MDL_TEXT_PHASES];
+    for (int p = 0; p < MDL_TEXT_PHASES; p++)
         keys[p] = mdl_phase_name((mdl_phase)p);
-    if (!aic_map_check_keys(map, "kinds", keys, MDL_PHASES, l->err))
+    if (!aic_map_check_keys(map, "kinds", keys, MDL_TEXT_PHASES, l->err))
         return false;
-    for (int p = 0; p < MDL_PHASES; p++) {
+    for (int p = 0; p < MDL_TEXT_PHASES; p++) {
         const aic_node *n = aic_map_get(map, keys[p]);
         const char *kind;
         if (!n)
@@ -89,13 +89,51 @@ static bool read_section(mdl_loader *l, const aic_node *doc, const char *key,
     return true;
 }
 
+/* An expression that holds for both phases. */
+static const aic_expr *steady_expr(mdl_loader *l, const aic_node *n, const char *what) {
+    mdl_names names = {MDL_OF_DEPLOYMENT, l->graph, NULL};
+    const aic_expr *e = mdl_node_expr(l->arena, n, what, &names, l->err);
+    if (!e || mdl_expr_level(e, l->graph) < MDL_OF_PHASE)
+        return e;
+    aic_node_fail(l->err, n, "%s: this depends on the phase, which is not known here", what);
+    return NULL;
+}
+
+static bool read_check(mdl_loader *l, const aic_node *map, mdl_refusal_rule *out) {
+    static const char *const keys[] = {"when", "refuse"};
+    const char *text;
+    const aic_node *refuse = aic_map_get(map, "refuse");
+    if (!aic_map_check_keys(map, "checks", keys, 2, l->err) ||
+        !(out->when = steady_expr(l, aic_map_get(map, "when"), "when")) ||
+        !aic_node_text(refuse, "refuse", &text, l->err))
+        return false;
+    mdl_names names = {MDL_OF_DEPLOYMENT, l->graph, NULL};
+    out->refuse = mdl_template(l->arena, text, refuse->file, refuse->line,
+                               refuse->column + (refuse->quoted ? 1 : 0), &names, l->err);
+    return out->refuse != NULL;
+}
+
+static bool read_checks(mdl_loader *l, const aic_node *list) {
+    if (!list)
+        return true;
+    if (list->kind != AIC_K_LIST)
+        return fail_kind(l, list, "checks", "a list");
+    mdl_graph *g = l->graph;
+    for (size_t i = 0; i < list->count; i++) {
+        AIC_GROW(g->checks, g->n_checks, l->cap_checks);
+        if (!read_check(l, list->items[i], &g->checks[g->n_checks++]))
+            return false;
+    }
+    return true;
+}
+
 static bool read_shared_sections(mdl_loader *l, const aic_node *doc) {
     return read_section(l, doc, "kinds", read_kind) && read_section(l, doc, "let", read_let) &&
            read_section(l, doc, "defaults", mdl_compile_defaults) &&
-           read_section(l, doc, "blocks", read_block);
+           read_section(l, doc, "blocks", read_block) && read_checks(l, aic_map_get(doc, "checks"));
 }
 
-#define SHARED_KEYS "format", "version", "kinds", "let", "defaults", "blocks"
+#define SHARED_KEYS "format", "version", "kinds", "let", "defaults", "blocks", "checks"
 
 static bool check_format(mdl_loader *l, const aic_node *doc, const char *const *keys, size_t n) {
     const char *format;
@@ -136,93 +174,43 @@ static bool read_includes(mdl_loader *l, const aic_node *list) {
     return true;
 }
 
-static bool read_context_parallel(mdl_loader *l, const aic_node *list) {
+/* A list of backends; none when it is left out. */
+static bool read_backends(mdl_loader *l, const aic_node *doc, const char *key, op_texts *out) {
+    const aic_node *list = aic_map_get(doc, key);
     if (!list)
         return true;
     if (list->kind != AIC_K_LIST)
-        return fail_kind(l, list, "context_parallel", "a list of backends");
+        return fail_kind(l, list, key, "a list of backends");
     const char **items = aic_arena_alloc(l->arena, list->count, sizeof *items);
     for (size_t i = 0; i < list->count; i++)
-        if (!aic_node_text(list->items[i], "context_parallel", &items[i], l->err))
+        if (!aic_node_text(list->items[i], key, &items[i], l->err))
             return false;
-    l->graph->context_parallel = (op_texts){list->count, items};
+    *out = (op_texts){list->count, items};
     return true;
-}
-
-/* An expression that holds for both phases. */
-static const aic_expr *steady_expr(mdl_loader *l, const aic_node *n, const char *what) {
-    mdl_names names = {MDL_OF_DEPLOYMENT, l->graph, NULL};
-    const aic_expr *e = mdl_node_expr(l->arena, n, what, &names, l->err);
-    if (!e || mdl_expr_level(e, l->graph) < MDL_OF_PHASE)
-        return e;
-    aic_node_fail(l->err, n, "%s: this depends on the phase, which is not known here", what);
-    return NULL;
-}
-
-static bool read_check(mdl_loader *l, const aic_node *map, mdl_check *out) {
-    static const char *const keys[] = {"when", "refuse"};
-    const char *text;
-    const aic_node *refuse = aic_map_get(map, "refuse");
-    if (!aic_map_check_keys(map, "checks", keys, 2, l->err) ||
-        !(out->when = steady_expr(l, aic_map_get(map, "when"), "when")) ||
-        !aic_node_text(refuse, "refuse", &text, l->err))
-        return false;
-    mdl_names names = {MDL_OF_DEPLOYMENT, l->graph, NULL};
-    out->refuse = mdl_template(l->arena, text, refuse->file, refuse->line,
-                               refuse->column + (refuse->quoted ? 1 : 0), &names, l->err);
-    return out->refuse != NULL;
-}
-
-static bool read_checks(mdl_loader *l, const aic_node *list) {
-    if (!list)
-        return true;
-    if (list->kind != AIC_K_LIST)
-        return fail_kind(l, list, "checks", "a list");
-    l->graph->checks = aic_arena_alloc(l->arena, list->count, sizeof *l->graph->checks);
-    for (size_t i = 0; i < list->count; i++)
-        if (!read_check(l, list->items[i], &l->graph->checks[l->graph->n_checks++]))
-            return false;
-    return true;
-}
-
-static const mdl_kv_fn *read_kv_name(mdl_loader *l, const aic_node *map) {
-    const char *name;
-    if (!aic_node_text(aic_map_get(map, "function"), "function", &name, l->err))
-        return NULL;
-    const mdl_kv_fn *fn = mdl_kv_find(name);
-    if (fn)
-        return fn;
-    aic_buf all = {0};
-    for (size_t i = 0; mdl_kv_at(i); i++)
-        aic_buf_printf(&all, "%s%s", i ? ", " : "", mdl_kv_at(i)->name);
-    aic_node_fail(l->err, aic_map_get(map, "function"),
-                  "no KV-cache function is called \"%s\"; there are: %s", name, all.data);
-    aic_buf_free(&all);
-    return NULL;
 }
 
 static bool read_kv_rule(mdl_loader *l, const aic_node *map, mdl_kv_rule *out) {
-    const char *keys[MDL_KV_PARAMS + 2] = {"function", "when"};
-    size_t n = 2;
-    if (!mdl_map(map))
-        return fail_kind(l, map, "kv", "a mapping");
-    out->fn = read_kv_name(l, map);
-    for (size_t i = 0; out->fn && i < MDL_KV_PARAMS && out->fn->params[i]; i++)
-        keys[n++] = out->fn->params[i];
-    if (!out->fn || !aic_map_check_keys(map, out->fn->name, keys, n, l->err))
+    static const char *const keys[] = {"per_token", "per_sequence", "window", "every", "when"};
+    const aic_expr **exprs[] = {&out->per_token, &out->per_sequence, &out->window, &out->every, &out->when};
+    out->at = map;
+    if (!aic_map_check_keys(map, "kv", keys, 5, l->err))
         return false;
-    for (size_t i = 0; i + 2 < n; i++)
-        if (!(out->p[i] = steady_expr(l, aic_map_get(map, keys[i + 2]), keys[i + 2])))
+    for (size_t i = 0; i < 5; i++) {
+        const aic_node *n = aic_map_get(map, keys[i]);
+        if (n && !(*exprs[i] = steady_expr(l, n, keys[i])))
             return false;
-    const aic_node *when = aic_map_get(map, "when");
-    out->when = when ? steady_expr(l, when, "when") : NULL;
-    return !when || out->when;
+    }
+    if (!out->per_token == !out->per_sequence)
+        return aic_node_fail(l->err, map, "kv: a part has either per_token or per_sequence");
+    if (out->per_sequence && (out->window || out->every))
+        return aic_node_fail(l->err, map, "kv: window and every belong to per_token");
+    return true;
 }
 
 static bool read_kv(mdl_loader *l, const aic_node *doc) {
     const aic_node *list = aic_map_get(doc, "kv");
     if (!list || list->kind != AIC_K_LIST || list->count == 0)
-        return aic_node_fail(l->err, list ? list : doc, "kv: expected a list of KV-cache functions");
+        return aic_node_fail(l->err, list ? list : doc, "kv: expected a list of the parts of the KV cache");
     l->graph->kv = aic_arena_alloc(l->arena, list->count, sizeof *l->graph->kv);
     for (size_t i = 0; i < list->count; i++)
         if (!read_kv_rule(l, list->items[i], &l->graph->kv[l->graph->n_kv++]))
@@ -230,11 +218,12 @@ static bool read_kv(mdl_loader *l, const aic_node *doc) {
     return true;
 }
 
-/* ops: serves both phases; or each phase has its own list. */
+/* ops: serves both phases of the language model; or each has its own list. An encoder has one when it wants.
+ */
 static bool read_lists(mdl_loader *l, const aic_node *doc) {
     const aic_node *both = aic_map_get(doc, "ops");
     l->graph->n_vars = l->graph->n_lets;
-    for (int p = 0; p < MDL_PHASES; p++) {
+    for (int p = 0; p < MDL_TEXT_PHASES; p++) {
         const aic_node *own = aic_map_get(doc, mdl_phase_name((mdl_phase)p));
         if (both && own)
             return aic_node_fail(l->err, own, "a graph has either ops: or one list per phase, not both");
@@ -244,12 +233,14 @@ static bool read_lists(mdl_loader *l, const aic_node *doc) {
         if (!mdl_compile_items(l, both ? both : own, NULL, &l->graph->list[p]))
             return false;
     }
-    return true;
+    const aic_node *encoder = aic_map_get(doc, mdl_phase_name(MDL_ENCODER));
+    l->phase = MDL_ENCODER;
+    return !encoder || mdl_compile_items(l, encoder, NULL, &l->graph->list[MDL_ENCODER]);
 }
 
 static bool read_graph(mdl_loader *l, const aic_node *doc) {
-    static const char *const keys[] = {SHARED_KEYS, "family", "include", "context_parallel", "checks",
-                                       "kv",        "ops",    "context", "generation"};
+    static const char *const keys[] = {SHARED_KEYS, "family", "include", "context_parallel", "across_nodes",
+                                       "kv",        "ops",    "context", "generation",       "encoder"};
     const char *family;
     if (!check_format(l, doc, keys, sizeof keys / sizeof *keys) ||
         !aic_node_text(aic_map_get(doc, "family"), "family", &family, l->err))
@@ -258,8 +249,18 @@ static bool read_graph(mdl_loader *l, const aic_node *doc) {
         return aic_node_fail(l->err, aic_map_get(doc, "family"),
                              "this file must describe family %s, not \"%s\"", l->graph->family, family);
     return read_includes(l, aic_map_get(doc, "include")) && read_shared_sections(l, doc) &&
-           read_context_parallel(l, aic_map_get(doc, "context_parallel")) &&
-           read_checks(l, aic_map_get(doc, "checks")) && read_kv(l, doc) && read_lists(l, doc);
+           read_backends(l, doc, "context_parallel", &l->graph->context_parallel) &&
+           read_backends(l, doc, "across_nodes", &l->graph->across_nodes) && read_kv(l, doc) &&
+           read_lists(l, doc);
+}
+
+/* Moves an array that has grown into the arena. */
+static void *moved(aic_arena *a, void *items, size_t n, size_t size) {
+    void *copy = aic_arena_alloc(a, n, size);
+    if (n)
+        memcpy(copy, items, n * size);
+    free(items);
+    return copy;
 }
 
 const mdl_graph *mdl_graph_load(aic_arena *a, const mdl_dirs *dirs, const char *path, const char *family,
@@ -271,11 +272,8 @@ const mdl_graph *mdl_graph_load(aic_arena *a, const mdl_dirs *dirs, const char *
     *g = (mdl_graph){.file = path, .family = family};
     mdl_loader l = {.arena = a, .dirs = dirs, .graph = g, .err = err};
     bool ok = read_graph(&l, doc);
-    mdl_let *lets = aic_arena_alloc(a, g->n_lets, sizeof *lets);
-    if (g->n_lets)
-        memcpy(lets, g->lets, g->n_lets * sizeof *lets);
-    free(g->lets);
-    g->lets = lets;
+    g->lets = moved(a, g->lets, g->n_lets, sizeof *g->lets);
+    g->checks = moved(a, g->checks, g->n_checks, sizeof *g->checks);
     free(l.aliases);
     free(l.defaults);
     free(l.blocks);

@@ -1,4 +1,4 @@
-/* Lists of a graph file: rows, and the groups around them - seq, use, for, overlap, fallback
+/* Lists of a graph file: rows, and the groups around them - seq, use, for, overlap, fallback, refuse
  * (docs/formats/graph.md).
  *
  * Blocks are expanded where they are used, so that a compiled list knows no names. Depth and size are
@@ -165,10 +165,19 @@ static bool compile_fallback(mdl_loader *l, const aic_node *n, const mdl_local *
            mdl_compile_items(l, aic_map_get(n, "else"), locals, &out->b);
 }
 
+static bool compile_refuse(mdl_loader *l, const aic_node *n, const mdl_local *locals, mdl_item *out) {
+    static const char *const keys[] = {"refuse", "when"};
+    out->type = MDL_REFUSE;
+    return aic_map_check_keys(n, "refuse", keys, 2, l->err) &&
+           compile_group_name(l, aic_map_get(n, "refuse"), locals, out);
+}
+
 /* X(key, compiler): a group is known by the key it has. */
 #define GROUPS(X)                                                                                            \
     X("seq", compile_seq)                                                                                    \
-    X("use", compile_use) X("for", compile_for) X("overlap", compile_overlap) X("fallback", compile_fallback)
+    X("use", compile_use)                                                                                    \
+    X("for", compile_for)                                                                                    \
+    X("overlap", compile_overlap) X("fallback", compile_fallback) X("refuse", compile_refuse)
 
 static const struct {
     const char *key;
@@ -192,5 +201,5 @@ static bool compile_item(mdl_loader *l, const aic_node *n, const mdl_local *loca
         return groups[i].compile(l, n, locals, out);
     }
     return aic_node_fail(l->err, n,
-                         "expected a row, or a group with seq:, use:, for:, overlap: or fallback:");
+                         "expected a row, or a group with seq:, use:, for:, overlap:, fallback: or refuse:");
 }

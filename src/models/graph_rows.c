@@ -58,16 +58,11 @@ static aic_expr *compile_piece(mdl_loader *l, const aic_node *at, piece p, const
 
 /* ---- kinds and fields ---- */
 
-static const char *kind_at(const void *ctx, size_t i) {
-    (void)ctx;
-    return op_desc_at(i)->kind;
-}
-
 const op_desc *mdl_find_kind(mdl_loader *l, const char *name, const aic_node *at, int column) {
-    const op_desc *d = op_desc_find(name);
+    const op_desc *d = op_kinds_find(l->dirs->kinds, name);
     if (d)
         return d;
-    const char *near = aic_nearest(name, op_desc_count(), kind_at, NULL);
+    const char *near = op_kinds_nearest(l->dirs->kinds, name);
     aic_fail_at(l->err, at->file, at->line, column, "unknown op kind \"%s\"%s%s%s", name,
                 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     return NULL;
@@ -151,8 +146,9 @@ static bool find_desc(row *r, piece kind) {
     for (size_t i = 0; i < l->n_aliases; i++) {
         if (strcmp(l->aliases[i].name, kind.text) != 0)
             continue;
-        r->desc = l->aliases[i].desc[l->phase];
-        r->other = l->aliases[i].desc[l->phase == MDL_CONTEXT ? MDL_GENERATION : MDL_CONTEXT];
+        mdl_phase own = l->phase == MDL_GENERATION ? MDL_GENERATION : MDL_CONTEXT;
+        r->desc = l->aliases[i].desc[own];
+        r->other = l->aliases[i].desc[own == MDL_CONTEXT ? MDL_GENERATION : MDL_CONTEXT];
         return true;
     }
     r->desc = r->other = mdl_find_kind(r->l, kind.text, r->at, kind.column);

@@ -2,8 +2,8 @@
  *
  * Reading order: architectures.c (which family an architecture runs), config.c, facts.c and quant_infer.c
  * (what a checkpoint's files say), quant_resolve.c and parallel.c (what a request makes of it), graph*.c
- * (graph files), symbols.c (the names an expression sees), build.c (graph -> op lists), kv.c, catalogue.c
- * (owner of everything).
+ * (graph files), symbols.c and functions.c (what an expression sees), build.c (graph -> op lists), kv.c,
+ * catalogue.c (owner of everything).
  */
 #ifndef AICFG_MODELS_INTERNAL_H
 #define AICFG_MODELS_INTERNAL_H
@@ -42,8 +42,12 @@ typedef enum mdl_level { MDL_OF_MODEL, MDL_OF_DEPLOYMENT, MDL_OF_PHASE } mdl_lev
     X(weight_block, MDL_OF_MODEL, aic_int(m->weight_block), "edge of an FP8 weight block")                   \
     X(routed_algos, MDL_OF_MODEL, texts_value(&f->model->routed_algos, f->arena),                            \
       "list: algorithms the checkpoint names for routed experts")                                            \
+    X(excluded, MDL_OF_MODEL, f->model->excluded,                                                            \
+      "list: patterns of modules the checkpoint leaves unquantised")                                         \
+    X(quantized_layers, MDL_OF_MODEL, f->model->quantized_layers,                                            \
+      "list of [module, algorithm], in lower case")                                                          \
     X(backend, MDL_OF_DEPLOYMENT, aic_str(r->backend), "'trtllm', 'sglang' or 'vllm'")                       \
-    X(system, MDL_OF_DEPLOYMENT, system_name(r->view), "system name, null without a database")               \
+    X(system, MDL_OF_DEPLOYMENT, text_or_null(mdl_system_of(r)), "system name, null without a database")     \
     X(sm, MDL_OF_DEPLOYMENT, aic_int(r->view ? r->view->system->sm_version : -1),                            \
       "SM version, -1 when unknown")                                                                         \
     X(tp, MDL_OF_DEPLOYMENT, aic_int(f->par->tp), "tensor parallel size")                                    \
@@ -62,11 +66,20 @@ typedef enum mdl_level { MDL_OF_MODEL, MDL_OF_DEPLOYMENT, MDL_OF_PHASE } mdl_lev
       "the GEMM mode was given, not inferred")                                                               \
     X(distribution, MDL_OF_DEPLOYMENT, aic_str(r->distribution ? r->distribution : "power_law"),             \
       "expert load, 'power_law' unless asked otherwise")                                                     \
+    X(attention_backend, MDL_OF_DEPLOYMENT, text_or_null(r->attention_backend),                              \
+      "attention kernel asked for, or null")                                                                 \
+    X(moe_backend, MDL_OF_DEPLOYMENT, text_or_null(r->moe_backend), "expert kernel asked for, or null")      \
+    X(large_ep, MDL_OF_DEPLOYMENT, aic_bool(r->a2a_context || r->a2a_generation), "experts span nodes")      \
+    X(gpus_per_node, MDL_OF_DEPLOYMENT, aic_int(mdl_node_size(r)), "GPUs of a node, 0 when unknown")         \
+    X(eplb, MDL_OF_DEPLOYMENT, aic_bool(r->eplb), "experts are balanced over the ranks")                     \
+    X(slots, MDL_OF_DEPLOYMENT, aic_int(r->slots), "expert slots across nodes, 0 = one per expert")          \
+    X(sms, MDL_OF_DEPLOYMENT, aic_int(r->sms ? r->sms : 20), "SMs that exchanges may use")                   \
+    X(encoder_tp, MDL_OF_DEPLOYMENT, aic_bool(r->encoder_tp), "the vision encoder is split over tp")         \
     X(kv_token_bytes, MDL_OF_PHASE, aic_real(f->kv_token_bytes),                                             \
       "KV-cache bytes of a one-token sequence, real")                                                        \
-    X(p, MDL_OF_PHASE, aic_str(mdl_phase_name(f->phase)), "'context' or 'generation'")                       \
-    X(sf, MDL_OF_PHASE, aic_real(draft_factor(f)),                                                           \
-      "real: 1.0 in context, (nextn + layers) / layers in generation")
+    X(p, MDL_OF_PHASE, aic_str(mdl_phase_name(f->phase)), "'context', 'generation' or 'encoder'")            \
+    X(a2a, MDL_OF_PHASE, text_or_null(phase_a2a(f)), "all-to-all backend of experts across nodes, or null")  \
+    X(sf, MDL_OF_PHASE, aic_real(draft_factor(f)), "real: (nextn + layers) / layers in generation, else 1.0")
 
 typedef enum mdl_symbol {
 #define MDL_SYMBOL_ENUM(name, level, value, meaning) MDL_S_##name,
@@ -75,8 +88,9 @@ typedef enum mdl_symbol {
         MDL_SYMBOL_COUNT
 } mdl_symbol;
 
-typedef enum mdl_phase { MDL_CONTEXT, MDL_GENERATION, MDL_PHASES } mdl_phase;
-const char *mdl_phase_name(mdl_phase p); /* "context", "generation": also the keys of a graph file */
+typedef enum mdl_phase { MDL_CONTEXT, MDL_GENERATION, MDL_ENCODER, MDL_PHASES } mdl_phase;
+enum { MDL_TEXT_PHASES = 2 };            /* of the language model: context and generation */
+const char *mdl_phase_name(mdl_phase p); /* "context", ...: also the keys of a graph file */
 
 /* A name bound inside a graph file: block parameter or loop variable. Innermost first. */
 typedef struct mdl_local {
@@ -148,10 +162,11 @@ typedef struct mdl_archs {
     size_t n_archs;
     mdl_fmha_rule *fmha;
     size_t n_fmha;
-    mdl_corrections on_system, on_build; /* with a database bound; always */
+    mdl_corrections on_nodes, on_system, on_build; /* experts across nodes; with a database bound; always */
 } mdl_archs;
 
-bool mdl_archs_load(aic_arena *a, const char *path, mdl_archs *out, aic_error *err);
+/* paths: the folders' files, the first one's word counting. */
+bool mdl_archs_load(aic_arena *a, const char *const *paths, size_t n, mdl_archs *out, aic_error *err);
 const mdl_arch *mdl_arch_find(const mdl_archs *archs, const char *name);
 const mdl_fmha_rule *mdl_fmha_rule_find(const mdl_archs *archs, const char *family, const char *backend);
 
@@ -163,9 +178,10 @@ typedef struct mdl_entry {
     mdl_model pub;
     const mdl_archs *archs;
     const mdl_arch *arch;
-    op_texts routed_algos;   /* algorithms named for routed experts (docs/model/quantisation_inference.md) */
-    const aic_value *lets;   /* values of the graph's model-level lets, NULL without a graph */
-    const char *lets_failed; /* why they could not be evaluated, or NULL */
+    op_texts routed_algos; /* algorithms named for routed experts (docs/model/quantisation_inference.md) */
+    aic_value excluded, quantized_layers; /* lists, see MDL_SYMBOLS */
+    const aic_value *lets;                /* values of the graph's model-level lets, NULL without a graph */
+    const char *lets_failed;              /* why they could not be evaluated, or NULL */
 } mdl_entry;
 static inline const mdl_entry *mdl_entry_of(const mdl_model *m) {
     return (const mdl_entry *)(const void *)m;
@@ -216,6 +232,12 @@ mdl_algos mdl_collect_algos(aic_arena *a, const mdl_quant_fields *f);
 void mdl_infer_mixed(aic_arena *a, const mdl_quant_fields *f, const mdl_algos *algos, mdl_quants *out);
 bool mdl_infer_compressed(aic_arena *a, const mdl_quant_fields *f, mdl_quants *out, aic_error *err);
 bool mdl_texts_have(const op_texts *t, const char *text);
+/* quant_parts.c: lists of what the files say of single modules; the algorithm in one entry of
+ * quantized_layers. */
+const char *mdl_layer_algo(aic_arena *a, const aic_node *meta);
+aic_value mdl_excluded(aic_arena *a, const mdl_quant_fields *f);
+aic_value mdl_quantized_layers(aic_arena *a, const mdl_quant_fields *f);
+aic_value mdl_list(aic_arena *a, const aic_value *items, size_t n); /* copies the items */
 
 /* ---- deployments ---- */
 
@@ -241,13 +263,25 @@ aic_env mdl_env(mdl_frame *f);
 bool mdl_eval(const aic_expr *e, mdl_frame *f, aic_value *out, aic_error *err);
 bool mdl_eval_true(const aic_expr *e, mdl_frame *f, bool *out, aic_error *err); /* NULL expression = true */
 
+/* Functions of expressions, beside the built-in ones (functions.c). */
+extern const aic_fn mdl_functions[];
+extern const size_t mdl_n_functions;
+
+const char *mdl_system_of(const mdl_request *r); /* NULL = unknown */
+uint32_t mdl_node_size(const mdl_request *r);    /* GPUs of a node, 0 = unknown */
+
 /* Steps of the width rule (docs/model/parallel.md). par is the request's, then completed. */
 bool mdl_check_width(const mdl_model *m, mdl_parallel *par, op_refusal *why);
-bool mdl_check_nodes(const mdl_model *m, const mdl_parallel *par, const pdb_view *view, op_refusal *why);
 bool mdl_check_context_parallel(const mdl_model *m, const mdl_parallel *par, const char *backend,
                                 const op_texts *supported, op_refusal *why);
 bool mdl_check_heads(const mdl_model *m, const mdl_parallel *par, op_refusal *why);
 
+/* Fixes modes unset in *given by the first correction that applies to each. */
+bool mdl_fix_modes(const mdl_entry *m, const mdl_request *req, const mdl_corrections *all, mdl_quants *given,
+                   aic_arena *scratch, aic_error *err);
+/* Without a database: what is given, else inferred, else unquantised, corrected by on_build. */
+bool mdl_resolve_plain(const mdl_entry *m, const mdl_request *req, aic_arena *scratch, mdl_quants *out,
+                       aic_error *err);
 /* err: a rule of the data files could not be evaluated; why->cls is OP_OK then. */
 bool mdl_resolve(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_resolved *out,
                  op_refusal *why, aic_error *err);
@@ -257,6 +291,16 @@ bool mdl_resolve(const mdl_model *m, const mdl_request *req, aic_arena *scratch,
 uint64_t mdl_fmha_modes(const mdl_entry *m, const pdb_view *view, pdb_quant kv);
 const pdb_schema *mdl_fmha_table(const char *name); /* NULL = not a table this can read */
 
+/* ---- large_ep.c ---- */
+
+/* Chooses the exchanges of req's a2a_phases where the experts span nodes, and fixes the modes then; par is
+ * complete. False: the layout needs exchanges that were not measured, or cannot have any. */
+bool mdl_choose_exchange(const mdl_entry *m, const mdl_parallel *par, mdl_request *req, aic_arena *scratch,
+                         op_refusal *why, aic_error *err);
+/* What an exchange carries for an expert mode; NULL = nothing serves it. system may be NULL. */
+const char *mdl_a2a_format(const char *backend, pdb_quant moe, bool context, bool combine,
+                           const char *system);
+
 /* ---- graphs ---- */
 
 typedef struct mdl_let {
@@ -265,35 +309,30 @@ typedef struct mdl_let {
     mdl_level level;
 } mdl_let;
 
-typedef struct mdl_check {
+typedef struct mdl_refusal_rule {
     const aic_expr *when;
     const aic_template *refuse;
-} mdl_check;
+} mdl_refusal_rule;
 
-/* KV-cache function of a sequence length; bytes are those of one element times the parameters
- * (docs/model/memory.md). */
-enum { MDL_KV_PARAMS = 3 };
-typedef struct mdl_kv mdl_kv;
-typedef struct mdl_kv_fn {
-    const char *name;
-    const char *params[MDL_KV_PARAMS]; /* NULL = fewer */
-    double (*bytes)(const mdl_kv *kv, double n);
-    double (*max_tokens)(const mdl_kv *kv, double budget);
-} mdl_kv_fn;
-struct mdl_kv {
-    const mdl_kv_fn *fn;
-    double element; /* bytes of a KV element */
-    double p[MDL_KV_PARAMS];
-    double context_length;
-};
-const mdl_kv_fn *mdl_kv_find(const char *name);
-const mdl_kv_fn *mdl_kv_at(size_t i); /* NULL past the last */
-
+/* A part of the KV cache, as a graph gives it (docs/formats/graph.md). */
 typedef struct mdl_kv_rule {
-    const aic_expr *when; /* NULL = always */
-    const mdl_kv_fn *fn;
-    const aic_expr *p[MDL_KV_PARAMS];
+    const aic_node *at;
+    const aic_expr *when;                     /* NULL = always */
+    const aic_expr *per_token, *per_sequence; /* one of them: bytes */
+    const aic_expr *window, *every;           /* of per_token; NULL = none */
 } mdl_kv_rule;
+
+/* Bytes of a sequence of n tokens: state + per_token n + the sum over thinned parts of
+ * bytes floor(min(n, window) / every) (docs/model/memory.md). */
+typedef struct mdl_kv_part {
+    double bytes, window, every; /* window 0 = all tokens; every >= 1 */
+} mdl_kv_part;
+typedef struct mdl_kv {
+    double state, per_token;
+    size_t n_thinned;
+    mdl_kv_part *thinned;
+    double context_length;
+} mdl_kv;
 
 typedef struct mdl_field {
     const char *name;
@@ -301,7 +340,7 @@ typedef struct mdl_field {
     const aic_node *row; /* for the position of op errors */
 } mdl_field;
 
-typedef enum mdl_item_type { MDL_ROW, MDL_SEQ, MDL_FOR, MDL_OVERLAP, MDL_FALLBACK } mdl_item_type;
+typedef enum mdl_item_type { MDL_ROW, MDL_SEQ, MDL_FOR, MDL_OVERLAP, MDL_FALLBACK, MDL_REFUSE } mdl_item_type;
 
 typedef struct mdl_items {
     size_t count;
@@ -313,7 +352,7 @@ typedef struct mdl_item {
     mdl_item_type type;
     const aic_node *at;
     const aic_expr *when;     /* NULL = always */
-    const aic_template *name; /* row, overlap, fallback */
+    const aic_template *name; /* row, overlap, fallback; refuse: the reason */
     const op_desc *desc;      /* row */
     const aic_expr *repeat;   /* row */
     mdl_field *fields;        /* row: defaults and the row's own, each name once */
@@ -326,10 +365,10 @@ typedef struct mdl_item {
 
 typedef struct mdl_graph {
     const char *file, *family;
-    op_texts context_parallel; /* backends */
+    op_texts context_parallel, across_nodes; /* backends */
     mdl_let *lets;
     size_t n_lets;
-    mdl_check *checks;
+    mdl_refusal_rule *checks;
     size_t n_checks;
     mdl_kv_rule *kv;
     size_t n_kv;
@@ -341,6 +380,7 @@ typedef struct mdl_graph {
 typedef struct mdl_dirs {
     const char *const *items;
     size_t count;
+    const op_kinds *kinds; /* that graphs may name; NULL = the built-in ones */
 } mdl_dirs;
 const char *mdl_find_file(aic_arena *a, const mdl_dirs *dirs, const char *name);
 void mdl_graph_file(const char *family, char *out, size_t size); /* "graphs/llama.yaml" */
@@ -359,7 +399,7 @@ typedef struct mdl_defaults {
 
 typedef struct mdl_alias {
     const char *name;
-    const op_desc *desc[MDL_PHASES];
+    const op_desc *desc[MDL_TEXT_PHASES];
 } mdl_alias;
 
 typedef struct mdl_block {
@@ -377,7 +417,7 @@ typedef struct mdl_loader {
     size_t n_defaults, cap_defaults;
     mdl_block *blocks;
     size_t n_blocks, cap_blocks;
-    size_t cap_lets;
+    size_t cap_lets, cap_checks;
     mdl_phase phase; /* being compiled */
     int depth;       /* blocks and groups inside one another */
     size_t n_items;  /* compiled so far, both phases */
@@ -393,9 +433,23 @@ bool mdl_field_known(const op_desc *d, const char *name);
 /* The kind a node names; NULL with an error and the nearest name. */
 const op_desc *mdl_find_kind(mdl_loader *l, const char *name, const aic_node *at, int column);
 
+/* ---- catalogue.c and kinds.c, for inspect.c ---- */
+
+/* A model's config as it stands in its file; a folder's is read into the arena. NULL: unknown or unreadable. */
+const aic_node *mdl_raw_config(const mdl_catalogue *c, const char *id, aic_arena *a, aic_error *err);
+const aic_node *mdl_config_at(const mdl_catalogue *c, size_t i);
+/* The architecture of a config, NULL when it is not known; *name = what the config says, or NULL. */
+const mdl_arch *mdl_arch_of(const mdl_catalogue *c, const aic_node *config, const char **name);
+const mdl_dirs *mdl_dirs_of(const mdl_catalogue *c);
+/* Op kinds that a family's graph file and its includes name and the program does not have, each once. */
+bool mdl_find_kinds(aic_arena *a, const mdl_dirs *dirs, const char *family, bool *has_graph,
+                    op_texts *unknown, aic_error *err);
+
 /* ---- kv.c, build.c ---- */
 
 bool mdl_kv_make(const mdl_graph *g, mdl_frame *f, mdl_kv *out, aic_error *err);
+double mdl_kv_sequence(const mdl_kv *kv, double n);     /* bytes of n tokens */
+double mdl_kv_longest(const mdl_kv *kv, double budget); /* tokens within a budget */
 double mdl_floordiv(double a, double b); /* floor of the real quotient, for finite a and b > 0 */
 
 #endif

@@ -1,8 +1,9 @@
 /* models: from a checkpoint's config to op lists.
  *
- * A model is data: the catalogue (data/models/catalogue.json) or a local folder (config.json, hf_quant_config.json) gives facts
- * and quantisation; a graph file (data/models/graphs/<family>.yaml, docs/formats/graph.md) turns facts, parallelism and
- * modes into ordered op lists. C knows config parsing, quantisation inference, refusals and KV-cache functions, and no family.
+ * A model is data: the catalogue (data/models/catalogue.json) or a local folder (config.json,
+ * hf_quant_config.json) gives facts and quantisation; a graph file (data/models/graphs/<family>.yaml,
+ * docs/formats/graph.md) turns facts, parallelism and modes into ordered op lists. C knows config parsing,
+ * quantisation inference, refusals and KV-cache functions, and no family.
  */
 #ifndef AICFG_MODELS_MODELS_H
 #define AICFG_MODELS_MODELS_H
@@ -15,8 +16,11 @@
 
 typedef struct mdl_catalogue mdl_catalogue;
 
-/* dirs: folders holding catalogue.json and/or graphs/ and architectures.yaml; the first that has an entry wins. */
+/* dirs: folders holding catalogue.json and/or graphs/ and architectures.yaml; the first that has an entry
+ * wins. */
 mdl_catalogue *mdl_open(const char *const *dirs, size_t n, aic_error *err);
+/* The same with op kinds that graphs may name besides the built-in ones; kinds must outlive the catalogue. */
+mdl_catalogue *mdl_open_with(const char *const *dirs, size_t n, const op_kinds *kinds, aic_error *err);
 void mdl_close(mdl_catalogue *c);
 size_t mdl_count(const mdl_catalogue *c);
 const char *mdl_id_at(const mdl_catalogue *c, size_t i); /* sorted */
@@ -27,72 +31,124 @@ typedef struct mdl_quants {
 
 /* A model's facts. Reals and integers as in docs/model/facts.md. Immutable after loading. */
 typedef struct mdl_model {
-    const char *id;            /* name or folder as asked for */
+    const char *id; /* name or folder as asked for */
     const char *architecture;
-    const char *family;        /* "LLAMA" */
+    const char *family; /* "LLAMA" */
     bool is_moe;
     int64_t layers, heads, kv_heads, head_dim, hidden, ffn, vocab, context, topk, experts, expert_ffn;
     bool experts_null, expert_ffn_null; /* the config says null: kept apart from 0 */
     int64_t shared_experts, moe_layers;
-    int64_t nextn_auto;        /* the checkpoint's own draft depth */
+    int64_t nextn_auto;               /* the checkpoint's own draft depth */
     const char *quant_algo, *kv_algo; /* NULL = none */
-    int quant_dynamic;         /* 1, 0, -1 unknown */
-    mdl_quants inferred;       /* what the config files imply; comm unset */
-    int64_t weight_block;      /* quantization_config.weight_block_size[0], 128 when absent */
-    const aic_node *config;    /* normalised config, for extra facts */
-    const aic_node *text;      /* the map facts are read from (nested text config or config itself) */
-    const void *graph;         /* private: compiled graph of the family, NULL when no graph file exists */
+    int quant_dynamic;                /* 1, 0, -1 unknown */
+    mdl_quants inferred;              /* what the config files imply; comm unset */
+    int64_t weight_block;             /* quantization_config.weight_block_size[0], 128 when absent */
+    const aic_node *config;           /* normalised config, for extra facts */
+    const aic_node *text;             /* the map facts are read from (nested text config or config itself) */
+    const void *graph; /* private: compiled graph of the family, NULL when no graph file exists */
     mdl_catalogue *catalogue;
 } mdl_model;
 
-/* Loads and caches a model by catalogue id or folder; thread-safe. NULL: unknown model (nearest id), unreadable or invalid config. */
+/* Loads and caches a model by catalogue id or folder; thread-safe. NULL: unknown model (nearest id),
+ * unreadable or invalid config. */
 const mdl_model *mdl_get(mdl_catalogue *c, const char *id, aic_error *err);
 
 /* ---- deployments of a model ---- */
 
 typedef struct mdl_parallel {
-    uint32_t tp, pp, dp;      /* >= 1 */
-    uint32_t moe_tp, moe_ep;  /* 0 = not given */
-    uint32_t cp;              /* context parallel, 1 = none */
+    uint32_t tp, pp, dp;     /* >= 1 */
+    uint32_t moe_tp, moe_ep; /* 0 = not given */
+    uint32_t cp;             /* context parallel, 1 = none */
 } mdl_parallel;
 
-/* What the caller fixes. With a view the single-point path is followed (docs/model/quantisation.md: data-driven FMHA, SM corrections);
- * without one (view = NULL) only the base rule. */
+enum { MDL_A2A_CONTEXT = 1, MDL_A2A_GENERATION = 2 };
+
+/* What the caller fixes. With a view the single-point path is followed (docs/model/quantisation.md:
+ * data-driven FMHA, SM corrections); without one (view = NULL) only the base rule. */
 typedef struct mdl_request {
     const char *backend;
-    const pdb_view *view;      /* NULL: no database (library path); needed for corrections and lanes */
+    const pdb_view *view; /* NULL: no database (library path); needed for corrections and lanes */
     mdl_parallel par;
-    uint32_t nextn;            /* draft tokens of multi-token prediction */
-    mdl_quants given;          /* explicit modes */
-    bool context_role;         /* runs prefill: false only for static_gen */
-    const char *distribution;  /* expert load, NULL = "power_law" */
+    uint32_t nextn;                /* draft tokens of multi-token prediction */
+    mdl_quants given;              /* explicit modes */
+    bool context_role;             /* runs prefill: false only for static_gen */
+    const char *distribution;      /* expert load, NULL = "power_law" */
     const char *attention_backend; /* lane override or NULL */
+    /* Experts across nodes: the all-to-all backend of each phase; both NULL = experts within a node, unless
+     * a2a_phases has bits. */
+    const char *a2a_context, *a2a_generation;
+    unsigned a2a_phases;    /* MDL_A2A_* bits: phases whose backend is chosen by what the view has measured */
+    uint32_t gpus_per_node; /* 0 = the system's */
+    const char *system;     /* its name, where there is no view; NULL = the view's */
+    bool eplb;              /* experts balanced over the ranks; only across nodes */
+    uint32_t slots;         /* of experts across nodes; 0 = one per expert */
+    uint32_t sms;           /* SMs that exchanges may use; 0 = 20 */
+    const char *moe_backend; /* "megamoe", "deepep_moe" or NULL */
+    bool encoder_tp; /* the vision encoder is split over tp instead of working on its own share of images */
+    bool language_only; /* no vision encoder on this worker */
+    uint32_t layers;    /* 0 = as many as the config says */
 } mdl_request;
 
 /* Result of building; lives in the arena. */
 typedef struct mdl_deployment {
     const mdl_model *model;
-    mdl_parallel par;          /* moe_tp, moe_ep filled in for MoE models; 0 for dense ones when not given */
+    mdl_parallel par; /* moe_tp, moe_ep filled in for MoE models; 0 for dense ones when not given */
     uint32_t nextn;
-    mdl_quants quants;         /* effective modes */
+    const char *a2a_context, *a2a_generation; /* chosen or given; NULL = experts within a node */
+    mdl_quants quants;                        /* effective modes */
     op_list context, generation;
-    double weight_bytes;       /* sum over the context list, before /pp */
-    const void *kv;            /* private: KV-cache function with its figures */
+    op_list encoder;     /* vision encoder; empty when the model or the worker has none */
+    double weight_bytes; /* sum over the context list, before /pp */
+    double encoder_weight_bytes;
+    const void *kv; /* private: KV-cache function with its figures */
 } mdl_deployment;
 
-/* Steps of mdl_build, in the order checks fire: width rule, modes, family checks, graph. A configuration the model cannot run is
- * a refusal (OP_INVALID or OP_MISSING) in *why and false; err is for broken graph files (AIC_BAD_INPUT), *why.cls is OP_OK then. */
-bool mdl_build(const mdl_model *m, const mdl_request *req, aic_arena *a, mdl_deployment *out, op_refusal *why, aic_error *err);
+/* Steps of mdl_build, in the order checks fire: width rule, exchange across nodes, modes, family checks,
+ * graph. A configuration the model cannot run is a refusal (OP_INVALID or OP_MISSING) in *why and false; err
+ * is for broken graph files (AIC_BAD_INPUT), *why.cls is OP_OK then. */
+bool mdl_build(const mdl_model *m, const mdl_request *req, aic_arena *a, mdl_deployment *out, op_refusal *why,
+               aic_error *err);
 /* Only the quantisation step (for `model show` and tests). */
 bool mdl_resolve_quants(const mdl_model *m, const mdl_request *req, mdl_quants *out, op_refusal *why);
 
-/* KV-cache bytes of one sequence of n tokens on one GPU, and the longest sequence within a byte budget (docs/model/memory.md). */
+/* KV-cache bytes of one sequence of n tokens on one GPU, and the longest sequence within a byte budget
+ * (docs/model/memory.md). */
 double mdl_kv_bytes(const mdl_deployment *d, double n);
 double mdl_kv_max_tokens(const mdl_deployment *d, double budget);
 
-/* The repeat as the reference's pricing engine reads it back from decimal text: digits as one integer, divided by a power of
- * ten (docs/model/facts.md, "Repeats"). Differs from the op's own repeat by at most one unit in the last place, and only for
- * repeats that are no short decimals (multi-token prediction). */
+/* ---- looking closer (docs/adding-a-model.md) ---- */
+
+/* How much a config looks like those a family runs. */
+typedef struct mdl_likeness {
+    const char *family, *model; /* the catalogue's model that is most like it */
+    double share;               /* config keys in common, of those either has: 0..1 */
+} mdl_likeness;
+
+enum { MDL_LIKENESSES = 3 };
+
+/* What can be said of a model before it can be modelled, or when it cannot. */
+typedef struct mdl_inspection {
+    const char *architecture; /* NULL: the config names no class */
+    const char *family;       /* that runs it, NULL = none */
+    bool has_graph;           /* the family has a graph file */
+    op_texts unknown_kinds;   /* op kinds that its graph names and the program does not have */
+    op_texts unexplained;     /* config keys that no family reads and that may have a cost; sorted */
+    size_t n_near;
+    mdl_likeness near[MDL_LIKENESSES]; /* best first */
+} mdl_inspection;
+
+/* Fills *out (texts in the arena) also for architectures and graphs that mdl_get refuses. False: unknown
+ * model, unreadable config, malformed graph file. */
+bool mdl_inspect(mdl_catalogue *c, const char *id, aic_arena *a, mdl_inspection *out, aic_error *err);
+
+/* Warnings about the op lists of a deployment without draft tokens, as texts in the arena: work that is
+ * counted twice (a module beside an op it contains, one op more often than there are layers), ops that count
+ * for nothing, one name for several kinds. */
+op_texts mdl_check(const mdl_deployment *d, aic_arena *a);
+
+/* The repeat as the reference's pricing engine reads it back from decimal text: digits as one integer,
+ * divided by a power of ten (docs/model/facts.md, "Repeats"). Differs from the op's own repeat by at most one
+ * unit in the last place, and only for repeats that are no short decimals (multi-token prediction). */
 double mdl_engine_repeat(double repeat);
 
 #endif

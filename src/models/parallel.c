@@ -64,31 +64,6 @@ bool mdl_check_width(const mdl_model *m, mdl_parallel *p, op_refusal *why) {
     return false;
 }
 
-bool mdl_check_nodes(const mdl_model *m, const mdl_parallel *p, const pdb_view *view, op_refusal *why) {
-    if (!view || !m->is_moe || p->moe_ep <= 1)
-        return true;
-    uint32_t node = view->system->gpus_per_node;
-    if (node == 0) {
-        op_refuse(why, OP_INVALID,
-                  "the spec sheet of %s does not say how many GPUs a node has (gpus_per_node)",
-                  view->system->name);
-        return false;
-    }
-    if (p->moe_ep <= node)
-        return true;
-    if (p->moe_tp != 1)
-        op_refuse(why, OP_INVALID,
-                  "expert parallelism across nodes (moe_ep %" PRIu32 ", %" PRIu32
-                  " GPUs a node) needs moe_tp 1, not %" PRIu32,
-                  p->moe_ep, node, p->moe_tp);
-    else
-        op_refuse(why, OP_MISSING,
-                  "expert parallelism across nodes (moe_ep %" PRIu32 " on %s, %" PRIu32
-                  " GPUs a node) needs all-to-all kernels, which are not modelled; use moe_ep <= %" PRIu32,
-                  p->moe_ep, view->system->name, node, node);
-    return false;
-}
-
 bool mdl_check_context_parallel(const mdl_model *m, const mdl_parallel *p, const char *backend,
                                 const op_texts *supported, op_refusal *why) {
     if (p->cp == 1)

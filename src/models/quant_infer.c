@@ -169,5 +169,7 @@ bool mdl_read_quant(aic_arena *a, mdl_entry *m, aic_error *err) {
     m->pub.kv_algo = f.kv_algo;
     m->pub.quant_dynamic = f.dynamic;
     m->routed_algos = algos.routed;
+    m->excluded = mdl_excluded(a, &f);
+    m->quantized_layers = mdl_quantized_layers(a, &f);
     return infer_attention(m, &f, out, err);
 }

@@ -43,12 +43,8 @@ static void add_algo(aic_arena *a, mdl_algos *out, const aic_node *target, const
 }
 
 static void add_layers(aic_arena *a, mdl_algos *out, const aic_node *layers) {
-    for (size_t i = 0; layers && i < layers->count; i++) {
-        const aic_node *meta = layers->items[i];
-        const aic_node *algo =
-            mdl_map(meta) ? MDL_FIRST(meta, "quant_algo", "quantization_algo", "quant_method") : meta;
-        add_algo(a, out, layers->keys[i], mdl_lower(a, algo));
-    }
+    for (size_t i = 0; layers && i < layers->count; i++)
+        add_algo(a, out, layers->keys[i], mdl_layer_algo(a, layers->items[i]));
 }
 
 static bool is_int(const aic_node *map, const char *key, int64_t value) {

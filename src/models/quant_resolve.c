@@ -31,6 +31,11 @@ static mdl_quants filled(const resolver *r) {
                         .comm = first_set(s->comm, i->comm, PDB_Q_half)};
 }
 
+/* A mode by its kind; kinds without corrections have none. */
+static pdb_quant *mode_of(mdl_quants *q, unsigned kind) {
+    return kind == PDB_MOE ? &q->moe : kind == PDB_KV ? &q->kvcache : &q->fmha;
+}
+
 static bool applies(const resolver *r, const mdl_correction *c, const mdl_quants *modes, bool *yes) {
     mdl_resolved quant = {.modes = *modes};
     mdl_parallel par = r->request->par;
@@ -39,22 +44,19 @@ static bool applies(const resolver *r, const mdl_correction *c, const mdl_quants
     return mdl_eval_true(c->when, &f, yes, r->err);
 }
 
-/* Applies the corrections of the kinds (bits) to modes that arrived unset, each seeing what those before it
- * did. */
+/* Applies on_build to modes of the kinds (bits) that arrived unset, each seeing what those before it did. */
 static bool correct(const resolver *r, unsigned kinds, mdl_quants *modes) {
     const mdl_corrections *all = &r->model->archs->on_build;
+    mdl_quants set = r->set;
     for (size_t i = 0; i < all->count; i++) {
         const mdl_correction *c = &all->items[i];
-        pdb_quant set = c->kind == PDB_MOE ? r->set.moe : r->set.fmha;
         bool yes;
-        if (!(c->kind & kinds) || set != PDB_Q_UNSET)
+        if (!(c->kind & kinds) || *mode_of(&set, c->kind) != PDB_Q_UNSET)
             continue;
         if (!applies(r, c, modes, &yes))
             return false;
-        if (yes && c->kind == PDB_MOE)
-            modes->moe = c->to;
-        else if (yes)
-            modes->fmha = c->to;
+        if (yes)
+            *mode_of(modes, c->kind) = c->to;
     }
     return true;
 }
@@ -80,12 +82,12 @@ static bool fit_fmha_to_data(resolver *r) {
     return true;
 }
 
-static bool choose_by_system(resolver *r) {
-    const mdl_corrections *all = &r->model->archs->on_system;
+/* Fixes modes that nobody gave; the first correction of a mode that applies. */
+static bool fix(resolver *r, const mdl_corrections *all) {
     mdl_quants modes = filled(r);
     for (size_t i = 0; i < all->count; i++) {
         const mdl_correction *c = &all->items[i];
-        pdb_quant *set = c->kind == PDB_MOE ? &r->set.moe : &r->set.fmha;
+        pdb_quant *set = mode_of(&r->set, c->kind);
         bool yes;
         if (*set != PDB_Q_UNSET)
             continue;
@@ -111,14 +113,31 @@ static bool store_nvfp4(resolver *r) {
     return true;
 }
 
+bool mdl_fix_modes(const mdl_entry *m, const mdl_request *req, const mdl_corrections *all, mdl_quants *given,
+                   aic_arena *scratch, aic_error *err) {
+    resolver r = {m, req, *given, NULL, err, scratch};
+    bool ok = fix(&r, all);
+    *given = r.set;
+    return ok;
+}
+
+bool mdl_resolve_plain(const mdl_entry *m, const mdl_request *req, aic_arena *scratch, mdl_quants *out,
+                       aic_error *err) {
+    resolver r = {m, req, req->given, NULL, err, scratch};
+    *out = filled(&r);
+    return correct(&r, PDB_MOE | PDB_FMHA | PDB_KV, out);
+}
+
 bool mdl_resolve(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_resolved *out,
                  op_refusal *why, aic_error *err) {
     why->cls = OP_OK;
     resolver r = {mdl_entry_of(m), req, req->given, why, err, scratch};
-    bool ok = !req->view || (fit_fmha_to_data(&r) && choose_by_system(&r) && store_nvfp4(&r));
+    bool across = req->a2a_context || req->a2a_generation; /* modes were fixed with the exchange */
+    bool ok = !req->view ||
+              ((across || fit_fmha_to_data(&r)) && fix(&r, &r.model->archs->on_system) && store_nvfp4(&r));
     out->gemm_given = r.set.gemm != PDB_Q_UNSET;
     out->modes = filled(&r);
-    return ok && correct(&r, PDB_MOE | PDB_FMHA, &out->modes);
+    return ok && correct(&r, PDB_MOE | PDB_FMHA | PDB_KV, &out->modes);
 }
 
 bool mdl_resolve_quants(const mdl_model *m, const mdl_request *req, mdl_quants *out, op_refusal *why) {

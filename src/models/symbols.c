@@ -1,4 +1,4 @@
-/* The names and functions of graph files and architecture rules (docs/formats/graph.md). */
+/* The names of graph files and architecture rules (docs/formats/graph.md). */
 #include "models/internal.h"
 #include <string.h>
 
@@ -16,7 +16,8 @@ static const symbol_info symbols[MDL_SYMBOL_COUNT] = {
 };
 
 const char *mdl_phase_name(mdl_phase p) {
-    return p == MDL_CONTEXT ? "context" : "generation";
+    static const char *const names[MDL_PHASES] = {"context", "generation", "encoder"};
+    return names[p];
 }
 
 bool mdl_name_taken(const char *name, const mdl_graph *graph) {
@@ -59,138 +60,10 @@ static const char *name_at(const void *ctx, size_t i) {
     return l ? l->name : NULL;
 }
 
-/* ---- functions ---- */
-
-static bool list_value(const aic_node *n, aic_arena *a, aic_value *out, aic_error *err);
-
-/* A config value as the language sees it. */
-static bool node_value(const aic_node *n, aic_arena *a, aic_value *out, aic_error *err) {
-    switch (n->kind) {
-    case AIC_K_NULL:
-        *out = AIC_NULL_VALUE;
-        return true;
-    case AIC_K_BOOL:
-        *out = aic_bool(n->b);
-        return true;
-    case AIC_K_INT:
-        *out = aic_int(n->i);
-        return true;
-    case AIC_K_REAL:
-        *out = aic_real(n->r);
-        return true;
-    case AIC_K_TEXT:
-        *out = aic_str(n->text);
-        return true;
-    case AIC_K_LIST:
-        return list_value(n, a, out, err);
-    case AIC_K_MAP:
-        break;
-    }
-    return aic_fail(err, AIC_BAD_INPUT, "config holds a mapping here; name one of its keys");
-}
-
-static bool list_value(const aic_node *n, aic_arena *a, aic_value *out, aic_error *err) {
-    aic_value *items = aic_arena_alloc(a, n->count, sizeof *items);
-    for (size_t i = 0; i < n->count; i++)
-        if (!node_value(n->items[i], a, &items[i], err))
-            return false;
-    aic_list *list = aic_arena_alloc(a, 1, sizeof *list);
-    *list = (aic_list){n->count, items};
-    *out = (aic_value){.type = AIC_V_LIST, .u = {.list = list}};
-    return true;
-}
-
-/* config('a.b', default): a value of the map facts are read from. Absent: the default, or null. An explicit
- * null stays null. */
-static bool look_up(const aic_node *map, aic_arena *a, const aic_value *args, int n, aic_value *out,
-                    aic_error *err) {
-    if (args[0].type != AIC_V_STR)
-        return aic_fail(err, AIC_BAD_INPUT, "config takes the path of a config key in quotes");
-    const aic_node *found = mdl_path(map, args[0].u.s);
-    if (found)
-        return node_value(found, a, out, err);
-    *out = n > 1 ? args[1] : AIC_NULL_VALUE;
-    return true;
-}
-
-static bool fn_config(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out, aic_error *err) {
-    return look_up(((mdl_frame *)ctx)->model->pub.text, a, args, n, out, err);
-}
-
-static bool fn_top_config(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out,
-                          aic_error *err) {
-    return look_up(((mdl_frame *)ctx)->model->pub.config, a, args, n, out, err);
-}
-
-static bool fn_bytes(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out, aic_error *err) {
-    (void)ctx, (void)a, (void)n;
-    pdb_quant q = PDB_Q_UNSET;
-    if (args[0].type == AIC_V_STR)
-        q = pdb_quant_parse(args[0].u.s, PDB_GEMM | PDB_MOE | PDB_FMHA | PDB_KV | PDB_COMM);
-    if (q == PDB_Q_UNSET)
-        return aic_fail(err, AIC_BAD_INPUT, "bytes takes the name of a quantisation mode");
-    *out = aic_real(pdb_quant_get(q)->bytes);
-    return true;
-}
-
-static bool same_value(const aic_value *x, const aic_value *y) {
-    double a = 0, b = 0;
-    if (x->type == AIC_V_STR || y->type == AIC_V_STR)
-        return x->type == y->type && strcmp(x->u.s, y->u.s) == 0;
-    return aic_as_real(x, &a) && aic_as_real(y, &b) && a == b;
-}
-
-/* count(all, what, ...): items of a list, or characters of a text, that equal one of the others. */
-static bool fn_count(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out, aic_error *err) {
-    (void)ctx, (void)a;
-    int64_t found = 0;
-    if (args[0].type == AIC_V_STR) {
-        for (const char *c = args[0].u.s; *c; c++) {
-            char one[2] = {*c, '\0'};
-            aic_value v = aic_str(one);
-            for (int k = 1; k < n; k++)
-                found += same_value(&v, &args[k]);
-        }
-    } else if (args[0].type == AIC_V_LIST) {
-        for (size_t i = 0; i < args[0].u.list->count; i++)
-            for (int k = 1; k < n; k++)
-                found += same_value(&args[0].u.list->items[i], &args[k]);
-    } else {
-        return aic_fail(err, AIC_BAD_INPUT, "count takes a list or a text first, not %s",
-                        aic_vtype_name(args[0].type));
-    }
-    *out = aic_int(found);
-    return true;
-}
-
-/* listed(v): entries of a list, or of a text with commas between them; 0 for null and blank text. */
-static bool fn_listed(void *ctx, aic_arena *a, const aic_value *args, int n, aic_value *out, aic_error *err) {
-    (void)ctx, (void)a, (void)n;
-    int64_t found = 0;
-    if (args[0].type == AIC_V_LIST) {
-        found = (int64_t)args[0].u.list->count;
-    } else if (args[0].type == AIC_V_STR) {
-        const char *s = args[0].u.s;
-        if (s[strspn(s, " \t\r\n")])
-            for (found = 1; (s = strchr(s, ',')); s++)
-                found++;
-    } else if (args[0].type != AIC_V_NULL) {
-        return aic_fail(err, AIC_BAD_INPUT, "listed takes a list or a text, not %s",
-                        aic_vtype_name(args[0].type));
-    }
-    *out = aic_int(found);
-    return true;
-}
-
-static const aic_fn functions[] = {
-    {"config", 1, 2, fn_config}, {"top_config", 1, 2, fn_top_config}, {"bytes", 1, 1, fn_bytes},
-    {"count", 2, 16, fn_count},  {"listed", 1, 1, fn_listed},
-};
-
 /* ---- compiling ---- */
 
 static aic_scope scope_of(const mdl_names *names) {
-    return (aic_scope){find_name, name_at, names, functions, sizeof functions / sizeof *functions};
+    return (aic_scope){find_name, name_at, names, mdl_functions, mdl_n_functions};
 }
 
 aic_expr *mdl_expr(aic_arena *a, const char *text, const char *file, int line, int column,
@@ -253,7 +126,7 @@ static aic_value texts_value(const op_texts *t, aic_arena *a) {
 }
 
 static double draft_factor(const mdl_frame *f) {
-    if (f->phase == MDL_CONTEXT || f->request->nextn == 0)
+    if (f->phase != MDL_GENERATION || f->request->nextn == 0)
         return 1.0;
     return (double)((int64_t)f->request->nextn + f->model->pub.layers) / (double)f->model->pub.layers;
 }
@@ -262,8 +135,22 @@ static aic_value int_or_null(int64_t v, bool null) {
     return null ? AIC_NULL_VALUE : aic_int(v);
 }
 
-static aic_value system_name(const pdb_view *view) {
-    return view ? aic_str(view->system->name) : AIC_NULL_VALUE;
+static aic_value text_or_null(const char *text) {
+    return text ? aic_str(text) : AIC_NULL_VALUE;
+}
+
+const char *mdl_system_of(const mdl_request *r) {
+    return r->system ? r->system : r->view ? r->view->system->name : NULL;
+}
+
+uint32_t mdl_node_size(const mdl_request *r) {
+    return r->gpus_per_node ? r->gpus_per_node : r->view ? r->view->system->gpus_per_node : 0;
+}
+
+static const char *phase_a2a(const mdl_frame *f) {
+    return f->phase == MDL_CONTEXT      ? f->request->a2a_context
+           : f->phase == MDL_GENERATION ? f->request->a2a_generation
+                                        : NULL;
 }
 
 static aic_value symbol_value(const mdl_frame *f, mdl_symbol s) {

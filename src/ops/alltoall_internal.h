@@ -12,6 +12,17 @@ typedef struct alltoall_params {
 
 typedef struct alltoall alltoall;
 
+/* Categories of the table; its axis is the token count. */
+enum {
+    ALLTOALL_KERNEL,
+    ALLTOALL_OPERATION,
+    ALLTOALL_DTYPE,
+    ALLTOALL_NODES,
+    ALLTOALL_HIDDEN,
+    ALLTOALL_TOPK,
+    ALLTOALL_EXPERTS,
+    ALLTOALL_EP
+};
 extern const pdb_schema alltoall_schema;
 
 /* Resolves the measured curve (not in SOL mode); b remembers a refusal. */

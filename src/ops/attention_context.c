@@ -51,6 +51,19 @@ static op_result fused_extras(const op_bound *b, op_mode mode) {
     return sum;
 }
 
+/* Less the lane; the table is loaded, so that its texts are known. */
+static op_key key_of(const op_bound *b) {
+    const context_params *p = b->op->params;
+    op_key key = {0};
+    op_key_int(&key, 0);
+    op_key_text(&key, b->view, pdb_quant_get(p->fmha_quant_mode)->name);
+    op_key_text(&key, b->view, pdb_quant_get(p->kv_cache_dtype)->name);
+    op_key_int(&key, attention_kv_key(p->n, p->n_kv));
+    op_key_int(&key, p->head_size);
+    op_key_int(&key, p->window_size);
+    return key;
+}
+
 static void context_bind(op_binder *binder, op_bound *b) {
     const context_params *p = b->op->params;
     context_state *st = aic_arena_alloc(binder->arena, 1, sizeof *st);
@@ -64,13 +77,7 @@ static void context_bind(op_binder *binder, op_bound *b) {
     const pdb_table *t = op_bind_table(binder, b, &attention_context_schema, ATTENTION_PAGE);
     if (!t)
         return;
-    op_key key = {0};
-    op_key_int(&key, 0);
-    op_key_text(&key, b->view, pdb_quant_get(p->fmha_quant_mode)->name);
-    op_key_text(&key, b->view, pdb_quant_get(p->kv_cache_dtype)->name);
-    op_key_int(&key, attention_kv_key(p->n, p->n_kv));
-    op_key_int(&key, p->head_size);
-    op_key_int(&key, p->window_size);
+    op_key key = key_of(b);
     const pdb_slice *s = attention_slice(binder, b, &attention_context_schema, t, &p->lane_order, &key);
     if (!s)
         return;
@@ -79,12 +86,36 @@ static void context_bind(op_binder *binder, op_bound *b) {
     b->state = st;
 }
 
-/* ---- one chunk: shape->s new tokens behind shape->prefix ----------------------------------------------- */
+typedef struct context_estimate {
+    attention_sol sol; /* of the op */
+    attention_basis basis;
+} context_estimate;
 
-/* Share of a full prefill's work that is left when its first tokens are cached. */
-static double prefix_correction(double full, double prefix) {
-    return full == 0.0 ? 0.0 : (full * full - prefix * prefix) / (full * full);
+static void context_bind_estimate(op_binder *binder, op_bound *b) {
+    const context_params *p = b->op->params;
+    context_estimate *e = aic_arena_alloc(binder->arena, 1, sizeof *e);
+    op_refusal why;
+    e->sol = op_geometry(b);
+    op_class cls = OP_OK;
+    if (!(e->sol.flops > 0.0)) {
+        cls = op_refuse_flops(&why, b->op, b->system, p->fmha_quant_mode);
+    } else {
+        const pdb_table *t = pdb_table_get(b->view, &attention_context_schema, NULL);
+        attention_wanted w = {.schema = &attention_context_schema,
+                              .table = t,
+                              .lane_order = &p->lane_order,
+                              .key = key_of(b),
+                              .sol = e->sol,
+                              .table_sol = attention_context_table_sol,
+                              .head_levels = true};
+        cls = attention_calibrate(binder, b, &w, &e->basis, &why);
+    }
+    if (cls != OP_OK)
+        op_bind_refuse_estimate(binder, b, &why);
+    b->estimate = e;
 }
+
+/* ---- one chunk: shape->s new tokens behind shape->prefix ----------------------------------------------- */
 
 static op_class chunk_silicon(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
     const context_params *p = b->op->params;
@@ -99,8 +130,17 @@ static op_class chunk_silicon(const op_bound *b, const op_shape *shape, op_resul
         return op_refuse_miss(why, b, &attention_context_schema, miss, about, ATTENTION_PAGE);
     }
     *out = op_measured(&v);
-    op_scale(out, prefix_correction(full, shape->prefix));
+    op_scale(out, attention_prefix_correction(full, shape->prefix));
     return OP_OK;
+}
+
+/* The cached tokens are in the speed of light here. */
+static op_class chunk_empirical(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
+    const context_params *p = b->op->params;
+    const context_estimate *e = b->estimate;
+    double c[3] = {p->n, (double)((uint64_t)shape->s + shape->prefix), shape->batch};
+    attention_times t = attention_context_sol(&e->sol, p->n, p->n_kv, shape->s, shape->prefix, shape->batch);
+    return op_estimate(b, e->basis.util, c, op_max(t.math, t.mem), e->basis.scale, e->basis.tier, out, why);
 }
 
 static op_class chunk_sol(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
@@ -115,37 +155,15 @@ static op_class chunk_sol(const op_bound *b, const op_shape *shape, op_result *o
 
 /* ---- the whole op -------------------------------------------------------------------------------------- */
 
-/* Context parallelism: a rank holds the first and the last of 2 x cp_size chunks of the causal square. */
-static op_class both_chunks(const op_paths *paths, const op_bound *b, op_mode mode, const op_shape *shape,
-                            op_result *out, op_refusal *why) {
-    const context_params *p = b->op->params;
-    if (shape->s == 0 && shape->prefix == 0)
-        return op_refuse_op(why, b->op, OP_INVALID, "context parallelism needs at least one new token");
-    uint64_t chunks = 2 * (uint64_t)p->cp_size;
-    op_shape first = *shape, last = *shape;
-    first.s = last.s = op_at_least_1((uint32_t)((shape->s + chunks - 1) / chunks));
-    uint64_t behind = (uint64_t)shape->prefix + shape->s - first.s;
-    if (behind > UINT32_MAX)
-        return op_refuse_op(why, b->op, OP_INVALID, "more than 4294967295 tokens in one sequence");
-    last.prefix = (uint32_t)behind;
-    op_result x, y;
-    op_class cls = op_by_mode(paths, b, mode, &first, &x, why);
-    if (cls == OP_OK)
-        cls = op_by_mode(paths, b, mode, &last, &y, why);
-    if (cls == OP_OK)
-        *out = op_plus(&x, &y);
-    return cls;
-}
-
 static op_class context_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                               op_refusal *why) {
-    static const op_paths paths = {.silicon = chunk_silicon, .sol = chunk_sol};
+    static const op_paths paths = {.silicon = chunk_silicon, .empirical = chunk_empirical, .sol = chunk_sol};
     const context_params *p = b->op->params;
-    op_class cls = p->cp_size > 1 ? both_chunks(&paths, b, mode, shape, out, why)
-                                  : op_by_mode(&paths, b, mode, shape, out, why);
+    op_class cls = attention_split(&paths, b, mode, p->cp_size, shape, out, why);
     if (cls != OP_OK)
         return cls;
-    op_result extras = mode == OP_SOL ? fused_extras(b, mode) : ((const context_state *)b->state)->extras;
+    const context_state *st = mode == OP_SOL ? NULL : b->state;
+    op_result extras = st ? st->extras : fused_extras(b, mode);
     *out = op_plus(out, &extras);
     if (shape->imbalance != 1.0)
         op_scale(out, shape->imbalance);
@@ -174,4 +192,5 @@ const op_desc op_desc_context_attention = {.kind = "ContextAttention",
                                            .reads = OP_READS_BATCH | OP_READS_S | OP_READS_PREFIX,
                                            .schemas = context_schemas,
                                            .bind = context_bind,
+                                           .bind_estimate = context_bind_estimate,
                                            .query = context_query};

@@ -1,4 +1,5 @@
-/* Tables, lanes and speed of light shared by context and generation attention (docs/model/attention.md). */
+/* Tables, lanes and speed of light shared by context and generation attention, and what all prefills share
+ * (docs/model/attention.md). */
 #ifndef AICFG_OPS_ATTENTION_INTERNAL_H
 #define AICFG_OPS_ATTENTION_INTERNAL_H
 
@@ -40,9 +41,47 @@ pdb_quant attention_decode_mode(const pdb_system *sys, pdb_quant kv);
 /* KV-head key of the tables: 0 when every head has its own KV head. */
 uint32_t attention_kv_key(uint32_t heads, uint32_t kv_heads);
 
+/* The slice of a key whose lane is looked for: by lane order, then by the table's own lanes in the order met.
+ * NULL = no lane has the key. */
+const pdb_slice *attention_find_slice(const pdb_view *view, const pdb_table *t, const op_texts *lane_order,
+                                      op_key *key);
 /* The slice that answers: by lane order, then by the table's own lanes in the order met; b remembers a
  * refusal. key is filled but for the lane. */
 const pdb_slice *attention_slice(op_binder *binder, op_bound *b, const pdb_schema *schema, const pdb_table *t,
                                  const op_texts *lane_order, op_key *key);
+
+/* ---- prefills ------------------------------------------------------------------------------------------ */
+
+/* Share of a full prefill's work that is left when its first `prefix` tokens are cached. */
+double attention_prefix_correction(double full, double prefix);
+
+/* Context parallelism: the sum of the first and the last of 2 x cp_size chunks of the causal square, which a
+ * rank holds. cp_size up to 1: the whole prefill. Each chunk is answered by mode on its own. */
+op_class attention_split(const op_paths *paths, const op_bound *b, op_mode mode, uint32_t cp_size,
+                         const op_shape *shape, op_result *out, op_refusal *why);
+
+/* ---- estimates (attention_estimate.c) ------------------------------------------------------------------ */
+
+/* What an op of either phase asks its table for. */
+typedef struct attention_wanted {
+    const pdb_schema *schema;
+    const pdb_table *table; /* NULL: there is none */
+    const op_texts *lane_order;
+    op_key key;        /* made once the table is loaded; the lane any; ends with head size and window */
+    attention_sol sol; /* of the op */
+    pdb_sol table_sol; /* prices coordinates under an attention_sol */
+    bool head_levels;  /* head sizes run differently well */
+} attention_wanted;
+
+/* What an estimate is calibrated from. */
+typedef struct attention_basis {
+    const pdb_util *util;
+    double scale;
+    op_tier tier;
+} attention_basis;
+
+/* Finds the basis, or refuses. */
+op_class attention_calibrate(op_binder *binder, const op_bound *b, const attention_wanted *w,
+                             attention_basis *out, op_refusal *why);
 
 #endif

@@ -137,11 +137,15 @@ static const pdb_slice *in_any_lane(const pdb_table *t, op_key *key) {
     return NULL;
 }
 
+const pdb_slice *attention_find_slice(const pdb_view *view, const pdb_table *t, const op_texts *lane_order,
+                                      op_key *key) {
+    const pdb_slice *s = in_named_lanes(t, view, lane_order, key);
+    return s ? s : in_any_lane(t, key);
+}
+
 const pdb_slice *attention_slice(op_binder *binder, op_bound *b, const pdb_schema *schema, const pdb_table *t,
                                  const op_texts *lane_order, op_key *key) {
-    const pdb_slice *s = in_named_lanes(t, b->view, lane_order, key);
-    if (!s)
-        s = in_any_lane(t, key);
+    const pdb_slice *s = attention_find_slice(b->view, t, lane_order, key);
     if (!s) {
         op_refusal why;
         op_refuse_key(&why, b, schema, t, key, ATTENTION_LANE + 1, ATTENTION_PAGE);

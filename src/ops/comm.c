@@ -1,52 +1,9 @@
-/* CustomAllReduce, Nccl, P2P: collectives over measured message sizes (docs/model/communication.md). */
-#include "ops/comm_internal.h"
+/* CustomAllReduce and Nccl: collectives over measured message sizes (docs/model/communication.md). */
+#include "ops/comm_curve.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#define PAGE "communication"
-
-double comm_size_sol(const void *unused, const double *size) {
-    (void)unused;
-    return size[0];
-}
-
-/* How much longer a ring over n GPUs takes than one over the measured e. */
-static double ring(const pdb_system *sys, uint32_t e, uint32_t n) {
-    double from = e, to = n, less = e > 1 ? from - 1.0 : 1.0;
-    return (to - 1.0) / to * from / less * pdb_p2p_bw(sys, e) / pdb_p2p_bw(sys, n);
-}
-
-/* ---- measured curve of a collective -------------------------------------------------------------------- */
-
-typedef struct comm_curve {
-    const pdb_schema *schema;
-    const pdb_grid *grid;
-    bool beyond; /* more GPUs than measured: times ring */
-    double ring;
-} comm_curve;
-
-/* gpus: those of the op; measured: those of the slice. */
-static comm_curve curve_of(const pdb_system *sys, const pdb_schema *schema, const pdb_slice *s,
-                           uint32_t measured, uint32_t gpus) {
-    bool beyond = gpus > measured;
-    return (comm_curve){schema, s->grid, beyond, beyond ? ring(sys, measured, gpus) : 1.0};
-}
-
-static op_class curve_at(const op_bound *b, const comm_curve *curve, double size, op_result *out,
-                         op_refusal *why) {
-    pdb_value v;
-    pdb_miss miss = pdb_grid_query(curve->grid, &size, -1, comm_size_sol, NULL, &v);
-    if (miss != PDB_HIT)
-        return op_refuse_miss(why, b, curve->schema, miss, "message size", PAGE);
-    if (curve->beyond) {
-        v.latency *= curve->ring;
-        v.energy *= curve->ring;
-        v.how = PDB_BEYOND;
-    }
-    *out = op_measured(&v);
-    return OP_OK;
-}
+#define PAGE COMM_PAGE
 
 /* ---- CustomAllReduce ----------------------------------------------------------------------------------- */
 
@@ -92,9 +49,36 @@ static bool over_nccl(const op_bound *b, const allreduce_params *p) {
 
 static void bind_over_nccl(op_binder *binder, op_bound *b, allreduce_state *st);
 
+/* The slice of the group or, for larger groups than any measured, of the largest; NULL and why. */
+static const pdb_slice *allreduce_slice(const op_bound *b, uint32_t *measured, op_refusal *why) {
+    const allreduce_params *p = b->op->params;
+    const pdb_table *t = op_table(b, &comm_allreduce_schema, PAGE, why);
+    if (!t)
+        return NULL;
+    if (p->quant != PDB_Q_half) {
+        op_refuse_op(why, b->op, OP_MISSING,
+                     "%s of %s/%s/%s is measured in half only, not %s (docs/model/" PAGE ".md)",
+                     comm_allreduce_schema.table, b->system->name, b->view->backend, b->view->version,
+                     pdb_quant_get(p->quant)->name);
+        return NULL;
+    }
+    uint64_t most = 0;
+    for (size_t i = 0; i < pdb_slice_count(t); i++)
+        most = pdb_slice_at(t, i)->cat[0] > most ? pdb_slice_at(t, i)->cat[0] : most;
+    *measured = p->tp_size < most ? p->tp_size : (uint32_t)most;
+    op_key key = {0};
+    op_key_int(&key, *measured);
+    const pdb_slice *s = pdb_slice_find(t, key.value);
+    if (!s)
+        op_refuse_key(why, b, &comm_allreduce_schema, t, &key, 0, PAGE);
+    return s;
+}
+
 static void allreduce_bind(op_binder *binder, op_bound *b) {
     const allreduce_params *p = b->op->params;
     allreduce_state *st = aic_arena_alloc(binder->arena, 1, sizeof *st);
+    uint32_t measured;
+    op_refusal why;
     b->state = st;
     if (p->tp_size <= 1)
         return;
@@ -102,31 +86,27 @@ static void allreduce_bind(op_binder *binder, op_bound *b) {
         bind_over_nccl(binder, b, st);
         return;
     }
-    const pdb_table *t = op_bind_table(binder, b, &comm_allreduce_schema, PAGE);
-    if (!t)
-        return;
+    const pdb_slice *s = allreduce_slice(b, &measured, &why);
+    if (s)
+        st->curve = comm_curve_of(b->system, &comm_allreduce_schema, s, measured, p->tp_size);
+    else
+        op_bind_refuse(binder, b, &why);
+}
+
+/* Two passes of half-precision elements around the ring. */
+static double allreduce_price(const void *price, const double *size) {
+    const comm_price *c = price;
+    return 2.0 * size[0] * 2.0 / c->gpus * (c->gpus - 1.0) / c->bw * 1000.0;
+}
+
+static void allreduce_bind_estimate(op_binder *binder, op_bound *b) {
+    const allreduce_params *p = b->op->params;
+    bool elsewhere = p->tp_size <= 1 || (binder->mode == OP_HYBRID && over_nccl(b, p));
+    uint32_t measured = 0;
     op_refusal why;
-    if (p->quant != PDB_Q_half) {
-        op_refuse_op(&why, b->op, OP_MISSING,
-                     "%s of %s/%s/%s is measured in half only, not %s (docs/model/" PAGE ".md)",
-                     comm_allreduce_schema.table, b->system->name, b->view->backend, b->view->version,
-                     pdb_quant_get(p->quant)->name);
-        op_bind_refuse(binder, b, &why);
-        return;
-    }
-    uint64_t most = 0;
-    for (size_t i = 0; i < pdb_slice_count(t); i++)
-        most = pdb_slice_at(t, i)->cat[0] > most ? pdb_slice_at(t, i)->cat[0] : most;
-    uint32_t measured = p->tp_size < most ? p->tp_size : (uint32_t)most;
-    op_key key = {0};
-    op_key_int(&key, measured);
-    const pdb_slice *s = pdb_slice_find(t, key.value);
-    if (s) {
-        st->curve = curve_of(b->system, &comm_allreduce_schema, s, measured, p->tp_size);
-    } else {
-        op_refuse_key(&why, b, &comm_allreduce_schema, t, &key, 0, PAGE);
-        op_bind_refuse(binder, b, &why);
-    }
+    const pdb_slice *s = elsewhere ? NULL : allreduce_slice(b, &measured, &why);
+    if (!elsewhere)
+        b->estimate = comm_calibrate(binder, b, s, measured, p->tp_size, 1.0, allreduce_price, &why);
 }
 
 static double allreduce_size(const allreduce_params *p, const op_shape *shape) {
@@ -135,31 +115,39 @@ static double allreduce_size(const allreduce_params *p, const op_shape *shape) {
 
 static op_class allreduce_silicon(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
     const allreduce_state *st = b->state;
-    if (st->nccl)
-        return op_query(st->nccl, OP_SILICON, shape, out, why);
-    return curve_at(b, &st->curve, allreduce_size(b->op->params, shape), out, why);
+    return comm_curve_at(b, &st->curve, allreduce_size(b->op->params, shape), out, why);
+}
+
+static op_class allreduce_empirical(const op_bound *b, const op_shape *shape, op_result *out,
+                                    op_refusal *why) {
+    const allreduce_params *p = b->op->params;
+    comm_price price = comm_price_of(b->system, p->tp_size, 1.0);
+    return comm_estimate_at(b, b->estimate, allreduce_size(p, shape), allreduce_price, &price, out, why);
 }
 
 /* The pair is reported as (0, 0), as the reference does. */
 static op_class allreduce_sol(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
     (void)why;
     const allreduce_params *p = b->op->params;
-    double n = p->tp_size;
-    *out = op_formula(2.0 * allreduce_size(p, shape) * 2.0 / n * (n - 1.0) /
-                          pdb_p2p_bw(b->system, p->tp_size) * 1000.0,
-                      OP_SRC_sol);
+    comm_price price = comm_price_of(b->system, p->tp_size, 1.0);
+    double size = allreduce_size(p, shape);
+    *out = op_formula(allreduce_price(&price, &size), OP_SRC_sol);
     out->has_sol = true;
     return OP_OK;
 }
 
 static op_class allreduce_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                                 op_refusal *why) {
-    static const op_paths paths = {.silicon = allreduce_silicon, .sol = allreduce_sol};
+    static const op_paths paths = {
+        .silicon = allreduce_silicon, .empirical = allreduce_empirical, .sol = allreduce_sol};
     const allreduce_params *p = b->op->params;
+    const allreduce_state *st = b->state;
     if (p->tp_size <= 1) {
         *out = op_zero(OP_SRC_empirical);
         return OP_OK;
     }
+    if (st && st->nccl && (mode == OP_SILICON || mode == OP_HYBRID))
+        return op_query(st->nccl, mode, shape, out, why);
     return op_by_mode(&paths, b, mode, shape, out, why);
 }
 
@@ -181,6 +169,7 @@ const op_desc op_desc_custom_allreduce = {.kind = "CustomAllReduce",
                                           .reads = OP_READS_X,
                                           .schemas = allreduce_schemas,
                                           .bind = allreduce_bind,
+                                          .bind_estimate = allreduce_bind_estimate,
                                           .query = allreduce_query};
 
 op *comm_make_allreduce(aic_arena *a, const char *name, uint32_t gpus, uint32_t elements) {
@@ -266,6 +255,13 @@ static const pdb_slice *slice_for(library *l, uint32_t gpus) {
     return l->table ? pdb_slice_find(l->table, l->key.value) : NULL;
 }
 
+static void refuse_library(const op_bound *b, const library *l, const char *reason, op_refusal *why) {
+    if (l->table)
+        op_refuse_key(why, b, l->schema, l->table, &l->key, 0, PAGE);
+    else
+        op_refuse_op(why, b->op, OP_MISSING, "%s: %s (docs/model/" PAGE ".md)", b->system->name, reason);
+}
+
 static void nccl_bind(op_binder *binder, op_bound *b) {
     const nccl_params *p = b->op->params;
     comm_curve *curve = aic_arena_alloc(binder->arena, 1, sizeof *curve);
@@ -285,15 +281,41 @@ static void nccl_bind(op_binder *binder, op_bound *b) {
         s = slice_for(l, measured);
     }
     if (s) {
-        *curve = curve_of(b->system, l->schema, s, measured, p->num_gpus);
+        *curve = comm_curve_of(b->system, l->schema, s, measured, p->num_gpus);
         return;
     }
     op_refusal why;
-    if (l->table)
-        op_refuse_key(&why, b, l->schema, l->table, &l->key, 0, PAGE);
-    else
-        op_refuse_op(&why, b->op, OP_MISSING, "%s: %s (docs/model/" PAGE ".md)", b->system->name, reason);
+    refuse_library(b, l, reason, &why);
     op_bind_refuse(binder, b, &why);
+}
+
+static comm_price nccl_price_of(const op_bound *b, uint32_t gpus) {
+    const nccl_params *p = b->op->params;
+    return comm_price_of(b->system, gpus, operations[p->kind].factor * pdb_quant_get(p->dtype)->bytes);
+}
+
+static double nccl_price(const void *price, const double *size) {
+    const comm_price *c = price;
+    return c->weight * size[0] * (c->gpus - 1.0) / c->gpus / c->bw * 1000.0;
+}
+
+/* Calibrated from one library: NCCL where it has a table, whatever it holds. */
+static void nccl_bind_estimate(op_binder *binder, op_bound *b) {
+    const nccl_params *p = b->op->params;
+    if (p->num_gpus <= 1)
+        return;
+    const char *reason = NULL, *unused;
+    library l = open_library(b, &comm_nccl_schema, &reason);
+    if (!l.table)
+        l = open_library(b, &comm_oneccl_schema, &unused);
+    uint64_t most = most_gpus(&l);
+    uint32_t measured = most && most < p->num_gpus ? (uint32_t)most : p->num_gpus;
+    const pdb_slice *s = slice_for(&l, measured);
+    op_refusal why;
+    if (!s)
+        refuse_library(b, &l, reason, &why);
+    b->estimate = comm_calibrate(binder, b, s, measured, p->num_gpus, nccl_price_of(b, measured).weight,
+                                 nccl_price, &why);
 }
 
 static double nccl_size(const nccl_params *p, const op_shape *shape) {
@@ -301,22 +323,27 @@ static double nccl_size(const nccl_params *p, const op_shape *shape) {
 }
 
 static op_class nccl_silicon(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
-    return curve_at(b, b->state, nccl_size(b->op->params, shape), out, why);
+    return comm_curve_at(b, b->state, nccl_size(b->op->params, shape), out, why);
+}
+
+static op_class nccl_empirical(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
+    const nccl_params *p = b->op->params;
+    comm_price price = nccl_price_of(b, p->num_gpus);
+    return comm_estimate_at(b, b->estimate, nccl_size(p, shape), nccl_price, &price, out, why);
 }
 
 static op_class nccl_sol(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
     (void)why;
     const nccl_params *p = b->op->params;
-    double n = p->num_gpus, bytes = pdb_quant_get(p->dtype)->bytes, factor = operations[p->kind].factor;
-    double ms =
-        factor * bytes * nccl_size(p, shape) * (n - 1.0) / n / pdb_p2p_bw(b->system, p->num_gpus) * 1000.0;
-    *out = op_sol_pair(0.0, ms);
+    comm_price price = nccl_price_of(b, p->num_gpus);
+    double size = nccl_size(p, shape);
+    *out = op_sol_pair(0.0, nccl_price(&price, &size));
     return OP_OK;
 }
 
 static op_class nccl_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                            op_refusal *why) {
-    static const op_paths paths = {.silicon = nccl_silicon, .sol = nccl_sol};
+    static const op_paths paths = {.silicon = nccl_silicon, .empirical = nccl_empirical, .sol = nccl_sol};
     const nccl_params *p = b->op->params;
     if (p->num_gpus <= 1) {
         *out = op_zero(mode == OP_SOL ? OP_SRC_sol : OP_SRC_empirical);
@@ -342,6 +369,7 @@ const op_desc op_desc_nccl = {.kind = "Nccl",
                               .schemas = nccl_schemas,
                               .check = nccl_check,
                               .bind = nccl_bind,
+                              .bind_estimate = nccl_bind_estimate,
                               .query = nccl_query};
 
 static op *make_nccl(aic_arena *a, const char *name, nccl_params params) {
@@ -357,6 +385,18 @@ op *comm_make_nccl(aic_arena *a, const char *name, uint32_t gpus, comm_operation
                      (nccl_params){elements, gpus, PDB_Q_half, operations[operation].name, 1, operation});
 }
 
+op_class comm_nccl_elements(const op_bound *nccl, op_mode mode, double elements, op_result *out,
+                            op_refusal *why) {
+    nccl_params params = *(const nccl_params *)nccl->op->params;
+    op o = *nccl->op;
+    op_bound b = *nccl; /* what is bound depends on neither tokens nor elements */
+    params.hidden_size = elements;
+    o.params = &params;
+    b.op = &o;
+    const op_shape one_token = {.batch = 1, .s = 1, .x = 1, .imbalance = 1.0};
+    return op_query(&b, mode, &one_token, out, why);
+}
+
 static void bind_over_nccl(op_binder *binder, op_bound *b, allreduce_state *st) {
     const allreduce_params *p = b->op->params;
     op *inner = make_nccl(binder->arena, b->op->name,
@@ -368,38 +408,3 @@ static void bind_over_nccl(op_binder *binder, op_bound *b, allreduce_state *st) 
     b->refused = nccl->refused;
     b->reason = nccl->reason;
 }
-
-/* ---- P2P: activations handed to the next pipeline stage ------------------------------------------------ */
-
-typedef struct p2p_params {
-    uint32_t pp_size, hidden_size, seq_split;
-} p2p_params;
-
-static op_class p2p_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
-                          op_refusal *why) {
-    (void)why;
-    const p2p_params *p = b->op->params;
-    if (p->pp_size <= 1) {
-        *out = op_zero(OP_SRC_silicon);
-        return OP_OK;
-    }
-    double bytes = (double)op_ceildiv(shape->x, p->seq_split) * (double)p->hidden_size * 2.0;
-    double seconds = bytes / op_max(b->system->inter_node_bw, 1.0);
-    *out = mode == OP_SOL ? op_sol_pair(0.0, seconds * 1000.0)
-                          : op_formula((seconds + b->system->p2p_latency_s) * 1000.0, OP_SRC_empirical);
-    return OP_OK;
-}
-
-static const op_field p2p_fields[] = {
-    OP_U32(p2p_params, pp_size),
-    OP_U32(p2p_params, hidden_size),
-    OP_U32_OR(p2p_params, seq_split, 1),
-};
-
-const op_desc op_desc_p2p = {.kind = "P2P",
-                             .summary = "activations sent to the next pipeline stage",
-                             .params_size = sizeof(p2p_params),
-                             .fields = p2p_fields,
-                             .n_fields = OP_COUNT(p2p_fields),
-                             .reads = OP_READS_X,
-                             .query = p2p_query};

@@ -23,6 +23,10 @@ extern const pdb_schema comm_allreduce_schema, comm_nccl_schema, comm_oneccl_sch
 op *comm_make_allreduce(aic_arena *a, const char *name, uint32_t gpus, uint32_t elements);
 op *comm_make_nccl(aic_arena *a, const char *name, uint32_t gpus, comm_operation operation, double elements);
 
+/* Queries a bound Nccl op of scale 1 for another number of elements than its own. */
+op_class comm_nccl_elements(const op_bound *nccl, op_mode mode, double elements, op_result *out,
+                            op_refusal *why);
+
 /* Price of a curve over message sizes: proportional. */
 double comm_size_sol(const void *unused, const double *size);
 

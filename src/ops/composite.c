@@ -7,12 +7,23 @@ typedef struct group {
     op_bound *items;
 } group;
 
+/* Adds the records of a member to those of b. */
+static void add_substitutions(op_binder *binder, op_bound *b, const op_bound *member) {
+    for (const op_substitution *s = member->substitutions; s; s = s->next) {
+        op_substitution *copy = aic_arena_alloc(binder->arena, 1, sizeof *copy);
+        *copy = *s;
+        copy->next = b->substitutions;
+        b->substitutions = copy;
+    }
+}
+
 /* Binds a list into `to`; b reads what the members read. */
 static group bind_group(op_binder *binder, op_bound *b, const op_list *list, op_bound *to) {
     group g = {list->count, to};
     for (size_t i = 0; i < g.count; i++) {
         op_bind(binder, list->items[i], &g.items[i]);
         b->reads |= g.items[i].reads;
+        add_substitutions(binder, b, &g.items[i]);
     }
     return g;
 }
@@ -84,6 +95,7 @@ static op_class overlap_query(const op_bound *b, op_mode mode, const op_shape *s
     *out = x.latency >= y.latency ? x : y;
     out->energy = both.energy;
     out->source = both.source;
+    out->tier = both.tier;
     out->has_sol = false;
     out->sol_math = out->sol_mem = 0.0;
     op_clamp(out);
@@ -123,31 +135,40 @@ typedef struct fallback_state {
     group chain;
 } fallback_state;
 
+/* The primary is asked for measurements also where misses may be estimated. */
+static op_mode primary_mode(op_mode mode) {
+    return mode == OP_HYBRID ? OP_SILICON : mode;
+}
+
 static void fallback_bind(op_binder *binder, op_bound *b) {
     const fallback_params *p = b->op->params;
     fallback_state *st = aic_arena_alloc(binder->arena, 1, sizeof *st);
-    op_bind(binder, p->primary, &st->primary);
+    op_binder measured = *binder;
+    measured.mode = primary_mode(binder->mode);
+    op_bind(&measured, p->primary, &st->primary);
     b->reads |= st->primary.reads;
     op_bound *chain = aic_arena_alloc(binder->arena, p->fallback.count, sizeof *chain);
     st->chain = bind_group(binder, b, &p->fallback, chain);
     b->state = st;
+    if (st->primary.refused != OP_MISSING) { /* its own records are those of the answers then */
+        b->substitutions = NULL;
+        add_substitutions(binder, b, &st->primary);
+    }
     if (st->primary.refused == OP_MISSING)
         inherit_refusal(b, chain, st->chain.count);
     else
         inherit_refusal(b, &st->primary, 1);
 }
 
-/* Only missing data turns to the chain. The primary is asked for measurements also where misses may be
- * estimated. */
+/* Only missing data turns to the chain. */
 static op_class fallback_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                                op_refusal *why) {
     const fallback_state *st = b->state;
-    op_mode primary_mode = mode == OP_HYBRID ? OP_SILICON : mode;
-    op_class cls = op_query(&st->primary, primary_mode, shape, out, NULL);
+    op_class cls = op_query(&st->primary, primary_mode(mode), shape, out, NULL);
     if (cls == OP_OK)
         return cls;
     if (cls != OP_MISSING)
-        return op_query(&st->primary, primary_mode, shape, out, why); /* again, for its text */
+        return op_query(&st->primary, primary_mode(mode), shape, out, why); /* again, for its text */
     cls = sum_group(&st->chain, mode, shape, out, why);
     out->has_sol = false;
     out->sol_math = out->sol_mem = 0.0;

@@ -1,10 +1,8 @@
 /* Gemm: matrix multiplications over scattered measured shapes, fp8_static by subtraction
  * (docs/model/gemm.md). */
-#include "ops/internal.h"
+#include "ops/gemm_internal.h"
 
 #include <stdio.h>
-
-#define PAGE "gemm"
 
 typedef struct gemm_params {
     uint32_t n, k;
@@ -57,91 +55,150 @@ static const pdb_schema gemm_schema = {.table = "gemm_perf",
                                        .sites = true,
                                        .floor = table_floor};
 
-#define SCALE_SCHEMA(name)                                                                                   \
-    {                                                                                                        \
-        .table = (name), .cats = {{.column = "quant_dtype", .text = true}}, .n_cats = 1,                     \
-        .axes = {{.column = "m"}, {.column = "k"}}, .n_axes = 2                                              \
-    }
-static const pdb_schema compute_schema = SCALE_SCHEMA("computescale_perf");
-static const pdb_schema matrix_schema = SCALE_SCHEMA("scale_matrix_perf");
-
-/* A table of the quantisation kernels that fp8_static does without. */
-typedef struct scale_table {
-    const pdb_schema *schema;
-    const pdb_grid *grid;   /* NULL: not subtracted */
-    double low[2], high[2]; /* measured range of m and k */
-    double passes, mem_bw;  /* bytes moved per element; byte/s */
-} scale_table;
-
 typedef struct gemm_state {
     gemm_sol sol;
-    const pdb_site_aim *aim;     /* at (n, k) */
-    scale_table compute, matrix; /* fp8_static only */
+    const pdb_site_aim *aim;      /* at (n, k) */
+    gemm_scale *compute, *matrix; /* fp8_static only; matrix NULL = not subtracted */
 } gemm_state;
 
-/* c = (m, k) */
-static double scale_sol(const void *ctx, const double *c) {
-    const scale_table *t = ctx;
-    return t->passes * c[0] * c[1] / t->mem_bw * 1000.0;
-}
+typedef struct gemm_estimate {
+    gemm_sol sol;         /* of the op */
+    const pdb_util *util; /* over (m, n, k); NULL when refused */
+    double scale;
+    op_tier tier;
+    gemm_scale *compute, *matrix; /* as in gemm_state */
+} gemm_estimate;
 
 /* ---- binding ------------------------------------------------------------------------------------------- */
 
-static const pdb_slice *find_slice(op_binder *binder, op_bound *b, const pdb_schema *schema,
-                                   const char *mode) {
-    const pdb_table *t = op_bind_table(binder, b, schema, PAGE);
+const pdb_slice *gemm_slice(const op_bound *b, const pdb_schema *schema, const char *mode, op_refusal *why) {
+    const pdb_table *t = op_table(b, schema, GEMM_PAGE, why);
     if (!t)
         return NULL;
     op_key key = {0};
     op_key_text(&key, b->view, mode);
     const pdb_slice *s = pdb_slice_find(t, key.value);
-    if (!s) {
-        op_refusal why;
-        op_refuse_key(&why, b, schema, t, &key, 0, PAGE);
-        op_bind_refuse(binder, b, &why);
-    }
+    if (!s)
+        op_refuse_key(why, b, schema, t, &key, 0, GEMM_PAGE);
     return s;
 }
 
-static bool bind_scale(op_binder *binder, op_bound *b, const pdb_schema *schema, double passes,
-                       scale_table *out) {
-    const pdb_slice *s = find_slice(binder, b, schema, "fp8");
-    if (!s)
-        return false;
-    const pdb_grid *g = s->grid;
-    *out = (scale_table){.schema = schema, .grid = g, .passes = passes, .mem_bw = b->system->mem_bw};
-    out->low[0] = (double)g->keys[0][0];
-    out->high[0] = (double)g->keys[0][g->n[0] - 1];
-    out->low[1] = out->high[1] = (double)g->keys[1][0];
-    for (uint32_t i = 1; i < g->n[1]; i++) {
-        double k = (double)g->keys[1][i];
-        out->low[1] = k < out->low[1] ? k : out->low[1];
-        out->high[1] = k > out->high[1] ? k : out->high[1];
-    }
-    return true;
+/* Static fp8 is measured as dynamic fp8. */
+static pdb_quant stored_as(pdb_quant q) {
+    return q == PDB_Q_fp8_static ? PDB_Q_fp8 : q;
+}
+
+static void bind_scales(op_binder *binder, const op_bound *b, bool estimate, gemm_scale **compute,
+                        gemm_scale **matrix) {
+    const gemm_params *p = b->op->params;
+    if (p->quant_mode != PDB_Q_fp8_static)
+        return;
+    *compute = gemm_scale_bind(binder, b, &gemm_compute_scale, estimate);
+    if (p->low_precision_input)
+        *matrix = gemm_scale_bind(binder, b, &gemm_scale_matrix, estimate);
+}
+
+/* Without estimates, a kernel that is not measured refuses every shape. */
+static void refuse_without(op_binder *binder, op_bound *b, const gemm_scale *s) {
+    if (!s || !gemm_scale_missing(s) || b->refused != OP_OK || binder->mode != OP_SILICON)
+        return;
+    b->refused = OP_MISSING;
+    b->reason = gemm_scale_missing(s);
 }
 
 static void gemm_bind(op_binder *binder, op_bound *b) {
     const gemm_params *p = b->op->params;
-    bool is_static = p->quant_mode == PDB_Q_fp8_static;
-    pdb_quant read_as = is_static ? PDB_Q_fp8 : p->quant_mode;
     gemm_state *st = aic_arena_alloc(binder->arena, 1, sizeof *st);
-    st->sol = sol_of(b->system, read_as);
+    op_refusal why;
+    b->state = st;
+    st->sol = sol_of(b->system, p->quant_mode);
     if (!(st->sol.flops > 0.0)) {
-        op_refusal why;
         op_refuse_flops(&why, b->op, b->system, p->quant_mode);
         op_bind_refuse(binder, b, &why);
         return;
     }
-    const pdb_slice *s = find_slice(binder, b, &gemm_schema, pdb_quant_get(read_as)->name);
-    if (!s)
-        return;
-    st->aim = pdb_sites_aim(binder->arena, s->sites, (double)p->n, (double)p->k);
-    if (is_static && !bind_scale(binder, b, &compute_schema, 2.0, &st->compute))
-        return;
-    if (is_static && p->low_precision_input && !bind_scale(binder, b, &matrix_schema, 3.0, &st->matrix))
-        return;
-    b->state = st;
+    const pdb_slice *s = gemm_slice(b, &gemm_schema, pdb_quant_get(stored_as(p->quant_mode))->name, &why);
+    if (s)
+        st->aim = pdb_sites_aim(binder->arena, s->sites, (double)p->n, (double)p->k);
+    else
+        op_bind_refuse(binder, b, &why);
+    bind_scales(binder, b, false, &st->compute, &st->matrix);
+    refuse_without(binder, b, st->compute);
+    refuse_without(binder, b, st->matrix);
+}
+
+/* ---- what an estimate is calibrated from --------------------------------------------------------------- */
+
+/* Samples of a mode's rows under a speed of light; NULL when it has none. */
+static const pdb_util *samples(op_binder *binder, const op_bound *b, const pdb_table *t, pdb_quant q,
+                               const gemm_sol *sol) {
+    op_key key = {0};
+    op_key_text(&key, b->view, pdb_quant_get(q)->name);
+    const pdb_slice *s = pdb_slice_find(t, key.value);
+    const pdb_util *u = s ? op_util_of_view(binder, s->grid, table_sol, sol, sizeof *sol) : NULL;
+    return u && pdb_util_count(u) ? u : NULL;
+}
+
+/* The first other mode with q's bytes and compute factor: it runs like q, and is priced as q. */
+static const pdb_util *same_profile(op_binder *binder, const op_bound *b, const pdb_table *t, pdb_quant q,
+                                    const gemm_sol *sol, const pdb_quant *modes, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (modes[i] != q && op_same_profile(modes[i], q))
+            return samples(binder, b, t, modes[i], sol);
+    return NULL;
+}
+
+/* The nearest mode of another profile that has samples, under its own price, by what is usual for both. */
+static op_class other_profile(op_binder *binder, const op_bound *b, const pdb_table *t, pdb_quant q,
+                              const pdb_quant *modes, size_t n, gemm_estimate *e, op_refusal *why) {
+    enum { COMPUTE_FIRST = 1024 }; /* bytes only decide between equal compute factors */
+    pdb_quant others[PDB_QUANT_COUNT];
+    n = op_other_profiles(q, COMPUTE_FIRST, modes, n, others);
+    for (size_t i = 0; i < n && !e->util; i++) {
+        gemm_sol sol = sol_of(b->system, others[i]);
+        if (!(sol.flops > 0.0))
+            return op_refuse_flops(why, b->op, b->system, others[i]);
+        e->util = samples(binder, b, t, others[i], &sol);
+        e->scale = op_profile_ratio(q, others[i], PDB_GEMM);
+        e->tier = OP_TIER_xprofile;
+    }
+    return OP_OK;
+}
+
+static op_class calibrate(op_binder *binder, const op_bound *b, gemm_estimate *e, op_refusal *why) {
+    const gemm_params *p = b->op->params;
+    pdb_quant q = stored_as(p->quant_mode), modes[PDB_QUANT_COUNT];
+    const pdb_table *t = pdb_table_get(b->view, &gemm_schema, NULL);
+    size_t n = t ? op_modes_of(b, t, 0, NULL, PDB_GEMM, modes) : 0;
+    op_class cls = OP_OK;
+    e->scale = 1.0;
+    e->tier = OP_TIER_empirical;
+    if (t)
+        e->util = samples(binder, b, t, q, &e->sol);
+    if (!e->util && op_policy_allows(binder, OP_TIER_xquant)) {
+        e->util = same_profile(binder, b, t, q, &e->sol, modes, n);
+        e->tier = OP_TIER_xquant;
+    }
+    if (!e->util && op_policy_allows(binder, OP_TIER_xprofile))
+        cls = other_profile(binder, b, t, q, modes, n, e, why);
+    if (cls != OP_OK || e->util)
+        return cls;
+    char about[40];
+    snprintf(about, sizeof about, "mode %s", pdb_quant_get(q)->name);
+    return op_refuse_basis(why, b, &gemm_schema, about);
+}
+
+static void gemm_bind_estimate(op_binder *binder, op_bound *b) {
+    const gemm_params *p = b->op->params;
+    gemm_estimate *e = aic_arena_alloc(binder->arena, 1, sizeof *e);
+    op_refusal why;
+    b->estimate = e;
+    e->sol = sol_of(b->system, p->quant_mode);
+    op_class cls = e->sol.flops > 0.0 ? calibrate(binder, b, e, &why)
+                                      : op_refuse_flops(&why, b->op, b->system, p->quant_mode);
+    if (cls != OP_OK)
+        op_bind_refuse_estimate(binder, b, &why);
+    bind_scales(binder, b, true, &e->compute, &e->matrix);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------- */
@@ -150,75 +207,67 @@ static double rows(const gemm_params *p, const op_shape *shape) {
     return (double)op_ceildiv(shape->x / op_at_least_1(p->scale_num_tokens), p->seq_split);
 }
 
-/* Latency and energy of a quantisation kernel at (m, k): flat beyond its range, or by bytes (`stretch`). */
-static pdb_miss scale_at(const scale_table *t, double m, double k, bool stretch, pdb_value *out) {
-    double want[2] = {m, k}, at[2];
-    for (int i = 0; i < 2; i++)
-        at[i] = want[i] < t->low[i] ? t->low[i] : want[i] > t->high[i] ? t->high[i] : want[i];
-    pdb_miss miss = pdb_grid_query(t->grid, at, -1, scale_sol, t, out);
-    if (miss != PDB_HIT || (at[0] == m && at[1] == k))
-        return miss;
-    out->how = PDB_BEYOND;
-    double wanted = scale_sol(t, want), held = scale_sol(t, at);
-    if (stretch && wanted > 0.0 && held > 0.0) {
-        out->latency *= wanted / held;
-        out->energy *= wanted / held;
-    }
-    return miss;
-}
-
-static op_class subtract(const op_bound *b, const scale_table *t, double m, bool stretch, op_result *r,
-                         pdb_how *worst, op_refusal *why) {
+/* Takes a quantisation kernel off; worst: the weakest evidence so far. */
+static op_class subtract(const op_bound *b, op_mode mode, const gemm_scale *measured,
+                         const gemm_scale *calibrated, double m, op_result *r, op_cover *worst,
+                         op_refusal *why) {
     const gemm_params *p = b->op->params;
-    pdb_value v;
-    pdb_miss miss = scale_at(t, m, (double)p->k, stretch, &v);
-    if (miss != PDB_HIT) {
-        char about[32];
-        snprintf(about, sizeof about, "k=%lu", (unsigned long)p->k);
-        return op_refuse_miss(why, b, t->schema, miss, about, PAGE);
-    }
-    r->latency -= v.latency;
-    r->energy -= v.energy;
-    *worst = v.how > *worst ? v.how : *worst;
+    gemm_part part;
+    op_class cls = gemm_scale_query(b, mode, measured, calibrated, m, (double)p->k, &part, why);
+    if (cls != OP_OK)
+        return cls;
+    r->latency -= part.latency;
+    r->energy -= part.energy;
+    r->tier = part.tier > r->tier ? part.tier : r->tier;
+    *worst = part.cover > *worst ? part.cover : *worst;
     return OP_OK;
 }
 
 /* The dynamic fp8 time less the quantisation kernels, but never below the speed of light. */
-static op_class make_static(const op_bound *b, double m, op_result *r, pdb_how worst, op_refusal *why) {
+static op_class make_static(const op_bound *b, op_mode mode, double m, op_result *r, op_refusal *why) {
+    static const gemm_state no_tables = {0};
+    static const gemm_estimate no_estimates = {0};
     const gemm_params *p = b->op->params;
-    const gemm_state *st = b->state;
-    op_class cls = subtract(b, &st->compute, m, false, r, &worst, why);
+    const gemm_state *st = mode == OP_EMPIRICAL ? &no_tables : b->state;
+    const gemm_estimate *e = mode == OP_SILICON ? &no_estimates : b->estimate;
+    op_cover worst = OP_MEASURED;
+    for (op_cover c = OP_MEASURED; c < OP_COVERS; c++)
+        worst = r->cover[c] != 0.0 ? c : worst;
+    op_class cls = subtract(b, mode, st->compute, e->compute, m, r, &worst, why);
     if (cls == OP_OK && p->low_precision_input)
-        cls = subtract(b, &st->matrix, m, true, r, &worst, why);
+        cls = subtract(b, mode, st->matrix, e->matrix, m, r, &worst, why);
     if (cls != OP_OK)
         return cls;
-    double floor = table_sol(&st->sol, (double[]){m, (double)p->n, (double)p->k});
-    bool measured = r->latency >= floor && r->source == OP_SRC_silicon;
+    gemm_sol sol = sol_of(b->system, p->quant_mode);
+    double floor = table_sol(&sol, (double[]){m, (double)p->n, (double)p->k});
+    worst = r->latency >= floor ? worst : OP_FORMULA;
     r->latency = op_max(r->latency, floor);
     r->source = OP_SRC_estimated;
-    op_cover_all(r, measured ? op_cover_of(worst) : OP_FORMULA);
+    op_cover_all(r, worst);
     return OP_OK;
 }
 
 static op_class gemm_silicon(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
     const gemm_params *p = b->op->params;
     const gemm_state *st = b->state;
-    double c[3] = {rows(p, shape), (double)p->n, (double)p->k};
-    pdb_value v = {.how = PDB_EXACT};
-    pdb_miss miss = pdb_sites_query_aimed(st->aim, c[0], table_sol, &st->sol, &v);
-    if (miss == PDB_HIT) {
-        *out = op_measured(&v);
-    } else if (p->below_grid_sol) {
-        *out = op_sol_pair(sol_math(&st->sol, c[0], c[1], c[2]), sol_mem(&st->sol, c[0], c[1], c[2]));
-    } else {
+    pdb_value v;
+    pdb_miss miss = pdb_sites_query_aimed(st->aim, rows(p, shape), table_sol, &st->sol, &v);
+    if (miss != PDB_HIT) {
         char about[64];
         snprintf(about, sizeof about, "n=%lu, k=%lu", (unsigned long)p->n, (unsigned long)p->k);
-        return op_refuse_miss(why, b, &gemm_schema, miss, about, PAGE);
+        return op_refuse_miss(why, b, &gemm_schema, miss, about, GEMM_PAGE);
     }
-    return p->quant_mode == PDB_Q_fp8_static ? make_static(b, c[0], out, v.how, why) : OP_OK;
+    *out = op_measured(&v);
+    return OP_OK;
 }
 
-/* fp8_static: subtracting from the floor gives the floor again. */
+static op_class gemm_empirical(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
+    const gemm_params *p = b->op->params;
+    const gemm_estimate *e = b->estimate;
+    double c[3] = {rows(p, shape), (double)p->n, (double)p->k};
+    return op_estimate(b, e->util, c, table_sol(&e->sol, c), e->scale, e->tier, out, why);
+}
+
 static op_class gemm_sol_answer(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
     const gemm_params *p = b->op->params;
     gemm_sol s = sol_of(b->system, p->quant_mode);
@@ -226,15 +275,23 @@ static op_class gemm_sol_answer(const op_bound *b, const op_shape *shape, op_res
         return op_refuse_flops(why, b->op, b->system, p->quant_mode);
     double m = rows(p, shape), n = p->n, k = p->k;
     *out = op_sol_pair(sol_math(&s, m, n, k), sol_mem(&s, m, n, k));
-    if (p->quant_mode == PDB_Q_fp8_static)
-        out->source = OP_SRC_estimated;
     return OP_OK;
 }
 
 static op_class gemm_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                            op_refusal *why) {
-    static const op_paths paths = {.silicon = gemm_silicon, .sol = gemm_sol_answer};
-    return op_by_mode(&paths, b, mode, shape, out, why);
+    static const op_paths paths = {
+        .silicon = gemm_silicon, .empirical = gemm_empirical, .sol = gemm_sol_answer};
+    const gemm_params *p = b->op->params;
+    op_class cls = op_by_mode(&paths, b, mode, shape, out, why);
+    if (cls == OP_MISSING && mode == OP_SILICON && p->below_grid_sol)
+        cls = gemm_sol_answer(b, shape, out, why);
+    if (cls != OP_OK || p->quant_mode != PDB_Q_fp8_static)
+        return cls;
+    if (mode != OP_SOL)
+        return make_static(b, mode, rows(p, shape), out, why);
+    out->source = OP_SRC_estimated; /* subtracting from the floor gives the floor again */
+    return OP_OK;
 }
 
 static double gemm_weights(const op *o) {
@@ -254,7 +311,8 @@ static const op_field gemm_fields[] = {
     OP_BOOL_OR(gemm_params, below_grid_sol, false),
 };
 
-static const pdb_schema *const gemm_schemas[] = {&gemm_schema, &compute_schema, &matrix_schema, NULL};
+static const pdb_schema *const gemm_schemas[] = {&gemm_schema, &gemm_compute_schema, &gemm_matrix_schema,
+                                                 NULL};
 
 const op_desc op_desc_gemm = {.kind = "Gemm",
                               .summary = "matrix multiplication of m tokens by an n x k weight",
@@ -264,5 +322,6 @@ const op_desc op_desc_gemm = {.kind = "Gemm",
                               .reads = OP_READS_X,
                               .schemas = gemm_schemas,
                               .bind = gemm_bind,
+                              .bind_estimate = gemm_bind_estimate,
                               .query = gemm_query,
                               .weight_bytes = gemm_weights};

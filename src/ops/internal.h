@@ -17,13 +17,35 @@
     X(elementwise)                                                                                           \
     X(context_attention)                                                                                     \
     X(generation_attention)                                                                                  \
+    X(encoder_attention)                                                                                     \
+    X(context_mla)                                                                                           \
+    X(generation_mla)                                                                                        \
+    X(mla_module_context)                                                                                    \
+    X(mla_module_generation)                                                                                 \
+    X(mla_bmm)                                                                                               \
     X(moe)                                                                                                   \
     X(moe_dispatch)                                                                                          \
     X(custom_allreduce)                                                                                      \
     X(nccl)                                                                                                  \
     X(p2p)                                                                                                   \
+    X(dsa_context)                                                                                           \
+    X(dsa_generation)                                                                                        \
+    X(msa_context)                                                                                           \
+    X(msa_generation)                                                                                        \
+    X(dsv4_context)                                                                                          \
+    X(dsv4_generation)                                                                                       \
+    X(mhc)                                                                                                   \
+    X(mamba2)                                                                                                \
+    X(gdn)                                                                                                   \
+    X(wideep_context_mla)                                                                                    \
+    X(wideep_generation_mla)                                                                                 \
     X(overlap)                                                                                               \
-    X(fallback)
+    X(fallback)                                                                                              \
+    X(dsv4_mega_moe)                                                                                         \
+    X(kda)                                                                                                   \
+    X(fpm_forward)                                                                                           \
+    X(moe_all_to_all)                                                                                        \
+    X(moe_expert_compute)
 #define OP_KIND_EXTERN(name) extern const op_desc op_desc_##name;
 OP_KINDS(OP_KIND_EXTERN)
 #undef OP_KIND_EXTERN
@@ -34,20 +56,37 @@ OP_KINDS(OP_KIND_EXTERN)
     { .name = #m, .type = OP_F_U32, .offset = offsetof(p, m), .required = true }
 #define OP_U32_OR(p, m, d)                                                                                   \
     { .name = #m, .type = OP_F_U32, .offset = offsetof(p, m), .def = (d) }
+#define OP_U32_OR_NULL(p, m)                                                                                 \
+    { .name = #m, .type = OP_F_U32_OR_NULL, .offset = offsetof(p, m) }
+#define OP_I64(p, m)                                                                                         \
+    { .name = #m, .type = OP_F_I64, .offset = offsetof(p, m), .required = true }
 #define OP_F64(p, m)                                                                                         \
     { .name = #m, .type = OP_F_F64, .offset = offsetof(p, m), .required = true }
+#define OP_F64_OR(p, m, d)                                                                                   \
+    { .name = #m, .type = OP_F_F64, .offset = offsetof(p, m), .def = (d) }
 #define OP_BOOL(p, m)                                                                                        \
     { .name = #m, .type = OP_F_BOOL, .offset = offsetof(p, m), .required = true }
 #define OP_BOOL_OR(p, m, d)                                                                                  \
     { .name = #m, .type = OP_F_BOOL, .offset = offsetof(p, m), .def = (d) }
 #define OP_TEXT(p, m)                                                                                        \
     { .name = #m, .type = OP_F_TEXT, .offset = offsetof(p, m), .required = true }
+#define OP_TEXT_OR(p, m, d)                                                                                  \
+    { .name = #m, .type = OP_F_TEXT, .offset = offsetof(p, m), .def_text = (d) }
 #define OP_TEXT_OR_NULL(p, m)                                                                                \
     { .name = #m, .type = OP_F_TEXT, .offset = offsetof(p, m) }
+#define OP_TEXTS(p, m)                                                                                       \
+    { .name = #m, .type = OP_F_TEXTS, .offset = offsetof(p, m), .required = true }
 #define OP_TEXTS_OR(p, m, d)                                                                                 \
     { .name = #m, .type = OP_F_TEXTS, .offset = offsetof(p, m), .def_text = (d) }
 #define OP_QUANT(p, m, kind)                                                                                 \
     { .name = #m, .type = OP_F_QUANT, .offset = offsetof(p, m), .required = true, .quant_kind = (kind) }
+#define OP_QUANT_OR(p, m, kind, d)                                                                           \
+    { .name = #m, .type = OP_F_QUANT, .offset = offsetof(p, m), .quant_kind = (kind), .def_text = (d) }
+#define OP_QUANTS_OR_NULL(p, m, kind, names)                                                                 \
+    {                                                                                                        \
+        .name = #m, .type = OP_F_QUANTS_OR_NULL, .offset = offsetof(p, m), .quant_kind = (kind),             \
+        .choices = (names)                                                                                   \
+    }
 #define OP_CHOICE(p, m, names)                                                                               \
     { .name = #m, .type = OP_F_CHOICE, .offset = offsetof(p, m), .required = true, .choices = (names) }
 #define OP_MEMBER(p, m)                                                                                      \
@@ -107,6 +146,8 @@ op_class op_refuse_flops(op_refusal *why, const op *o, const pdb_system *sys, pd
 /* A table cannot answer a shape. `about` names the fixed coordinates ("n=4096, k=4096"), page the chapter. */
 op_class op_refuse_miss(op_refusal *why, const op_bound *b, const pdb_schema *schema, pdb_miss miss,
                         const char *about, const char *page);
+/* A table holds nothing to calibrate an estimate from. `about`: what was looked for ("mode int8_wo"). */
+op_class op_refuse_basis(op_refusal *why, const op_bound *b, const pdb_schema *schema, const char *about);
 /* Remembers a refusal as the answer to every table query of b. */
 void op_bind_refuse(op_binder *binder, op_bound *b, const op_refusal *why);
 /* The same for the empirical path. */
@@ -115,13 +156,40 @@ void op_bind_refuse_estimate(op_binder *binder, op_bound *b, const op_refusal *w
 /* ---- empirical estimates (docs/model/modes.md) -----------------------------------------------------------
  */
 
+/* Coordinates of every leaf in key order: axes values each. */
+void op_leaf_coords(const pdb_grid *g, double *out);
 /* Utilisation samples of a grid's leaves, in key order: util = sol(coordinates) / latency. In the binder's
  * arena. */
 const pdb_util *op_util_of_grid(op_binder *binder, const pdb_grid *g, pdb_sol sol, const void *ctx);
+/* The same, made once per view for each grid of a table of the view and each ctx of `size` bytes (up to
+ * OP_UTIL_CTX, without padding of any value): for grids of hundreds of leaves and more, that thousands of
+ * deployments bind. */
+enum { OP_UTIL_CTX = 96 };
+const pdb_util *op_util_of_view(op_binder *binder, const pdb_grid *g, pdb_sol sol, const void *ctx,
+                                size_t size);
+/* Points of a grid of a table of the view, for DELTA-LOOKUP; made once per view. */
+const pdb_delta *op_delta_of_view(op_binder *binder, const pdb_grid *g);
 /* UTIL-ESTIMATE: sol_query / (util at coords x scale), source empirical, energy 0. No samples:
  * OP_NO_EMPIRICAL. u may be NULL. */
 op_class op_estimate(const op_bound *b, const pdb_util *u, const double *coords, double sol_query,
                      double scale, op_tier tier, op_result *out, op_refusal *why);
+
+/* ---- transfer between modes and shapes (docs/model/modes.md) --------------------------------------------
+ */
+
+bool op_policy_allows(const op_binder *binder, op_tier t);
+/* The (bytes, compute) pair by which modes are alike. */
+bool op_same_profile(pdb_quant a, pdb_quant b);
+/* How well a mode's profile runs, relative to another's: scales an estimate from one to the other. kind:
+ * PDB_GEMM or PDB_MOE. */
+double op_profile_ratio(pdb_quant query, pdb_quant reference, unsigned kind);
+/* Those of n modes that have another profile than q, nearest first: by |d compute| x weight + |d bytes|, ties
+ * as given. Returns how many; out has room for n. */
+size_t op_other_profiles(pdb_quant q, double weight, const pdb_quant *modes, size_t n, pdb_quant *out);
+/* Distinct modes of a kind in category c of a table, in the order met, among slices whose categories before c
+ * are `before`. out has room for PDB_QUANT_COUNT. */
+size_t op_modes_of(const op_bound *b, const pdb_table *t, int c, const uint64_t *before, unsigned kind,
+                   pdb_quant *out);
 
 /* ---- slices by key ------------------------------------------------------------------------------------- */
 
@@ -136,6 +204,8 @@ typedef struct op_key {
 void op_key_text(op_key *k, const pdb_view *view, const char *text);
 void op_key_int(op_key *k, uint64_t value);
 
+/* Loads the table; NULL and why there is none (missing data). */
+const pdb_table *op_table(const op_bound *b, const pdb_schema *schema, const char *page, op_refusal *why);
 /* Loads the table; NULL after remembering in b why there is none. */
 const pdb_table *op_bind_table(op_binder *binder, op_bound *b, const pdb_schema *schema, const char *page);
 /* Refuses because no slice has the key: names the first category that has no match and the values measured

@@ -209,26 +209,13 @@ bool op_lane_order(const pdb_view *view, bool context, const char *override, aic
     return ok;
 }
 
-static void set_lanes(op_list *list, const op_texts order[2]);
-
 static void set_lanes_of(op *o, const op_texts order[2]) {
     bool context = o->desc == &op_desc_context_attention;
-    bool attention = context || o->desc == &op_desc_generation_attention;
-    for (size_t i = 0; i < o->desc->n_fields; i++) {
-        const op_field *f = &o->desc->fields[i];
-        void *at = op_member(o, f);
-        if (attention && f->type == OP_F_TEXTS)
-            *(op_texts *)at = order[context];
-        else if (f->type == OP_F_OPS)
-            set_lanes(at, order);
-        else if (f->type == OP_F_OP)
-            set_lanes(&(op_list){1, at}, order);
-    }
-}
-
-static void set_lanes(op_list *list, const op_texts order[2]) {
-    for (size_t i = 0; i < list->count; i++)
-        set_lanes_of(list->items[i], order);
+    if (!context && o->desc != &op_desc_generation_attention)
+        return;
+    for (size_t i = 0; i < o->desc->n_fields; i++)
+        if (o->desc->fields[i].type == OP_F_TEXTS)
+            *(op_texts *)op_member(o, &o->desc->fields[i]) = order[context];
 }
 
 bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_arena *a,
@@ -237,7 +224,8 @@ bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override
     for (int context = 0; context < 2; context++)
         if (!op_lane_order(view, context, override, a, &order[context], err))
             return false;
-    set_lanes(list, order);
+    for (size_t i = 0; i < list->count; i++)
+        set_lanes_of(list->items[i], order);
     return true;
 }
 

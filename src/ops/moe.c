@@ -1,5 +1,5 @@
 /* Moe: expert computation after routing (docs/model/moe.md). */
-#include "ops/moe_internal.h"
+#include "ops/moe_estimate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -68,87 +68,12 @@ static moe_sol sol_of(const op_bound *b) {
                      .mem_bw = b->system->mem_bw};
 }
 
-/* ---- table --------------------------------------------------------------------------------------------- */
-
-enum { STANDARD, LOW_LATENCY }; /* the two tables in one file, first category */
-enum { CAT_TABLE, CAT_QUANT, CAT_DISTRIBUTION, CAT_SHAPE, CAT_KERNEL = 9 };
-
-/* Kernels that are a mode of their own. */
-static const struct {
-    const char *dtype, *kernel, *mode;
-} renames[] = {
-    {"w4a8_mxfp4_mxfp8", "sglang_mxfp4_flashinfer_trtllm_moe", "w4a8_mxfp4_mxfp8_trtllm"},
-    {"w4a16_mxfp4", "sglang_flashinfer_cutlass_moe", "w4a16_mxfp4_cutlass"},
-};
-
-static bool moe_admit(const pdb_view *view, const pdb_schema *schema, pdb_row *row) {
-    (void)schema;
-    const char *kernel = pdb_text(view, row->cat[CAT_KERNEL]), *dtype = pdb_text(view, row->cat[CAT_QUANT]);
-    row->cat[CAT_TABLE] = strcmp(kernel, "moe_torch_flow_min_latency") == 0 ? LOW_LATENCY : STANDARD;
-    for (size_t i = 0; i < OP_COUNT(renames); i++)
-        if (strcmp(kernel, renames[i].kernel) == 0 && strcmp(dtype, renames[i].dtype) == 0) {
-            row->cat[CAT_QUANT] = pdb_text_add(view, renames[i].mode);
-            break;
-        }
-    return true;
-}
-
-static const pdb_schema moe_schema = {
-    .table = "moe_perf",
-    .cats = {{.column = "low_latency", .optional = true}, /* made by moe_admit */
-             {.column = "moe_dtype", .text = true},
-             {.column = "distribution", .text = true},
-             {.column = "topk"},
-             {.column = "num_experts"},
-             {.column = "hidden_size"},
-             {.column = "inter_size"},
-             {.column = "moe_tp_size"},
-             {.column = "moe_ep_size"},
-             {.column = "kernel_source", .text = true, .optional = true}},
-    .n_cats = 10,
-    .n_extra = 1,
-    .axes = {{.column = "num_tokens"}},
-    .n_axes = 1,
-    .admit = moe_admit};
-
-/* Has the mode any rows with this distribution? */
-static bool has_distribution(const pdb_table *t, const op_key *key) {
-    for (size_t i = 0; i < pdb_slice_count(t); i++) {
-        const uint64_t *cat = pdb_slice_at(t, i)->cat;
-        if (cat[CAT_TABLE] == key->value[CAT_TABLE] && cat[CAT_QUANT] == key->value[CAT_QUANT] &&
-            cat[CAT_DISTRIBUTION] == key->value[CAT_DISTRIBUTION])
-            return true;
-    }
-    return false;
-}
-
-static op_key key_of(const op_bound *b, uint64_t table, const char *distribution) {
+static moe_wanted wanted_of(const op_bound *b) {
     const moe_params *p = b->op->params;
-    const uint32_t shape[] = {p->topk,       p->num_experts, p->hidden_size,
-                              p->inter_size, p->moe_tp_size, p->moe_ep_size};
-    op_key key = {0};
-    op_key_int(&key, table);
-    op_key_text(&key, b->view, pdb_quant_get(p->quant_mode)->name);
-    op_key_text(&key, b->view, distribution);
-    for (size_t i = 0; i < OP_COUNT(shape); i++)
-        op_key_int(&key, shape[i]);
-    return key;
-}
-
-/* The curve of the op in one of the two tables: under the wanted distribution or, when the mode was never
- * measured with it, under "uniform". key ends up as looked for. */
-static const pdb_grid *find_curve(const op_bound *b, const pdb_table *t, uint64_t table, op_key *key) {
-    const moe_params *p = b->op->params;
-    *key = key_of(b, table, p->workload_distribution);
-    const pdb_slice *s = pdb_slice_find(t, key->value);
-    if (!s && !has_distribution(t, key)) {
-        op_key uniform = key_of(b, table, "uniform");
-        if (has_distribution(t, &uniform)) {
-            *key = uniform;
-            s = pdb_slice_find(t, key->value);
-        }
-    }
-    return s ? s->grid : NULL;
+    return (moe_wanted){
+        p->quant_mode,
+        p->workload_distribution,
+        {p->topk, p->num_experts, p->hidden_size, p->inter_size, p->moe_tp_size, p->moe_ep_size}};
 }
 
 /* ---- binding ------------------------------------------------------------------------------------------- */
@@ -163,20 +88,32 @@ typedef struct moe_state {
     bool balanced; /* expert load balancing takes a fifth of the tokens off */
 } moe_state;
 
+/* Is there a kernel of its own for few tokens? */
+static bool has_low_latency(const moe_params *p) {
+    return p->quant_mode == PDB_Q_nvfp4 && p->is_gated;
+}
+
+/* What no table can mend: a mode without FLOPS, a kernel without table. */
+static op_class check_op(const op_bound *b, const moe_sol *sol, op_refusal *why) {
+    const moe_params *p = b->op->params;
+    if (!(sol->flops > 0.0))
+        return op_refuse_flops(why, b->op, b->system, p->quant_mode);
+    if (p->moe_backend && strcmp(p->moe_backend, "deepep_moe") == 0 &&
+        strcmp(b->view->backend, "sglang") == 0)
+        return op_refuse_op(why, b->op, OP_MISSING,
+                            "sglang's deepep_moe kernel is retired and has no table; large expert "
+                            "parallelism is priced by MoeExpertCompute (docs/model/" MOE_PAGE ".md)");
+    return OP_OK;
+}
+
 static void moe_bind(op_binder *binder, op_bound *b) {
     const moe_params *p = b->op->params;
     moe_state *st = aic_arena_alloc(binder->arena, 1, sizeof *st);
-    bool sglang = strcmp(b->view->backend, "sglang") == 0;
-    op_refusal why = {0};
+    const moe_wanted w = wanted_of(b);
+    op_refusal why;
     st->sol = sol_of(b);
-    st->balanced = sglang && p->enable_eplb && p->is_context;
-    if (!(st->sol.flops > 0.0))
-        op_refuse_flops(&why, b->op, b->system, p->quant_mode);
-    else if (sglang && p->moe_backend && strcmp(p->moe_backend, "deepep_moe") == 0)
-        op_refuse_op(&why, b->op, OP_MISSING,
-                     "sglang's deepep_moe kernel is retired and has no table; "
-                     "large expert parallelism is priced by MoeExpertCompute (docs/model/" MOE_PAGE ".md)");
-    if (why.cls != OP_OK) {
+    st->balanced = p->enable_eplb && p->is_context && strcmp(b->view->backend, "sglang") == 0;
+    if (check_op(b, &st->sol, &why) != OP_OK) {
         op_bind_refuse(binder, b, &why);
         return;
     }
@@ -184,17 +121,30 @@ static void moe_bind(op_binder *binder, op_bound *b) {
     if (!t)
         return;
     op_key key;
-    if (p->quant_mode == PDB_Q_nvfp4 && p->is_gated)
-        st->low = find_curve(b, t, LOW_LATENCY, &key);
-    st->standard = find_curve(b, t, STANDARD, &key);
+    if (has_low_latency(p))
+        st->low = moe_find_curve(b, t, MOE_LOW_LATENCY, &w, &key);
+    st->standard = moe_find_curve(b, t, MOE_STANDARD, &w, &key);
     b->state = st;
     if (st->standard)
         return;
-    op_refuse_key(&why, b, &moe_schema, t, &key, CAT_QUANT, MOE_PAGE);
+    op_refuse_key(&why, b, &moe_schema, t, &key, MOE_CAT_QUANT, MOE_PAGE);
     if (st->low)
         st->reason = aic_arena_strdup(binder->arena, why.text);
     else
         op_bind_refuse(binder, b, &why);
+}
+
+static void moe_bind_estimate(op_binder *binder, op_bound *b) {
+    const moe_params *p = b->op->params;
+    const moe_wanted w = wanted_of(b);
+    moe_estimate *e = aic_arena_alloc(binder->arena, 1, sizeof *e);
+    op_refusal why;
+    e->sol = sol_of(b);
+    b->estimate = e;
+    if (check_op(b, &e->sol, &why) != OP_OK)
+        op_bind_refuse_estimate(binder, b, &why);
+    else
+        moe_calibrate(binder, b, &w, has_low_latency(p), e);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------------- */
@@ -221,6 +171,21 @@ static op_class moe_silicon(const op_bound *b, const op_shape *shape, op_result 
     return OP_OK;
 }
 
+/* Balancing is not in the estimate: all tokens count. */
+static op_class moe_empirical(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
+    const moe_params *p = b->op->params;
+    const moe_estimate *e = b->estimate;
+    uint64_t pool = moe_pool(shape->x, p->attention_dp_size);
+    const moe_basis *basis = e->has_low && pool <= LOW_LATENCY_TOKENS ? &e->low : &e->standard;
+    if (basis->refused != OP_OK)
+        return op_refuse(why, basis->refused, "%s", basis->reason);
+    moe_times t = moe_sol_times(&e->sol, pool);
+    if (isnan(t.math))
+        return op_refuse_op(why, b->op, OP_INVALID, "tokens x experts x sizes exceed 64 bits");
+    double tokens = (double)pool;
+    return op_estimate(b, basis->util, &tokens, op_max(t.math, t.mem), basis->scale, basis->tier, out, why);
+}
+
 static op_class moe_sol_answer(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why) {
     const moe_params *p = b->op->params;
     moe_sol s = sol_of(b);
@@ -235,7 +200,7 @@ static op_class moe_sol_answer(const op_bound *b, const op_shape *shape, op_resu
 
 static op_class moe_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                           op_refusal *why) {
-    static const op_paths paths = {.silicon = moe_silicon, .sol = moe_sol_answer};
+    static const op_paths paths = {.silicon = moe_silicon, .empirical = moe_empirical, .sol = moe_sol_answer};
     return op_by_mode(&paths, b, mode, shape, out, why);
 }
 
@@ -275,5 +240,6 @@ const op_desc op_desc_moe = {.kind = "Moe",
                              .reads = OP_READS_X,
                              .schemas = moe_schemas,
                              .bind = moe_bind,
+                             .bind_estimate = moe_bind_estimate,
                              .query = moe_query,
                              .weight_bytes = moe_weights};

@@ -23,4 +23,10 @@ double moe_table_sol(const void *sol, const double *tokens);
 /* Tokens that meet in the shared pool of experts: all attention-DP ranks', at most 2^32 - 1. */
 uint64_t moe_pool(uint32_t tokens, uint32_t attention_dp);
 
+/* Has the standard table rows of this shape, under any distribution? */
+typedef struct moe_shape {
+    uint32_t topk, experts, hidden, inter, tp, ep;
+} moe_shape;
+bool moe_covers(const pdb_view *view, pdb_quant quant, const moe_shape *shape);
+
 #endif

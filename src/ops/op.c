@@ -7,11 +7,6 @@ static const char *field_name(const void *ctx, size_t i) {
     return ((const op_desc *)ctx)->fields[i].name;
 }
 
-static const char *kind_name(const void *ctx, size_t i) {
-    (void)ctx;
-    return op_desc_at(i)->kind;
-}
-
 /* ---- making -------------------------------------------------------------------------------------------- */
 
 static void set_default(aic_arena *a, op *o, const op_field *f) {
@@ -19,6 +14,12 @@ static void set_default(aic_arena *a, op *o, const op_field *f) {
     switch (f->type) {
     case OP_F_U32:
         *(uint32_t *)at = (uint32_t)f->def;
+        break;
+    case OP_F_U32_OR_NULL:
+        *(int64_t *)at = -1;
+        break;
+    case OP_F_I64:
+        *(int64_t *)at = (int64_t)f->def;
         break;
     case OP_F_F64:
         *(double *)at = f->def;
@@ -42,6 +43,7 @@ static void set_default(aic_arena *a, op *o, const op_field *f) {
     case OP_F_CHOICE:
         *(int *)at = (int)f->def;
         break;
+    case OP_F_QUANTS_OR_NULL:
     case OP_F_OP:
     case OP_F_OPS:
         break; /* zeroed memory: none */
@@ -51,11 +53,15 @@ static void set_default(aic_arena *a, op *o, const op_field *f) {
 op *op_new(aic_arena *a, const char *kind, aic_error *err) {
     const op_desc *d = op_desc_find(kind);
     if (!d) {
-        const char *near = aic_nearest(kind, op_desc_count(), kind_name, NULL);
+        const char *near = op_kinds_nearest(NULL, kind);
         aic_fail(err, AIC_BAD_INPUT, "unknown op kind \"%s\"%s%s%s", kind, near ? "; did you mean \"" : "",
                  near ? near : "", near ? "\"?" : "");
         return NULL;
     }
+    return op_make(a, d);
+}
+
+op *op_make(aic_arena *a, const op_desc *d) {
     op *o = aic_arena_alloc(a, 1, sizeof *o);
     o->desc = d;
     o->name = "";
@@ -74,14 +80,28 @@ static bool wrong_type(aic_error *err, const op *o, const char *field, const cha
                     expected, aic_vtype_name(v->type));
 }
 
-static bool set_u32(const op *o, const op_field *f, const aic_value *v, void *at, aic_error *err) {
+static bool check_u32(const op *o, const op_field *f, const aic_value *v, aic_error *err) {
     if (v->type != AIC_V_INT)
         return wrong_type(err, o, f->name, "an integer", v);
     if (v->u.i < 0 || v->u.i > UINT32_MAX)
         return aic_fail(err, AIC_BAD_INPUT,
                         "%s field \"%s\": expected an integer from 0 to 4294967295, found %lld",
                         o->desc->kind, f->name, (long long)v->u.i);
+    return true;
+}
+
+static bool set_u32(const op *o, const op_field *f, const aic_value *v, void *at, aic_error *err) {
+    if (!check_u32(o, f, v, err))
+        return false;
     *(uint32_t *)at = (uint32_t)v->u.i;
+    return true;
+}
+
+static bool set_u32_or_null(const op *o, const op_field *f, const aic_value *v, void *at, aic_error *err) {
+    bool null = v->type == AIC_V_NULL;
+    if (!null && !check_u32(o, f, v, err))
+        return false;
+    *(int64_t *)at = null ? -1 : v->u.i;
     return true;
 }
 
@@ -127,7 +147,7 @@ static bool set_texts(aic_arena *a, const op *o, const op_field *f, const aic_va
     return true;
 }
 
-static bool set_quant(const op *o, const op_field *f, const aic_value *v, void *at, aic_error *err) {
+static bool set_quant(const op *o, const op_field *f, const aic_value *v, pdb_quant *at, aic_error *err) {
     if (v->type != AIC_V_STR)
         return wrong_type(err, o, f->name, "the name of a mode", v);
     pdb_quant q = pdb_quant_parse(v->u.s, f->quant_kind);
@@ -135,7 +155,31 @@ static bool set_quant(const op *o, const op_field *f, const aic_value *v, void *
         return aic_fail(err, AIC_BAD_INPUT, "%s field \"%s\": unknown %s mode \"%s\"; known: %s",
                         o->desc->kind, f->name, pdb_quant_kind_name(f->quant_kind), v->u.s,
                         pdb_quant_names(f->quant_kind));
-    *(pdb_quant *)at = q;
+    *at = q;
+    return true;
+}
+
+static size_t member_count(const op_field *f) {
+    size_t n = 0;
+    while (f->choices[n])
+        n++;
+    return n;
+}
+
+static bool set_quants(const op *o, const op_field *f, const aic_value *v, pdb_quant *at, aic_error *err) {
+    size_t n = member_count(f);
+    if (v->type == AIC_V_NULL) {
+        memset(at, 0, n * sizeof *at);
+        return true;
+    }
+    if (v->type != AIC_V_LIST)
+        return wrong_type(err, o, f->name, "a list of modes", v);
+    if (v->u.list->count != n)
+        return aic_fail(err, AIC_BAD_INPUT, "%s field \"%s\": expected %zu modes, found %zu", o->desc->kind,
+                        f->name, n, v->u.list->count);
+    for (size_t i = 0; i < n; i++)
+        if (!set_quant(o, f, &v->u.list->items[i], &at[i], err))
+            return false;
     return true;
 }
 
@@ -162,6 +206,13 @@ static bool set_field(aic_arena *a, op *o, const op_field *f, const aic_value *v
     switch (f->type) {
     case OP_F_U32:
         return set_u32(o, f, v, at, err);
+    case OP_F_U32_OR_NULL:
+        return set_u32_or_null(o, f, v, at, err);
+    case OP_F_I64:
+        if (v->type != AIC_V_INT)
+            return wrong_type(err, o, f->name, "an integer", v);
+        *(int64_t *)at = v->u.i;
+        return true;
     case OP_F_F64:
         return set_f64(o, f->name, v, at, err);
     case OP_F_BOOL:
@@ -175,6 +226,8 @@ static bool set_field(aic_arena *a, op *o, const op_field *f, const aic_value *v
         return set_texts(a, o, f, v, at, err);
     case OP_F_QUANT:
         return set_quant(o, f, v, at, err);
+    case OP_F_QUANTS_OR_NULL:
+        return set_quants(o, f, v, at, err);
     case OP_F_CHOICE:
         return set_choice(o, f, v, at, err);
     case OP_F_OP:

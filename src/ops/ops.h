@@ -13,8 +13,8 @@
 
 /* ---- modes, sources, coverage -------------------------------------------------------------------------- */
 
-/* Database modes (docs/model/modes.md). SILICON: measured tables, a miss is a refusal. SOL: speed of light.
- * HYBRID and EMPIRICAL are refused by op_mode_supported until the empirical paths exist. */
+/* Database modes (docs/model/modes.md). SILICON: measured tables, a miss is a refusal. HYBRID: the same, and a
+ * miss is estimated. EMPIRICAL: everything is estimated. SOL: speed of light. */
 #define OP_MODES(X) X(SILICON) X(HYBRID) X(EMPIRICAL) X(SOL)
 typedef enum op_mode {
 #define OP_MODE_ENUM(name) OP_##name,
@@ -24,7 +24,6 @@ typedef enum op_mode {
 } op_mode;
 const char *op_mode_name(op_mode m);
 bool op_mode_parse(const char *text, op_mode *out); /* case-insensitive */
-bool op_mode_supported(op_mode m);
 bool op_mode_shares(op_mode m); /* do its tables inherit rows from other versions? (SILICON, HYBRID) */
 
 /* Where a number came from; stored with every breakdown row. */
@@ -55,8 +54,8 @@ enum {
     OP_POLICY_NONE = 0,
     OP_POLICY_ALL = 1u << OP_TIER_xshape | 1u << OP_TIER_xquant | 1u << OP_TIER_xprofile | 1u << OP_TIER_xop
 };
-/* Presets off, conservative, balanced, aggressive; kinds; a comma-separated union. NULL = all. False: not a
- * policy. */
+/* Presets and kinds, alone or as a union with commas. NULL = all. False: not a policy. */
+#define OP_POLICY_NAMES "off, conservative, balanced, aggressive, xshape, xquant, xprofile, xop"
 bool op_policy_parse(const char *text, unsigned *out);
 
 /* ---- refusals ------------------------------------------------------------------------------------------ */
@@ -126,11 +125,15 @@ typedef struct op_list {
 
 typedef enum op_ftype {
     OP_F_U32,
+    OP_F_U32_OR_NULL, /* lies in an int64_t, -1 = null; null is the default */
+    OP_F_I64,         /* signed */
     OP_F_F64,
     OP_F_BOOL,
     OP_F_TEXT,
     OP_F_TEXTS,
     OP_F_QUANT,
+    OP_F_QUANTS_OR_NULL, /* a record of modes: one pdb_quant per name in choices; all PDB_Q_UNSET = null, the
+                            default */
     OP_F_CHOICE,
     OP_F_OP,
     OP_F_OPS
@@ -149,8 +152,9 @@ typedef struct op_field {
     bool required;
     double def;           /* default of numbers, bools and choices */
     const char *def_text; /* default of texts (NULL: null is allowed), element of texts, or name of a mode */
-    unsigned quant_kind;  /* OP_F_QUANT: PDB_GEMM ... */
-    const char *const *choices; /* OP_F_CHOICE: NULL-terminated names */
+    unsigned quant_kind;  /* OP_F_QUANT, OP_F_QUANTS_OR_NULL: PDB_GEMM ... */
+    const char *const *choices; /* NULL-terminated names: OP_F_CHOICE of the values, OP_F_QUANTS_OR_NULL of
+                                   the members */
 } op_field;
 
 typedef struct op_bound op_bound;
@@ -162,22 +166,26 @@ typedef struct op_desc {
     size_t params_size;
     const op_field *fields;
     size_t n_fields;
-    bool composite; /* Overlap, Fallback: has no scale_factor */
-    bool holds_ops; /* its state holds other bound ops: bound in every mode, SOL too */
-    unsigned reads; /* OP_READS_* bits; composites: the union over their members is taken at bind */
+    bool composite;  /* Overlap, Fallback: has no scale_factor */
+    bool holds_ops;  /* its state holds other bound ops: bound in every mode, SOL too */
+    bool every_mode; /* its tables answer in every mode, so it is bound in every mode, SOL too */
+    bool unclamped;  /* query does what clamping there is: a composition may end below zero */
+    unsigned reads;  /* OP_READS_* bits; composites: the union over their members is taken at bind */
     const pdb_schema *const *schemas; /* tables it may read, NULL-terminated; NULL = none */
     /* Parameters make sense together; may fill members of params that no field names. NULL = no check. */
     bool (*check)(const op *o, aic_error *err);
-    /* Resolves keys; fills b->state (arena) or b->refused/reason. Called in SOL mode only when holds_ops.
-     * NULL = nothing to bind. */
+    /* Resolves keys; fills b->state (arena) or b->refused/reason. Called in SOL and EMPIRICAL mode only when
+     * holds_ops or every_mode. NULL = nothing to bind. */
     void (*bind)(op_binder *binder, op_bound *b);
-    /* One answer, not yet clamped and without repeat. In SOL mode state may be NULL unless holds_ops. */
     /* The same for the empirical path, in HYBRID and EMPIRICAL mode: fills b->estimate or
      * b->estimate_refused/_reason. NULL = nothing to bind. */
     void (*bind_estimate)(op_binder *binder, op_bound *b);
+    /* One answer, not yet clamped and without repeat. In SOL mode state may be NULL unless holds_ops or
+     * every_mode. */
     op_class (*query)(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                       op_refusal *why);
     double (*weight_bytes)(const op *o); /* without repeat; NULL = 0 */
+    const void *family;                  /* what tells the kinds of a family apart: static data, or NULL */
 } op_desc;
 
 struct op {
@@ -192,7 +200,26 @@ const op_desc *op_desc_find(const char *kind); /* NULL when unknown */
 size_t op_desc_count(void);
 const op_desc *op_desc_at(size_t i);
 
-/* Makes an op with defaults; then op_set fields by wire name ("name", "scale_factor" too); then op_finish. */
+/* ---- kinds declared in data (docs/formats/measured_op.md) ---- */
+
+/* The kinds a program knows: the built-in ones above, then those that files declare. Immutable once open, safe
+ * for many threads. Views keep tables by the address of a kind's schema, so close it after the database. */
+typedef struct op_kinds op_kinds;
+/* Reads every .yaml file of the folders; a kind of an earlier folder hides one of the same name in a later one.
+ * NULL on error: AIC_IO when a folder cannot be read, AIC_BAD_INPUT at a position otherwise. */
+op_kinds *op_kinds_open(const char *const *dirs, size_t n, aic_error *err);
+void op_kinds_close(op_kinds *k); /* NULL is allowed */
+/* k may be NULL: the built-in kinds alone. */
+const op_desc *op_kinds_find(const op_kinds *k, const char *kind); /* NULL when unknown */
+size_t op_kinds_count(const op_kinds *k);
+const op_desc *op_kinds_at(const op_kinds *k, size_t i);
+const char *op_kinds_nearest(const op_kinds *k, const char *kind); /* for messages; NULL = none is near */
+
+/* An op of a kind, with defaults. */
+op *op_make(aic_arena *a, const op_desc *d);
+
+/* Makes an op of a built-in kind with defaults; then op_set fields by wire name ("name", "scale_factor" too); then op_finish.
+ * A record of modes is set by the list of its modes in member order. */
 op *op_new(aic_arena *a, const char *kind, aic_error *err);
 bool op_set(aic_arena *a, op *o, const char *field, const aic_value *v, aic_error *err);
 bool op_set_members(op *o, const char *field, const op_list *members,
@@ -214,7 +241,8 @@ bool op_is_logits(const op *o);      /* a Gemm whose name contains "logits_gemm"
  * NULL. */
 bool op_lane_order(const pdb_view *view, bool context, const char *override, aic_arena *a, op_texts *out,
                    aic_error *err);
-/* Puts the order into every attention op of a list, also inside composites. */
+/* Puts the order into every attention op of a list. Members of composites keep theirs ("default"): only an
+ * op of the list itself chooses among kernels. */
 bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_arena *a,
                        aic_error *err);
 /* FMHA modes that have at least one context-attention row with this KV mode (PDB_Q_UNSET = any), over all
@@ -222,6 +250,14 @@ bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override
 uint64_t op_context_fmha_modes(const pdb_view *view, pdb_quant kv);
 
 /* ---- binding and querying ------------------------------------------------------------------------------ */
+
+/* An exchange priced from another topology than the deployment's (docs/model/moe_large_ep.md). */
+typedef struct op_substitution {
+    const char *comm_backend;
+    uint32_t ep, nodes;                   /* asked for */
+    uint32_t measured_ep, measured_nodes; /* answered from */
+    const struct op_substitution *next;   /* further records of the same bound op, or NULL */
+} op_substitution;
 
 struct op_bound {
     const op *op;
@@ -234,6 +270,7 @@ struct op_bound {
     op_class estimate_refused; /* the same for the empirical path */
     const char *estimate_reason;
     const void *estimate; /* family's own: utilisation samples, scale, tier */
+    const op_substitution *substitutions; /* of every table answer of this op and its members; NULL = none */
 };
 
 struct op_binder {
@@ -247,5 +284,25 @@ struct op_binder {
 void op_bind(op_binder *binder, const op *o, op_bound *b);
 /* Evaluates: result with repeat included and clamped, or a refusal (why may be NULL). */
 op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why);
+
+/* ---- what is measured for large expert parallelism (docs/model/moe_large_ep.md) -------------------------
+ */
+
+typedef struct op_a2a_need {
+    const char *comm_backend, *dispatch_dtype, *combine_dtype;
+    uint32_t hidden, topk, experts, ep, nodes;
+} op_a2a_need;
+/* Are dispatch and combine measured on this topology or, where the backend allows it, on the one node that
+ * stands in for several? Any SM budget counts; message types are taken by their exact name. */
+bool op_a2a_covers(const pdb_view *view, const op_a2a_need *need);
+
+typedef struct op_expert_need {
+    pdb_quant quant;
+    bool context; /* else generation */
+    uint32_t hidden, inter, topk, experts, ep;
+} op_expert_need;
+/* Are the experts measured without tensor parallelism, in the merged table or, except for sglang, in moe_perf?
+ * Any kernel, distribution and number of slots counts. */
+bool op_expert_covers(const pdb_view *view, const op_expert_need *need);
 
 #endif

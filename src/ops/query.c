@@ -1,23 +1,29 @@
 /* Binding and querying: what is the same for every kind. */
 #include "ops/internal.h"
 
-static bool needs_tables(const op_desc *d) {
-    return d->bind && !d->holds_ops;
+static bool binds_always(const op_desc *d) {
+    return d->holds_ops || d->every_mode;
 }
 
+/* A path that the binder's mode has no use for answers nothing, should it be asked all the same. */
 void op_bind(op_binder *binder, const op *o, op_bound *b) {
     const op_desc *d = o->desc;
+    bool measures = binder->mode == OP_SILICON || binder->mode == OP_HYBRID;
+    bool estimates = binder->mode == OP_HYBRID || binder->mode == OP_EMPIRICAL;
     *b = (op_bound){.op = o, .view = binder->view, .system = binder->view->system, .reads = d->reads};
-    if (binder->mode == OP_SOL && needs_tables(d)) {
-        op_refusal why;
-        op_refuse_op(&why, o, OP_INVALID, "bound for the SOL mode only");
-        op_bind_refuse(binder, b, &why);
-        return;
-    }
-    if (d->bind && (d->holds_ops || binder->mode != OP_EMPIRICAL))
+    if (d->bind && (measures || binds_always(d))) {
         d->bind(binder, b);
-    if (d->bind_estimate && (binder->mode == OP_HYBRID || binder->mode == OP_EMPIRICAL))
+    } else if (d->bind) {
+        b->refused = OP_INVALID;
+        b->reason = binder->mode == OP_SOL ? "this op was bound for the SOL mode only"
+                                           : "this op was bound for the EMPIRICAL mode only";
+    }
+    if (d->bind_estimate && estimates) {
         d->bind_estimate(binder, b);
+    } else if (d->bind_estimate) {
+        b->estimate_refused = OP_INVALID;
+        b->estimate_reason = "this op was bound for a mode without estimates";
+    }
 }
 
 void op_bind_refuse(op_binder *binder, op_bound *b, const op_refusal *why) {
@@ -41,7 +47,8 @@ op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_res
         return op_refuse(why, b->refused, "%s", b->reason);
     op_class cls = d->query(b, mode, shape, out, why);
     if (cls == OP_OK && !d->composite) {
-        op_clamp(out);
+        if (!d->unclamped)
+            op_clamp(out);
         op_scale(out, b->op->repeat);
     }
     return cls;
@@ -70,6 +77,10 @@ op_class op_by_mode(const op_paths *paths, const op_bound *b, op_mode mode, cons
         return paths->sol(b, shape, out, why);
     if (mode == OP_EMPIRICAL)
         return empirical(paths, b, shape, out, why);
-    op_class cls = silicon(paths, b, shape, out, why);
-    return mode == OP_HYBRID && cls == OP_MISSING ? empirical(paths, b, shape, out, why) : cls;
+    if (mode == OP_SILICON)
+        return silicon(paths, b, shape, out, why);
+    op_class cls = silicon(paths, b, shape, out, NULL); /* a miss needs no text here */
+    if (cls == OP_MISSING)
+        return empirical(paths, b, shape, out, why);
+    return cls == OP_OK ? cls : silicon(paths, b, shape, out, why);
 }

@@ -43,6 +43,15 @@ op_class op_refuse_miss(op_refusal *why, const op_bound *b, const pdb_schema *sc
                         v->system->name, v->backend, v->version, about, pdb_miss_text(miss), page);
 }
 
+op_class op_refuse_basis(op_refusal *why, const op_bound *b, const pdb_schema *schema, const char *about) {
+    const pdb_view *v = b->view;
+    return op_refuse_op(why, b->op, OP_NO_EMPIRICAL,
+                        "%s of %s/%s/%s%s holds nothing to calibrate an estimate from for %s, nor for what the "
+                        "transfer policy lets stand in (docs/model/modes.md)",
+                        schema->table, v->system->name, v->backend, v->version,
+                        v->shared ? "" : " (own rows only)", about);
+}
+
 /* ---- keys ---------------------------------------------------------------------------------------------- */
 
 void op_key_text(op_key *k, const pdb_view *view, const char *text) {
@@ -56,15 +65,20 @@ void op_key_int(op_key *k, uint64_t value) {
     k->value[k->n++] = value;
 }
 
-const pdb_table *op_bind_table(op_binder *binder, op_bound *b, const pdb_schema *schema, const char *page) {
+const pdb_table *op_table(const op_bound *b, const pdb_schema *schema, const char *page, op_refusal *why) {
     const char *reason = NULL;
     const pdb_table *t = pdb_table_get(b->view, schema, &reason);
-    if (!t) {
-        op_refusal why;
-        op_refuse_op(&why, b->op, OP_MISSING, "%s/%s/%s: %s (docs/model/%s.md)", b->view->system->name,
+    if (!t)
+        op_refuse_op(why, b->op, OP_MISSING, "%s/%s/%s: %s (docs/model/%s.md)", b->view->system->name,
                      b->view->backend, b->view->version, reason, page);
+    return t;
+}
+
+const pdb_table *op_bind_table(op_binder *binder, op_bound *b, const pdb_schema *schema, const char *page) {
+    op_refusal why;
+    const pdb_table *t = op_table(b, schema, page, &why);
+    if (!t)
         op_bind_refuse(binder, b, &why);
-    }
     return t;
 }
 

@@ -33,10 +33,6 @@ bool op_mode_parse(const char *text, op_mode *out) {
     return false;
 }
 
-bool op_mode_supported(op_mode m) {
-    return m == OP_SILICON || m == OP_SOL;
-}
-
 bool op_mode_shares(op_mode m) {
     return m == OP_SILICON || m == OP_HYBRID;
 }

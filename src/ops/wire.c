@@ -40,11 +40,31 @@ static bool to_value(aic_arena *a, const aic_node *n, aic_value *out, aic_error 
     return true;
 }
 
-static op_ftype field_type(const op_desc *d, const char *name) {
+/* NULL: name, scale_factor, or a name that op_set refuses. */
+static const op_field *find_field(const op_desc *d, const char *name) {
     for (size_t i = 0; i < d->n_fields; i++)
         if (strcmp(d->fields[i].name, name) == 0)
-            return d->fields[i].type;
-    return OP_F_TEXT; /* name, scale_factor, or a name that op_set refuses */
+            return &d->fields[i];
+    return NULL;
+}
+
+/* {"q": mode, "kv": mode, ...} as the list of its modes in the field's order. */
+static bool record_to_value(aic_arena *a, const op_field *f, const aic_node *n, aic_value *out,
+                            aic_error *err) {
+    aic_list *list = aic_arena_alloc(a, 1, sizeof *list);
+    aic_value *items = aic_arena_alloc(a, n->count, sizeof *items);
+    while (f->choices[list->count]) {
+        const aic_node *member = aic_map_get(n, f->choices[list->count]);
+        if (!member)
+            return aic_node_fail(err, n, "\"%s\" is missing", f->choices[list->count]);
+        if (!to_value(a, member, &items[list->count++], err))
+            return false;
+    }
+    if (list->count < n->count)
+        return aic_node_fail(err, n, "expected %zu modes, found %zu", list->count, n->count);
+    list->items = items;
+    *out = (aic_value){.type = AIC_V_LIST, .u = {.list = list}};
+    return true;
 }
 
 static bool read_members(aic_arena *a, op *o, const char *field, op_ftype type, const aic_node *n,
@@ -65,12 +85,13 @@ static bool read_members(aic_arena *a, op *o, const char *field, op_ftype type, 
 }
 
 static bool read_field(aic_arena *a, op *o, const char *field, const aic_node *n, aic_error *err) {
-    op_ftype type = field_type(o->desc, field);
-    if (type == OP_F_OP || type == OP_F_OPS)
-        return read_members(a, o, field, type, n, err);
+    const op_field *f = find_field(o->desc, field);
+    if (f && (f->type == OP_F_OP || f->type == OP_F_OPS))
+        return read_members(a, o, field, f->type, n, err);
+    bool record = f && f->type == OP_F_QUANTS_OR_NULL && n->kind == AIC_K_MAP;
     aic_value v;
     aic_error inner = {0};
-    if (!to_value(a, n, &v, err))
+    if (!(record ? record_to_value(a, f, n, &v, err) : to_value(a, n, &v, err)))
         return false;
     if (!op_set(a, o, field, &v, &inner))
         return aic_node_fail(err, n, "%s", inner.text);
@@ -139,11 +160,34 @@ static void write_text(const char *text, aic_buf *out) {
         aic_buf_add(out, "null");
 }
 
+static void write_u32_or_null(int64_t v, aic_buf *out) {
+    if (v < 0)
+        aic_buf_add(out, "null");
+    else
+        aic_buf_printf(out, "%lld", (long long)v);
+}
+
+static void write_quants(const op_field *f, const pdb_quant *q, aic_buf *out) {
+    if (*q == PDB_Q_UNSET) {
+        aic_buf_add(out, "null");
+        return;
+    }
+    for (int i = 0; f->choices[i]; i++)
+        aic_buf_printf(out, "%s\"%s\": \"%s\"", i ? ", " : "{", f->choices[i], pdb_quant_get(q[i])->name);
+    aic_buf_add(out, "}");
+}
+
 static void write_field(const op *o, const op_field *f, aic_buf *out) {
     const void *at = op_member(o, f);
     switch (f->type) {
     case OP_F_U32:
         aic_buf_printf(out, "%lu", (unsigned long)*(const uint32_t *)at);
+        break;
+    case OP_F_U32_OR_NULL:
+        write_u32_or_null(*(const int64_t *)at, out);
+        break;
+    case OP_F_I64:
+        aic_buf_printf(out, "%lld", (long long)*(const int64_t *)at);
         break;
     case OP_F_F64:
         aic_buf_json_number(out, *(const double *)at);
@@ -162,6 +206,9 @@ static void write_field(const op *o, const op_field *f, aic_buf *out) {
         write_text(q == PDB_Q_UNSET ? NULL : pdb_quant_get(q)->name, out);
         break;
     }
+    case OP_F_QUANTS_OR_NULL:
+        write_quants(f, at, out);
+        break;
     case OP_F_CHOICE:
         write_text(f->choices[*(const int *)at], out);
         break;

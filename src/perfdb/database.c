@@ -218,6 +218,29 @@ const pdb_system *pdb_system_get(pdb *db, const char *system, aic_error *err) {
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+bool pdb_release_files(aic_arena *a, const char *dir, const char ***systems, const char ***paths, size_t *n,
+                       aic_error *err) {
+    size_t kept = 0;
+    if (!list_folder(a, dir, systems, n, err))
+        return false;
+    for (size_t i = 0; i < *n; i++) {
+        size_t len = strlen((*systems)[i]);
+        if (len > 3 && strcmp((*systems)[i] + len - 3, ".h5") == 0)
+            (*systems)[kept++] = aic_arena_strndup(a, (*systems)[i], len - 3);
+    }
+    *n = kept;
+    *paths = aic_arena_alloc(a, kept, sizeof **paths);
+    if (kept)
+        qsort(*systems, kept, sizeof **systems, by_bytes);
+    for (size_t i = 0; i < kept; i++)
+        (*paths)[i] = aic_arena_printf(a, "%s/%s.h5", dir, (*systems)[i]);
+    return true;
+}
+
 static char *file_path(aic_arena *a, const pdb_release *r, const char *system) {
     return aic_arena_printf(a, "%s/%s.h5", r->dir, system);
 }

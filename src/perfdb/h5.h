@@ -5,6 +5,9 @@
 #include "perfdb/internal.h"
 #include <hdf5.h>
 
+#define PDB_FORMAT "aicfg-perfdb"
+enum { PDB_FORMAT_VERSION = 1 };
+
 struct pdb_file {
     char *path;
     hid_t id;

@@ -5,8 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT "aicfg-perfdb"
-enum { FORMAT_VERSION = 1, NAMES_MAX = 100000 };
+enum { NAMES_MAX = 100000 };
 
 static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -95,16 +94,16 @@ static bool read_head(pdb_file *f, aic_error *err) {
     hid_t root = H5Gopen2(f->id, "/", H5P_DEFAULT);
     if (root < 0)
         return pdb_h5_fail(err, f->path, NULL, "has no root group");
-    bool ok = pdb_h5_text(root, "format", format, sizeof format) && strcmp(format, FORMAT) == 0 &&
+    bool ok = pdb_h5_text(root, "format", format, sizeof format) && strcmp(format, PDB_FORMAT) == 0 &&
               pdb_h5_int(root, "format_version", &version);
     if (!ok)
         aic_fail(err, AIC_BAD_INPUT,
-                 "%s is not a perfdb file: it lacks the attributes format = '" FORMAT "' and "
+                 "%s is not a perfdb file: it lacks the attributes format = '" PDB_FORMAT "' and "
                  "format_version",
                  f->path);
-    else if (version != FORMAT_VERSION)
+    else if (version != PDB_FORMAT_VERSION)
         ok = aic_fail(err, AIC_BAD_INPUT, "perfdb %s: format version %lld, this program reads %d", f->path,
-                      (long long)version, FORMAT_VERSION);
+                      (long long)version, PDB_FORMAT_VERSION);
     else {
         pdb_head *h = &f->head;
         ok = pdb_h5_text(root, "system", h->system, sizeof h->system) &&
@@ -246,5 +245,35 @@ bool pdb_file_list(pdb_file *f, const char *group, aic_arena *a, const char ***n
         memcpy(*names, l.names, l.count * sizeof *l.names);
     free(l.names);
     qsort(*names, *n, sizeof **names, by_bytes);
+    return ok;
+}
+
+/* All groups at the given depth below `path`. */
+static bool collect(pdb_file *f, const char *path, int depth, listing *to, aic_error *err) {
+    const char **names;
+    size_t n;
+    if (depth == 0) {
+        AIC_GROW(to->names, to->count, to->cap);
+        to->names[to->count++] = path;
+        return true;
+    }
+    if (!pdb_file_list(f, *path ? path : "/", to->arena, &names, &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!collect(f, aic_arena_printf(to->arena, "%s/%s", path, names[i]), depth - 1, to, err))
+            return false;
+    return true;
+}
+
+bool pdb_file_groups(pdb_file *f, aic_arena *a, const char ***paths, size_t *n, aic_error *err) {
+    listing l = {.arena = a};
+    bool ok = collect(f, "", 3, &l, err);
+    *paths = aic_arena_alloc(a, l.count, sizeof **paths);
+    *n = l.count;
+    if (l.count) {
+        qsort(l.names, l.count, sizeof *l.names, by_bytes);
+        memcpy(*paths, l.names, l.count * sizeof *l.names);
+    }
+    free(l.names);
     return ok;
 }

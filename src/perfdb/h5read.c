@@ -80,6 +80,18 @@ bool pdb_group_has(pdb_group *g, const char *column) {
     return has;
 }
 
+bool pdb_group_is_boolean(pdb_group *g, const char *column) {
+    pdb_hdf5_lock();
+    int64_t flag = 0;
+    hid_t dataset = pdb_h5_has(g->id, column) ? H5Dopen2(g->id, column, H5P_DEFAULT) : -1;
+    bool is = dataset >= 0 && H5Aexists(dataset, "boolean") > 0 && pdb_h5_int(dataset, "boolean", &flag);
+    if (dataset >= 0)
+        H5Dclose(dataset);
+    H5Eclear2(H5E_DEFAULT);
+    pdb_hdf5_unlock();
+    return is && flag == 1;
+}
+
 /* ---- checking what is about to be read ------------------------------------------------------- */
 
 /* The cell types of the format; anything else is refused. */

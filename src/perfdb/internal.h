@@ -37,6 +37,7 @@ typedef struct pdb_release {
     aic_arena *arena;
     const char *dir;  /* folder of the release */
     const char *name; /* "0.12.0" */
+    bool shared_rows; /* false: every version stands alone, whatever a view asks for */
     const aic_node *slots, *lanes, *directories, *reuse,
         *cross; /* checked parts of release.yaml; NULL = absent */
 } pdb_release;
@@ -68,6 +69,7 @@ typedef struct pdb_cells {
     pdb_cell_kind kind;
     int width;      /* bytes per cell: 1, 2, 4, 8 */
     bool is_signed; /* PDB_CELL_INT of 8 bytes that may be negative */
+    bool boolean;   /* PDB_CELL_INT that says true or false; left false by pdb_group_read */
     size_t rows;
     void *data;
     size_t n_members; /* PDB_CELL_TEXT: cells are indices below this */
@@ -87,6 +89,9 @@ bool pdb_file_has(pdb_file *f, const char *group);
 /* Names of the members of a group, sorted bytewise, in the arena; false when it cannot be listed. */
 bool pdb_file_list(pdb_file *f, const char *group, aic_arena *a, const char ***names, size_t *n,
                    aic_error *err);
+/* Paths of all tables (the groups three levels below the root) in byte order, in the arena; false when a part
+ * of the file cannot be listed, with those found so far. */
+bool pdb_file_groups(pdb_file *f, aic_arena *a, const char ***paths, size_t *n, aic_error *err);
 
 pdb_group *pdb_group_open(pdb_file *f, const char *path, aic_error *err);
 void pdb_group_close(pdb_group *g);
@@ -94,6 +99,7 @@ size_t pdb_group_rows(const pdb_group *g);
 bool pdb_group_attr(pdb_group *g, const char *name, char *out, size_t size,
                     aic_error *err); /* a text attribute */
 bool pdb_group_has(pdb_group *g, const char *column);
+bool pdb_group_is_boolean(pdb_group *g, const char *column);
 bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err);
 void pdb_cells_free(pdb_cells *c);
 
@@ -156,6 +162,9 @@ static inline pdb_view_impl *pdb_impl(const pdb_view *v) {
 
 const pdb_release *pdb_release_of(const pdb *db,
                                   const char *system); /* the first release that has its file; NULL = none */
+/* Perfdb files in a release's folder: systems in byte order and the paths of their files, in the arena. */
+bool pdb_release_files(aic_arena *a, const char *dir, const char ***systems, const char ***paths, size_t *n,
+                       aic_error *err);
 /* Opens (or finds) a system's file. db->lock held. */
 pdb_file *pdb_file_of(pdb *db, const pdb_release *r, const char *system, aic_error *err);
 void pdb_view_free(pdb_view_impl *v);

@@ -62,10 +62,10 @@ const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t 
 pdb_miss pdb_grid_query(const pdb_grid *g, const double *coords, int sqrt_axis, pdb_sol sol, const void *ctx,
                         pdb_value *out);
 
-/* n queries that differ in the last coordinate: out[i] answers for last[i], as n calls of pdb_grid_query would; the first
- * miss ends it. coords[axes - 1] is overwritten. */
-pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, int n, int sqrt_axis, pdb_sol sol,
-                             const void *ctx, pdb_value *out);
+/* n queries that differ in the last coordinate: out[i] answers for last[i], as n calls of pdb_grid_query
+ * would; the first miss ends it. coords[axes - 1] is overwritten. */
+pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, int n, int sqrt_axis,
+                             pdb_sol sol, const void *ctx, pdb_value *out);
 
 /* SITES: shapes (two site axes) with one curve each, in enumeration order (it decides exact distance ties).
  */
@@ -83,6 +83,9 @@ typedef struct pdb_sites {
 /* From rows in priority order with coords n x 3 = (curve, site0, site1); order of first appearance as the
  * chapter says. */
 const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves);
+/* The same with sites numbered in ascending order of their coordinates. */
+const pdb_sites *pdb_sites_build_ascending(aic_arena *a, size_t n, const uint64_t *coords,
+                                           const pdb_leaf *leaves);
 
 /* coords = (curve, site0, site1). own_fallback: an own site whose curve does not cover the query gives way to
  * its neighbours. */
@@ -107,8 +110,11 @@ size_t pdb_util_count(const pdb_util *u);                                /* samp
 #define PDB_MAX_FEATURES 8 /* dims at most */
 int pdb_nearest_ref(int dims, const double *query, size_t n, const double *candidates);
 
-/* Nearest non-negative difference (0 is a measurement): false = nothing to scale from. points: n x axes. */
-bool pdb_delta_lookup(int axes, size_t n, const double *points, const double *latency, const double *query,
-                      pdb_sol sol, const void *ctx, double *out);
+/* Nearest non-negative difference (0 is a measurement). points: n x axes, copied. False = nothing to scale
+ * from. */
+typedef struct pdb_delta pdb_delta;
+const pdb_delta *pdb_delta_build(aic_arena *a, int axes, size_t n, const double *points,
+                                 const double *latency);
+bool pdb_delta_at(const pdb_delta *d, const double *query, pdb_sol sol, const void *ctx, double *out);
 
 #endif

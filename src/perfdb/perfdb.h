@@ -80,7 +80,7 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
 /* ---- tables: declared by the op family that reads them --------------------------------------------------
  */
 
-#define PDB_MAX_CATS   17
+#define PDB_MAX_CATS   24
 #define PDB_MAX_AXES   4
 #define PDB_MAX_VALUES 4
 
@@ -224,5 +224,69 @@ bool pdb_info(pdb *db, const char *system, FILE *out, aic_error *err);
  * file and each fault. Returns false with AIC_FINDING when a digest differs or a group is malformed, AIC_IO
  * when a file cannot be read. */
 bool pdb_verify(pdb *db, const char *system, FILE *out, aic_error *err);
+
+/* ---- making, comparing and taking apart perfdb files ----------------------------------------- */
+
+typedef struct pdb_import_options {
+    const char *dir;     /* tree of CSV files, as collectors write it (docs/formats/perfdb.md) */
+    const char *file;    /* the perfdb file to write; its name is <system>.h5 */
+    const char *system;  /* NULL = the name of the file */
+    const char *release; /* NULL = that of release.yaml beside the file, or the folder's name */
+    bool replace;        /* the file may exist */
+    /* What ops read: a table of one of these names must have their columns. */
+    const pdb_schema *const *schemas;
+    size_t n_schemas;
+    FILE *faults; /* one line for every table that cannot be read; NULL = only the first is reported */
+} pdb_import_options;
+
+typedef struct pdb_import_summary {
+    size_t tables, rows;
+    size_t repeats;         /* rows whose key an earlier row of their table has: kept, and never read */
+    size_t renamed;         /* cells float16, read as bfloat16 */
+    size_t ignored, vetoed; /* files passed over, folders marked as incomplete */
+    char system[64], release[64];
+} pdb_import_summary;
+
+/* Reads a tree of CSV files into a new perfdb file and lists its versions in release.yaml beside it. Nothing
+ * is written unless every table can be read. Oddities (repeated keys, magnitudes that suggest another unit)
+ * are warnings. */
+bool pdb_import(const pdb_import_options *o, pdb_import_summary *out, aic_error *err);
+
+/* Prints a table as CSV: every column, rows in order, numbers to the last bit. group:
+ * "table/backend/version". What it prints, imported again, gives a table of the same digest. */
+bool pdb_export(const char *file, const char *group, FILE *out, aic_error *err);
+
+typedef enum pdb_change { PDB_SAME, PDB_ADDED, PDB_REMOVED, PDB_CHANGED } pdb_change;
+const char *pdb_change_name(pdb_change c); /* "same", "added", ... */
+
+/* How table b differs from table a of the same name. Texts live until the visitor returns. */
+typedef struct pdb_table_diff {
+    const char *system, *group;
+    pdb_change change;
+    size_t rows_a, rows_b;
+    size_t added, removed, changed;              /* rows by key; changed ones differ in a measured column */
+    bool reordered;                              /* rows of both tables stand in another order */
+    const char *columns_added, *columns_removed; /* "step, window_size", "" */
+    /* Of the changed rows, (b - a) / a, each row counted by the column that moved most: */
+    double worst, median; /* infinite where a is 0; 0 when no row changed */
+    const char *worst_at; /* "isl=4096, ...: latency 1.5 -> 2.0" */
+} pdb_table_diff;
+
+/* Compares two perfdb files, or two folders system by system, calling visit for every table that one of them
+ * has, in order. system: NULL = all. */
+bool pdb_diff(const char *a, const char *b, const char *system,
+              void (*visit)(void *ctx, const pdb_table_diff *d), void *ctx, aic_error *err);
+
+/* ---- what a merged table holds ---------------------------------------------------------------- */
+
+typedef struct pdb_range {
+    uint64_t low, high;
+    size_t points; /* distinct coordinates */
+} pdb_range;
+
+/* The coordinates of a slice (or of all slices of a table, slice = NULL) along one axis of its schema. */
+pdb_range pdb_coverage_axis(const pdb_table *t, const pdb_slice *slice, int axis);
+/* The distinct values of a category over all slices, ascending; texts as interned ids. In the arena. */
+size_t pdb_coverage_values(const pdb_table *t, int cat, aic_arena *a, const uint64_t **values);
 
 #endif

@@ -109,7 +109,7 @@ static bool check_cross(const aic_node *n, aic_error *err) {
 }
 
 static bool check_head(const aic_node *root, pdb_release *r, aic_error *err) {
-    static const char *const keys[] = {"format", "version",     "release", "slots",
+    static const char *const keys[] = {"format", "version",     "release", "shared_rows",  "slots",
                                        "lanes",  "directories", "reuse",   "cross_backend"};
     if (root->kind != AIC_K_MAP)
         return aic_node_fail(err, root, "expected the facts of a release, found %s",
@@ -123,7 +123,10 @@ static bool check_head(const aic_node *root, pdb_release *r, aic_error *err) {
                              "expected 'version: %d', the one this program reads", FORMAT_VERSION);
     if (!name)
         return aic_node_fail(err, root, "expected 'release: <name>'");
+    const aic_node *shared = aic_map_get(root, "shared_rows");
+    r->shared_rows = true;
     return aic_node_text(name, "release", &r->name, err) &&
+           (!shared || aic_node_bool(shared, "shared_rows", &r->shared_rows, err)) &&
            aic_map_check_keys(root, "a release", keys, sizeof keys / sizeof *keys, err);
 }
 

@@ -107,9 +107,9 @@ static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, con
     return kept;
 }
 
-const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves) {
-    uint64_t *site_of = aic_alloc(n, sizeof *site_of);
-    uint32_t sites = number_sites(n, coords, site_of);
+/* Frees site_of: the number of every row's site, of `sites` in all. */
+static const pdb_sites *build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
+                              uint64_t *site_of, uint32_t sites) {
     site_arrays to = {
         .site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.site),
         .key = aic_arena_alloc(a, n, sizeof *to.key),
@@ -127,6 +127,30 @@ const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords,
     pdb_sites *s = aic_arena_alloc(a, 1, sizeof *s);
     *s = (pdb_sites){sites, to.site, to.log2_site, to.range, to.first, to.key, to.leaf, to.by_site};
     return s;
+}
+
+const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves) {
+    uint64_t *site_of = aic_alloc(n, sizeof *site_of);
+    uint32_t sites = number_sites(n, coords, site_of);
+    return build(a, n, coords, leaves, site_of, sites);
+}
+
+const pdb_sites *pdb_sites_build_ascending(aic_arena *a, size_t n, const uint64_t *coords,
+                                           const pdb_leaf *leaves) {
+    uint64_t *site_of = aic_alloc(n, sizeof *site_of), *shape = aic_alloc(aic_mul(n, 2), sizeof *shape);
+    uint32_t *order = aic_alloc(n, sizeof *order), sites = 0;
+    for (size_t i = 0; i < n; i++)
+        memcpy(shape + i * 2, coords + i * 3 + 1, 2 * sizeof *shape);
+    pdb_sort_rows(n, 2, shape, order);
+    for (size_t i = 0; i < n; i++) {
+        bool same = i && memcmp(shape + (size_t)order[i] * 2, shape + (size_t)order[i - 1] * 2,
+                                2 * sizeof *shape) == 0;
+        sites += !same;
+        site_of[order[i]] = sites - 1;
+    }
+    free(shape);
+    free(order);
+    return build(a, n, coords, leaves, site_of, sites);
 }
 
 /* ---- querying -------------------------------------------------------------------------------- */

@@ -157,50 +157,91 @@ bool pdb_util_at(const pdb_util *u, const double *coords, double *util) {
     return true;
 }
 
-/* ---- NEAREST-REF, DELTA-LOOKUP --------------------------------------------------------------- */
+/* ---- NEAREST-REF ----------------------------------------------------------------------------- */
 
-/* Index of the point nearest to the query in normalised log space (not clamped), ties to the first; -1 when
- * none is usable. */
-static int64_t nearest(int dims, const double *query, size_t n, const double *points, const double *latency) {
-    int64_t best = -1;
-    double best_square = INFINITY, target[PDB_MAX_FEATURES];
+int pdb_nearest_ref(int dims, const double *query, size_t n, const double *candidates) {
+    double target[PDB_MAX_FEATURES], best_square = INFINITY;
     span spans[PDB_MAX_FEATURES];
-    size_t width = (size_t)dims;
+    size_t width = (size_t)dims, best = n;
     if (n == 0)
         return -1;
     for (size_t k = 0; k < width; k++) {
-        spans[k] = span_of(n, width, points + k, latency);
+        spans[k] = span_of(n, width, candidates + k, NULL);
         target[k] = normal(spans[k], query[k]);
     }
     for (size_t i = 0; i < n; i++) {
         double square = 0;
         for (size_t k = 0; k < width; k++) {
-            double d = normal(spans[k], points[i * width + k]) - target[k];
+            double d = normal(spans[k], candidates[i * width + k]) - target[k];
             square += d * d;
         }
-        if (usable(latency, i) && (best < 0 || square < best_square)) {
-            best = (int64_t)i;
+        if (best == n || square < best_square) {
+            best = i;
             best_square = square;
         }
     }
-    return best;
+    return (int)best;
 }
 
-int pdb_nearest_ref(int dims, const double *query, size_t n, const double *candidates) {
-    return (int)nearest(dims, query, n, candidates, NULL);
-}
+/* ---- DELTA-LOOKUP ---------------------------------------------------------------------------- */
 
-bool pdb_delta_lookup(int axes, size_t n, const double *points, const double *latency, const double *query,
-                      pdb_sol sol, const void *ctx, double *out) {
-    int64_t at = nearest(axes, query, n, points, latency);
-    if (at < 0)
-        return false;
+/* The answer at the nearest point, whose difference is `latency`. */
+static bool scale_delta(const double *point, double latency, const double *query, pdb_sol sol,
+                        const void *ctx, double *out) {
     *out = 0;
-    if (latency[at] == 0)
+    if (latency == 0)
         return true;
-    double there = sol(ctx, points + (size_t)at * (size_t)axes), here = sol(ctx, query);
+    double there = sol(ctx, point), here = sol(ctx, query);
     if (there <= 0 || here <= 0)
         return false;
-    *out = here / (there / latency[at]);
+    *out = here / (there / latency);
     return true;
+}
+
+struct pdb_delta {
+    int axes;
+    size_t n; /* usable points */
+    span span[PDB_MAX_AXES];
+    double *point, *z, *latency; /* n x axes as given and normalised; n */
+};
+
+const pdb_delta *pdb_delta_build(aic_arena *a, int axes, size_t n, const double *points,
+                                 const double *latency) {
+    pdb_delta *d = aic_arena_alloc(a, 1, sizeof *d);
+    size_t width = (size_t)axes, cells = aic_mul(n, width);
+    *d = (pdb_delta){.axes = axes,
+                     .point = aic_arena_alloc(a, cells, sizeof(double)),
+                     .z = aic_arena_alloc(a, cells, sizeof(double)),
+                     .latency = aic_arena_alloc(a, n, sizeof(double))};
+    for (size_t k = 0; k < width; k++)
+        d->span[k] = span_of(n, width, points + k, latency);
+    for (size_t i = 0; i < n; i++) {
+        if (!usable(latency, i))
+            continue;
+        for (size_t k = 0; k < width; k++) {
+            d->point[d->n * width + k] = points[i * width + k];
+            d->z[d->n * width + k] = normal(d->span[k], points[i * width + k]);
+        }
+        d->latency[d->n++] = latency[i];
+    }
+    return d;
+}
+
+bool pdb_delta_at(const pdb_delta *d, const double *query, pdb_sol sol, const void *ctx, double *out) {
+    size_t width = (size_t)d->axes, best = d->n;
+    double target[PDB_MAX_AXES], best_square = INFINITY;
+    for (size_t k = 0; k < width; k++)
+        target[k] = normal(d->span[k], query[k]);
+    for (size_t i = 0; i < d->n; i++) {
+        double square = 0;
+        for (size_t k = 0; k < width; k++) {
+            double x = d->z[i * width + k] - target[k];
+            square += x * x;
+        }
+        if (best == d->n || square < best_square) {
+            best = i;
+            best_square = square;
+        }
+    }
+    return best < d->n && scale_delta(d->point + best * width, d->latency[best], query, sol, ctx, out);
 }

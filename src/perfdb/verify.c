@@ -1,5 +1,5 @@
 /* Recomputing the digests of perfdb files (docs/formats/perfdb.md). */
-#include "perfdb/internal.h"
+#include "perfdb/rows.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,61 +24,16 @@ static void fault_of(verifier *v, const char *group, const aic_error *err) {
     fault(v, group, err->text);
 }
 
-/* ---- cells ----------------------------------------------------------------------------------- */
-
-static uint64_t integer_cell(const pdb_cells *c, size_t i) {
-    switch (c->width) {
-    case 1:
-        return ((const uint8_t *)c->data)[i];
-    case 2:
-        return ((const uint16_t *)c->data)[i];
-    case 4:
-        return ((const uint32_t *)c->data)[i];
-    default:
-        return ((const uint64_t *)c->data)[i];
-    }
-}
-
-static void add_integers(aic_sha256 *h, const pdb_cells *c) {
-    unsigned char bytes[8192];
-    size_t used = 0;
-    for (size_t i = 0; i < c->rows; i++) {
-        uint64_t v = integer_cell(c, i);
-        for (int b = 0; b < 8; b++)
-            bytes[used++] = (unsigned char)(v >> (8 * b));
-        if (used == sizeof bytes || i + 1 == c->rows) {
-            aic_sha256_add(h, bytes, used);
-            used = 0;
-        }
-    }
-}
-
-static void add_texts(aic_sha256 *h, const pdb_cells *c) {
-    for (size_t i = 0; i < c->rows; i++) {
-        const char *text = c->members[integer_cell(c, i)];
-        aic_sha256_add(h, text, strlen(text) + 1);
-    }
-}
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 static bool add_column(pdb_group *g, const char *name, aic_sha256 *h, aic_error *err) {
-    static const char tags[] = {'i', 'f', 's'};
     pdb_cells c;
     if (!pdb_group_read(g, name, &c, err))
         return false;
-    aic_sha256_add(h, name, strlen(name) + 1);
-    const char tag[2] = {tags[c.kind], '\0'};
-    aic_sha256_add(h, tag, 2);
-    if (c.kind == PDB_CELL_INT)
-        add_integers(h, &c);
-    else if (c.kind == PDB_CELL_REAL)
-        aic_sha256_add(h, c.data, c.rows * 8);
-    else
-        add_texts(h, &c);
+    pdb_cells_digest(h, name, &c);
     pdb_cells_free(&c);
     return true;
 }
-
-/* ---- groups ---------------------------------------------------------------------------------- */
 
 static bool group_digest(verifier *v, pdb_group *g, const char *path, char digest[65], aic_error *err) {
     const char **columns;
@@ -112,42 +67,14 @@ static void verify_group(verifier *v, const char *path) {
     pdb_group_close(g);
 }
 
-typedef struct paths {
-    const char **items;
-    size_t count, cap;
-} paths;
-
-/* All groups at the given depth below `path`. */
-static bool collect(verifier *v, const char *path, int depth, paths *to, aic_error *err) {
-    const char **names;
-    size_t n;
-    if (depth == 0) {
-        AIC_GROW(to->items, to->count, to->cap);
-        to->items[to->count++] = path;
-        return true;
-    }
-    if (!pdb_file_list(v->file, *path ? path : "/", v->arena, &names, &n, err))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!collect(v, aic_arena_printf(v->arena, "%s/%s", path, names[i]), depth - 1, to, err))
-            return false;
-    return true;
-}
-
-static int bytewise(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static void verify_groups(verifier *v) {
-    paths groups = {0};
     aic_error err = {0};
-    if (!collect(v, "", 3, &groups, &err))
+    const char **groups;
+    size_t n;
+    if (!pdb_file_groups(v->file, v->arena, &groups, &n, &err))
         fault_of(v, "/", &err);
-    if (groups.count)
-        qsort(groups.items, groups.count, sizeof *groups.items, bytewise);
-    for (size_t i = 0; i < groups.count; i++)
-        verify_group(v, groups.items[i]);
-    free(groups.items);
+    for (size_t i = 0; i < n; i++)
+        verify_group(v, groups[i]);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */

@@ -38,23 +38,48 @@ static void list_versions(const aic_node *list, aic_buf *out) {
         aic_buf_printf(out, "%s%s", out->len ? ", " : "", list->items[i]->text);
 }
 
-static const char *newest(const aic_node *list) {
-    const char *best = NULL;
-    for (size_t i = 0; list && i < list->count; i++) {
-        const char *v = list->items[i]->text;
-        int order = best ? pdb_sort_key_compare(v, best) : 1;
-        if (order > 0 || (order == 0 && strcmp(v, best) > 0))
-            best = v;
-    }
-    return best;
-}
-
 /* A request: what was asked for and where. */
 typedef struct request {
+    pdb *db;
     const pdb_release *release; /* NULL: the system has no data */
     const char *system, *backend, *version;
     bool allow_unlisted;
 } request;
+
+static pdb_file *file_of(const request *q, aic_error *err) {
+    pthread_mutex_lock(&q->db->lock);
+    pdb_file *file = pdb_file_of(q->db, q->release, q->system, err);
+    pthread_mutex_unlock(&q->db->lock);
+    return file;
+}
+
+/* Does the file hold any table of this version? */
+static bool has_tables(pdb_file *f, const char *backend, const char *version) {
+    const char **tables;
+    size_t n;
+    aic_arena *a = aic_arena_new();
+    bool found = false;
+    if (!pdb_file_list(f, "/", a, &tables, &n, NULL))
+        n = 0;
+    for (size_t i = 0; i < n && !found; i++)
+        found = pdb_file_has(f, aic_arena_printf(a, "/%s/%s/%s", tables[i], backend, version));
+    aic_arena_free(a);
+    return found;
+}
+
+/* The newest version with tables of its own: a listed one may live on the rows of others. */
+static const char *newest(const request *q, const aic_node *measured) {
+    aic_error damaged = {0}; /* reported when the view opens the file */
+    pdb_file *f = file_of(q, &damaged);
+    const char *best = NULL;
+    for (size_t i = 0; i < measured->count; i++) {
+        const char *v = measured->items[i]->text;
+        int order = best ? pdb_sort_key_compare(v, best) : 1;
+        if ((order > 0 || (order == 0 && strcmp(v, best) > 0)) && (!f || has_tables(f, q->backend, v)))
+            best = v;
+    }
+    return best;
+}
 
 static bool refuse_with_slots(const request *q, const pdb_slots *slots, const char *what, aic_error *err) {
     aic_buf list = {0};
@@ -86,7 +111,7 @@ static bool resolve_slot(const request *q, const pdb_slots *slots, const char **
 
 /* Versions without slots: any measured one, the newest by default. */
 static bool resolve_plain(const request *q, const aic_node *measured, const char **out, aic_error *err) {
-    *out = *q->version ? q->version : newest(measured);
+    *out = *q->version ? q->version : newest(q, measured);
     if (*out && !is_alias(*out))
         return true;
     return aic_fail(err, AIC_BAD_INPUT,
@@ -181,11 +206,12 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
     const pdb_system *sheet = pdb_system_get(db, system, err);
     if (!sheet)
         return NULL;
-    request q = {pdb_release_of(db, system), system, backend, version ? version : "", allow_unlisted};
+    request q = {db, pdb_release_of(db, system), system, backend, version ? version : "", allow_unlisted};
     const char *resolved; /* apart from q.version, which resolve still reads */
     if (!resolve(&q, &resolved, err))
         return NULL;
     q.version = resolved;
+    shared = shared && (!q.release || q.release->shared_rows);
     pthread_mutex_lock(&db->lock);
     pdb_view_impl *v = find_view(db, sheet, backend, q.version, shared);
     if (!v) {

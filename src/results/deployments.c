@@ -52,6 +52,7 @@ static values values_of(const srv_deployment *dep) {
         .backend = r->backend,
         .version = dep->view ? dep->view->version : r->version,
         .database_mode = op_mode_name(r->database_mode),
+        .transfer_policy = r->transfer_policy,
         .tp = par->tp,
         .pp = par->pp,
         .dp = par->dp,

@@ -23,6 +23,7 @@ enum {
     X(backend, "serving frameworks")                                                                         \
     X(version, "releases of the frameworks")                                                                 \
     X(database_mode, "how ops are priced")                                                                   \
+    X(transfer_policy, "what estimates may be calibrated from")                                              \
     X(quant, "quantisation modes")                                                                           \
     X(attention_backend, "attention kernel choices")                                                         \
     X(op, "names of breakdown rows")                                                                         \
@@ -42,7 +43,9 @@ typedef enum res_axis {
     TEXT(system, system, "GPU system")                                                                       \
     TEXT(backend, backend, "serving framework")                                                              \
     TEXT(version, version, "release of the framework whose kernels were measured, aliases resolved")         \
-    TEXT(database_mode, database_mode, "how ops are priced: SILICON (measured) or SOL (speed of light)")     \
+    TEXT(database_mode, database_mode, "how ops are priced: SILICON, HYBRID, EMPIRICAL or SOL")              \
+    TEXT(transfer_policy, transfer_policy,                                                                   \
+         "what estimates may be calibrated from, as asked for; empty = all kinds of transfer")               \
     U32(tp, "", "tensor parallel size")                                                                      \
     U32(pp, "", "pipeline parallel size")                                                                    \
     U32(dp, "", "attention data parallel size")                                                              \

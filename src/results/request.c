@@ -42,12 +42,13 @@ static bool quants(const place *p, mdl_quants *q, aic_error *err) {
 }
 
 static bool request_of(const place *p, srv_request *r, aic_error *err) {
-    const char *attention = text(p, RES_C_attention_backend);
+    const char *attention = text(p, RES_C_attention_backend), *policy = text(p, RES_C_transfer_policy);
     srv_request_init(r);
     if (!srv_mode_parse(text(p, RES_C_mode), &r->mode))
         return res_damaged(err, p->f->in.path, "/axes/mode", "a mode this program does not know");
     if (!op_mode_parse(text(p, RES_C_database_mode), &r->database_mode))
         return res_damaged(err, p->f->in.path, "/axes/database_mode", "a mode this program does not know");
+    r->transfer_policy = *policy ? policy : NULL;
     r->model = text(p, RES_C_model);
     r->system = text(p, RES_C_system);
     r->backend = text(p, RES_C_backend);

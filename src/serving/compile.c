@@ -37,9 +37,11 @@ static bool check_drafts(srv_deployment *d) {
 static const srv_backend *check_request(srv_deployment *d, const srv_env *env) {
     const srv_request *r = &d->request;
     const srv_backend *b = r->backend ? srv_backend_find(env->backends, r->backend) : NULL;
-    if (!op_mode_supported(r->database_mode))
-        op_refuse(&d->why, OP_INVALID, "database mode %s is not available: use SILICON or SOL",
-                  op_mode_name(r->database_mode));
+    if (!op_policy_parse(r->transfer_policy, &d->policy))
+        op_refuse(&d->why, OP_INVALID,
+                  "transfer policy \"%s\" is not known: give " OP_POLICY_NAMES
+                  " or several kinds with commas",
+                  r->transfer_policy);
     else if (!b)
         op_refuse(&d->why, OP_INVALID,
                   "backend %s has no serving constants: its file under data/backends is missing",
@@ -68,6 +70,7 @@ static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
                        .nextn = r->nextn,
                        .given = r->quants,
                        .context_role = srv_has_context(r->mode),
+                       .a2a_phases = MDL_A2A_CONTEXT | (r->mode == SRV_static_ctx ? 0 : MDL_A2A_GENERATION),
                        .attention_backend = r->attention_backend};
     if (mdl_build(d->model, &ask, d->arena, &d->built, &d->why, err))
         return true;

@@ -30,7 +30,7 @@ static size_t row_named(const srv_row *rows, size_t n, const char *name) {
 static void build_phase(srv_deployment *d, const op_list *list, bool generation, srv_phase *phase,
                         srv_row *rows) {
     op_binder binder = {
-        .arena = d->arena, .view = d->view, .mode = d->request.database_mode, .policy = OP_POLICY_ALL};
+        .arena = d->arena, .view = d->view, .mode = d->request.database_mode, .policy = d->policy};
     phase->n_ops = list->count;
     phase->ops = aic_arena_alloc(d->arena, list->count, sizeof *phase->ops);
     for (size_t i = 0; i < list->count; i++) {

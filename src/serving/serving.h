@@ -50,6 +50,7 @@ typedef struct srv_request {
     const char *backend;
     const char *version; /* NULL or "" = latest; alias or literal */
     op_mode database_mode;
+    const char *transfer_policy; /* what estimates may be calibrated from (HYBRID, EMPIRICAL); NULL = all */
     mdl_parallel par;
     mdl_quants quants; /* PDB_Q_UNSET = inferred ("auto") */
     uint32_t nextn;
@@ -83,6 +84,7 @@ typedef struct srv_row {
 typedef struct srv_deployment {
     srv_request request; /* as asked */
     srv_tuning tuning;
+    unsigned policy;        /* transfer policy as OP_POLICY_* bits */
     srv_status refused;     /* SRV_ST_ok, or the status of every point of this deployment */
     op_refusal why;         /* when refused */
     const pdb_view *view;   /* NULL when refused before it was found */
@@ -169,6 +171,39 @@ typedef struct srv_detail {
 } srv_detail;
 /* Fills *out (arena) with every op of the point, also of refused points. */
 size_t srv_explain(const srv_deployment *d, const srv_workload *load, aic_arena *a, srv_detail **out);
+
+/* ---- what a deployment lacks (docs/adding-a-model.md) ---------------------------------------- */
+
+/* Something an op cannot answer. Members of Overlap and Fallback groups stand for themselves. */
+typedef struct srv_lack {
+    const op *op;
+    bool generation;  /* phase: context or generation */
+    bool alternative; /* of a Fallback: its primary or all of its other members would do */
+    op_class cls;     /* OP_MISSING: a measurement would help; anything else: none would */
+    const char *reason;
+    const char *table;      /* the table that the reason names, "" when it names none */
+    unsigned reads;         /* OP_READS_* bits: members of the shapes that count, the others are 0 */
+    size_t asked, n_shapes; /* distinct shapes asked for; those of them without an answer */
+    op_shape *shapes;
+} srv_lack;
+
+/* An op of the lists, over all shapes it was asked for. */
+typedef struct srv_probed {
+    const op *op;
+    bool generation;
+    double latency; /* ms, summed over the shapes that it answers */
+} srv_probed;
+
+typedef struct srv_probe {
+    size_t n_ops, n_lacks;
+    srv_probed *ops;        /* context first */
+    srv_lack *lacks;        /* in the order of the lists */
+    double cover[OP_COVERS]; /* shares of the latency (0..1), mean over the probe shapes that have one */
+} srv_probe;
+
+/* Asks every op of a compiled deployment (d->refused is SRV_ST_ok) for a few shapes of each phase, from one
+ * short request to long prompts and large batches. Fills *out in the arena; d must outlive it. */
+void srv_probe_ops(const srv_deployment *d, aic_arena *a, srv_probe *out);
 
 /* Rounding to 3 decimals, ties to even on the scaled value (rows of projected points). */
 double srv_round3(double v);

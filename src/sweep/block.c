@@ -195,9 +195,21 @@ static bool read_modes(reader *r) {
     return true;
 }
 
+static bool read_policies(reader *r) {
+    swp_texts *policies = &r->out->policies;
+    unsigned bits;
+    if (!read_texts(r, "transfer_policies", "transfer_policy", policies))
+        return false;
+    for (size_t i = 0; i < policies->n; i++)
+        if (*policies->v[i] && !op_policy_parse(policies->v[i], &bits))
+            return fail_choice(r, policies->at[i], "transfer policy", policies->v[i], OP_POLICY_NAMES, NULL);
+    r->out->n[SWP_POLICY] = policies->n;
+    return true;
+}
+
 static bool read_names(reader *r) {
     swp_block *b = r->out;
-    if (!read_modes(r) || !read_texts(r, "models", "model", &b->models) ||
+    if (!read_modes(r) || !read_policies(r) || !read_texts(r, "models", "model", &b->models) ||
         !read_texts(r, "systems", "system", &b->systems) ||
         !read_texts(r, "backends", "backend", &b->backends) ||
         !read_texts(r, "versions", "version", &b->versions))

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 static const char *const axis_names[SWP_AXES] = {
-    "modes", "models", "systems", "backends", "versions", "database modes", "layouts", "quants", "drafts"};
+    "modes",   "models", "systems", "backends", "versions", "database modes", "transfer policies",
+    "layouts", "quants", "drafts"};
 
 const char *swp_axis_name(swp_axis x) {
     return axis_names[x];
@@ -22,6 +23,8 @@ void swp_block_request(const swp_block *b, uint64_t code, srv_request *out) {
     out->backend = b->backends.v[at[SWP_BACKEND]];
     out->version = b->versions.v[at[SWP_VERSION]];
     out->database_mode = b->database_modes[at[SWP_DATABASE_MODE]];
+    const char *policy = b->policies.v[at[SWP_POLICY]];
+    out->transfer_policy = *policy ? policy : NULL;
     out->par = b->layouts[at[SWP_LAYOUT]];
     out->quants = b->quants[at[SWP_QUANT]];
     out->nextn = b->drafts[at[SWP_DRAFT]].nextn;

@@ -80,6 +80,7 @@ typedef enum swp_axis {
     SWP_BACKEND,
     SWP_VERSION,
     SWP_DATABASE_MODE,
+    SWP_POLICY,
     SWP_LAYOUT,
     SWP_QUANT,
     SWP_DRAFT,
@@ -107,6 +108,7 @@ typedef struct swp_block {
     const mdl_model **facts; /* of each model; NULL when read without a catalogue */
     swp_texts models, systems, backends, versions;
     op_mode *database_modes;
+    swp_texts policies; /* transfer policies; "" = all */
     mdl_parallel *layouts;
     mdl_quants *quants;
     swp_draft *drafts;
@@ -238,5 +240,12 @@ void swp_work_done(const swp_work *w, swp_compiled *c);
 /* Applies "path=value" to the document: path is keys and [index], value is YAML. A path through a list
  * without an index means every item. */
 bool swp_set_apply(aic_arena *a, aic_node **root, const char *set, aic_error *err);
+
+/* ---- support.c -------------------------------------------------------------------------------------------- */
+
+/* Fills a started cell: layout by layout, or as an unknown model (S3). */
+void swp_assess(const swp_support_ask *ask, const srv_env *env, const mdl_model *m, const pdb_system *sys,
+                swp_cell *cell);
+void swp_assess_unknown(swp_cell *cell, const char *reason);
 
 #endif

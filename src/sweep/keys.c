@@ -10,9 +10,10 @@ KEYS(swp_spec_keys, "the spec", {"format", NULL}, {"version", NULL}, {"name", NU
      {"defaults", NULL}, {"sweep", NULL}, {"points", NULL}, {"rank", NULL});
 KEYS(swp_block_keys, "a sweep block", {"modes", "mode"}, {"models", "model"}, {"systems", "system"},
      {"backends", "backend"}, {"versions", "version"}, {"database_modes", "database_mode"},
-     {"layouts", "layout"}, {"tp", NULL}, {"pp", NULL}, {"dp", NULL}, {"moe_tp", NULL}, {"moe_ep", NULL},
-     {"quants", "quant"}, {"nextn", NULL}, {"nextn_accepted", NULL}, {"workloads", NULL}, {"batch", NULL},
-     {"isl", NULL}, {"osl", NULL}, {"prefix", NULL}, {"where", NULL});
+     {"transfer_policies", "transfer_policy"}, {"layouts", "layout"}, {"tp", NULL}, {"pp", NULL},
+     {"dp", NULL}, {"moe_tp", NULL}, {"moe_ep", NULL}, {"quants", "quant"}, {"nextn", NULL},
+     {"nextn_accepted", NULL}, {"workloads", NULL}, {"batch", NULL}, {"isl", NULL}, {"osl", NULL},
+     {"prefix", NULL}, {"where", NULL});
 KEYS(swp_rank_keys, "rank", {"by", NULL}, {"order", NULL}, {"where", NULL}, {"group", NULL}, {"pareto", NULL},
      {"columns", NULL}, {"top", NULL});
 KEYS(swp_layout_keys, "a layout", {"tp", NULL}, {"pp", NULL}, {"dp", NULL}, {"moe_tp", NULL},

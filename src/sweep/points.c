@@ -68,10 +68,11 @@ typedef struct dep_key {
     uint64_t accepted, fraction; /* bits of the doubles */
     uint32_t model, system, backend, version, refused;
     uint32_t mode, database_mode, nextn, max_seq_len;
+    uint32_t policy, zero; /* zero: keeps the size a multiple of 8 */
     mdl_parallel par;
     mdl_quants quants;
 } dep_key;
-_Static_assert(sizeof(dep_key) == 2 * 8 + 9 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
+_Static_assert(sizeof(dep_key) == 2 * 8 + 11 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
                "dep_key has no padding");
 
 static uint64_t bits(double v) {
@@ -96,6 +97,7 @@ static uint32_t dep_index(list_reader *r, const swp_row *row) {
                    .refused = text_id(r, row->refused),
                    .mode = (uint32_t)q->mode,
                    .database_mode = (uint32_t)q->database_mode,
+                   .policy = text_id(r, q->transfer_policy),
                    .nextn = q->nextn,
                    .max_seq_len = q->max_seq_len,
                    .par = q->par,
@@ -111,6 +113,7 @@ static uint32_t dep_index(list_reader *r, const swp_row *row) {
     d->request.system = aic_arena_strdup(s->arena, q->system);
     d->request.backend = aic_arena_strdup(s->arena, q->backend);
     d->request.version = q->version ? aic_arena_strdup(s->arena, q->version) : NULL;
+    d->request.transfer_policy = q->transfer_policy ? aic_arena_strdup(s->arena, q->transfer_policy) : NULL;
     d->refused = *row->refused ? aic_arena_strdup(s->arena, row->refused) : NULL;
     return id - 1;
 }

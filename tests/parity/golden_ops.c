@@ -87,12 +87,12 @@ static op_class class_of(const char *error) {
 }
 
 static op_shape shape_of(const aic_node *n, const op *o) {
-    const aic_node *x = aic_map_get(n, "x"), *phase = aic_map_get(n, "phase");
+    const aic_node *x = aic_map_get(n, "x"), *phase = aic_map_get(n, "phase"), *ctx = aic_map_get(n, "ctx");
     op_shape s = {.batch = golden_u32(golden_any(n, "batch", "b")),
                   .s = golden_u32(aic_map_get(n, "s")),
                   .prefix = golden_u32(golden_any(n, "prefix", "p")),
                   .imbalance = golden_number(aic_map_get(n, "scale"), 1.0)};
-    bool generation = phase && strcmp(phase->text, "gen") == 0;
+    bool generation = (phase && strcmp(phase->text, "gen") == 0) || (ctx && !ctx->b);
     if (x && x->kind == AIC_K_INT)
         s.x = golden_u32(x);
     else
@@ -106,15 +106,24 @@ static op_shape shape_of(const aic_node *n, const op *o) {
 typedef struct expected {
     double latency, energy;
     const char *source; /* NULL: not given */
+    const char *tier;   /* NULL: not given */
     bool has_sol;
     double math, mem;
 } expected;
 
 static expected expected_of(const aic_node *n) {
-    const aic_node *result = aic_map_get(n, "result"), *sol = aic_map_get(n, "sol");
+    const aic_node *result = aic_map_get(n, "result"), *sol = aic_map_get(n, "sol"),
+                   *sol_time = aic_map_get(n, "sol_time");
+    if (sol_time)
+        return (expected){.latency = sol_time->r,
+                          .source = "sol",
+                          .has_sol = true,
+                          .math = golden_number(aic_map_get(n, "sol_math"), NAN),
+                          .mem = golden_number(aic_map_get(n, "sol_mem"), NAN)};
     bool triple = result && aic_map_get(n, "kind");
-    expected e = {.latency = golden_number(golden_any(n, "lat", "latency_ms"), NAN),
-                  .energy = golden_number(golden_any(n, "en", "energy_wms"), NAN),
+    const aic_node *ms = aic_map_get(n, "ms"), *wms = aic_map_get(n, "wms");
+    expected e = {.latency = golden_number(ms ? ms : golden_any(n, "lat", "latency_ms"), NAN),
+                  .energy = golden_number(wms ? wms : golden_any(n, "en", "energy_wms"), NAN),
                   .source = golden_text(golden_any(n, "src", "source")),
                   .has_sol = triple || sol};
     if (result) {
@@ -130,6 +139,14 @@ static expected expected_of(const aic_node *n) {
     return e;
 }
 
+/* The tier a record gives: null is "none"; an answer that names none is not compared. */
+static const char *tier_of(const aic_node *n) {
+    const aic_node *tier = golden_any(n, "provenance", "prov");
+    if (!tier)
+        return NULL;
+    return tier->kind == AIC_K_NULL ? op_tier_name(OP_TIER_none) : golden_text(tier);
+}
+
 static void compare(record *r, const op_result *got, const expected *e) {
     double cover = 0.0;
     for (int i = 0; i < OP_COVERS; i++)
@@ -139,6 +156,8 @@ static void compare(record *r, const op_result *got, const expected *e) {
                e->energy);
     else if (e->source && strcmp(op_source_name(got->source), e->source) != 0)
         differ(r, "source %s, expected %s", op_source_name(got->source), e->source);
+    else if (e->tier && strcmp(op_tier_name(got->tier), e->tier) != 0)
+        differ(r, "calibrated by %s, expected %s", op_tier_name(got->tier), e->tier);
     else if (e->has_sol &&
              !(got->has_sol && close_to(r, got->sol_math, e->math) && close_to(r, got->sol_mem, e->mem)))
         differ(r, "speed of light (%.17g, %.17g), expected (%.17g, %.17g)", got->sol_math, got->sol_mem,
@@ -149,13 +168,42 @@ static void compare(record *r, const op_result *got, const expected *e) {
         agree(r, false);
 }
 
+/* "policy": a text or null for all; "transfer": a list of kinds, absent for all. */
+static bool policy_of(const aic_node *n, unsigned *out) {
+    const aic_node *kinds = aic_map_get(n, "transfer");
+    if (!kinds)
+        return op_policy_parse(golden_text(aic_map_get(n, "policy")), out);
+    *out = OP_POLICY_NONE;
+    for (size_t i = 0; i < kinds->count; i++) {
+        unsigned bits;
+        if (!op_policy_parse(golden_text(kinds->items[i]), &bits))
+            return false;
+        *out |= bits;
+    }
+    return true;
+}
+
+/* "substitution": [phase of the engine, comm_backend, asked ep, nodes, measured ep, nodes]; absent = none. */
+static bool same_substitution(const aic_node *wanted, const op_substitution *got) {
+    if (!wanted || wanted->kind != AIC_K_LIST)
+        return !got;
+    aic_node *const *part = wanted->items;
+    return got && !got->next && strcmp(got->comm_backend, part[1]->text) == 0 &&
+           got->ep == golden_u32(part[2]) && got->nodes == golden_u32(part[3]) &&
+           got->measured_ep == golden_u32(part[4]) && got->measured_nodes == golden_u32(part[5]);
+}
+
 static void run_query(record *r, const op *o, op_mode mode) {
-    const pdb_view *view = view_of(r, op_mode_shares(mode));
+    const pdb_view *view = view_of(r, r->report->shared || op_mode_shares(mode));
     if (!view) {
         skip(r, "no such database");
         return;
     }
-    op_binder binder = {.arena = r->arena, .view = view, .mode = mode, .policy = OP_POLICY_ALL};
+    op_binder binder = {.arena = r->arena, .view = view, .mode = mode};
+    if (!policy_of(r->node, &binder.policy)) {
+        differ(r, "transfer policy not understood");
+        return;
+    }
     op_bound bound;
     op_result got;
     op_refusal why = {0};
@@ -171,10 +219,18 @@ static void run_query(record *r, const op *o, op_mode mode) {
             agree(r, true);
         else
             differ(r, "refused without a reason");
+    } else if (!same_substitution(aic_map_get(r->node, "substitution"), bound.substitutions)) {
+        differ(r, "another substitution of the topology");
     } else {
         expected e = expected_of(r->node);
+        e.tier = tier_of(r->node);
         compare(r, &got, &e);
     }
+}
+
+/* The mode of a record; a speed-of-light decomposition is an answer of the SOL mode. */
+static bool mode_of(const char *text, op_mode *out) {
+    return text && op_mode_parse(strcmp(text, "SOL_FULL") == 0 ? "SOL" : text, out);
 }
 
 /* An op the catalogue cannot hold is an invalid configuration. */
@@ -182,8 +238,8 @@ static void run_op(record *r, const aic_node *wire) {
     const char *mode_text = golden_text(aic_map_get(r->node, "mode")), *kind = wire->keys[0]->text;
     op_mode mode;
     r->row = row_of(r->report, kind, mode_text ? mode_text : "-");
-    if (!mode_text || !op_mode_parse(mode_text, &mode) || !op_mode_supported(mode)) {
-        skip(r, "mode not supported");
+    if (!mode_of(mode_text, &mode)) {
+        skip(r, "no such mode");
         return;
     }
     if (!op_desc_find(kind)) {
@@ -206,6 +262,10 @@ static void run_op(record *r, const aic_node *wire) {
 static void run_weights(record *r, const aic_node *wire, double bytes) {
     aic_error err = {0};
     r->row = row_of(r->report, wire->keys[0]->text, "weights");
+    if (!op_desc_find(wire->keys[0]->text)) {
+        skip(r, "kind not supported");
+        return;
+    }
     const op *o = op_from_json(r->arena, wire, &err);
     if (!o)
         differ(r, "%s", err.text);
@@ -217,8 +277,12 @@ static void run_weights(record *r, const aic_node *wire, double bytes) {
 
 /* {"kind": "Moe", "hidden_size": ...}: only the fields that weights depend on. */
 static void run_flat_weights(record *r, const aic_node *fields) {
-    static const char *const rest[][2] = {
-        {"topk", "1"}, {"workload_distribution", "\"balanced\""}, {"name", "\"w\""}};
+    static const struct {
+        const char *field, *value, *kind; /* kind NULL: of all */
+    } rest[] = {{"topk", "1", NULL},
+                {"workload_distribution", "\"balanced\"", NULL},
+                {"attention_dp_size", "1", NULL},
+                {"inference_phase", "\"context\"", "MoeExpertCompute"}};
     const char *kind = golden_text(aic_map_get(fields, "kind"));
     r->row = row_of(r->report, kind, "weights");
     if (!op_desc_find(kind)) {
@@ -241,8 +305,9 @@ static void run_flat_weights(record *r, const aic_node *fields) {
         aic_buf_add(&wire, ", ");
     }
     for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++)
-        aic_buf_printf(&wire, "%s\"%s\": %s", i ? ", " : "", rest[i][0], rest[i][1]);
-    aic_buf_add(&wire, "}}");
+        if (!rest[i].kind || strcmp(rest[i].kind, kind) == 0)
+            aic_buf_printf(&wire, "\"%s\": %s, ", rest[i].field, rest[i].value);
+    aic_buf_add(&wire, "\"name\": \"w\"}}");
     aic_error err = {0};
     const aic_node *n = aic_doc_json_text(r->arena, "weights", wire.data, wire.len, &err);
     aic_buf_free(&wire);
@@ -286,18 +351,35 @@ static void run_lanes(record *r) {
 
 /* ---- files --------------------------------------------------------------------------------------------- */
 
+/* A line that describes the file; its note may say that inherited rows were on throughout. */
+static bool read_header(record *r) {
+    const char *note = golden_text(aic_map_get(r->node, "note"));
+    if (!aic_map_get(r->node, "header"))
+        return false;
+    r->report->shared = note && strncmp(note, "shared layer on,", 16) == 0;
+    return true;
+}
+
 static void run_record(record *r) {
-    const aic_node *n = r->node, *op = aic_map_get(n, "op"), *kind = aic_map_get(n, "kind");
-    if (aic_map_get(n, "header"))
+    const aic_node *n = r->node, *op = aic_map_get(n, "op"), *kind = aic_map_get(n, "kind"),
+                   *bytes = aic_map_get(n, "weight_bytes");
+    if (read_header(r))
         return;
     if (aic_map_get(n, "weights"))
         run_flat_weights(r, aic_map_get(n, "weights"));
     else if (op && kind && strcmp(kind->text, "weights") == 0)
         run_weights(r, op, golden_number(aic_map_get(n, "result"), NAN));
+    else if (bytes)
+        run_weights(r, op, golden_number(bytes, NAN));
     else if (op)
         run_op(r, op);
     else if (aic_map_get(n, "override"))
         run_lanes(r);
+}
+
+void golden_ops_record(const aic_node *n, size_t line, aic_arena *a, pdb *db, golden_report *report) {
+    record r = {.node = n, .line = line, .arena = a, .db = db, .report = report};
+    run_record(&r);
 }
 
 bool golden_ops_run(const char *path, pdb *db, golden_report *report) {
@@ -308,11 +390,10 @@ bool golden_ops_run(const char *path, pdb *db, golden_report *report) {
     for (char *text; ok && (text = golden_next(lines));) {
         aic_arena *arena = aic_arena_new();
         aic_error err = {0};
-        record r = {.line = golden_line(lines), .arena = arena, .db = db, .report = report};
-        r.node = aic_doc_json_text(arena, path, text, strlen(text), &err);
-        if (r.node)
-            run_record(&r);
-        ok = r.node != NULL;
+        const aic_node *n = aic_doc_json_text(arena, path, text, strlen(text), &err);
+        if (n)
+            golden_ops_record(n, golden_line(lines), arena, db, report);
+        ok = n != NULL;
         aic_arena_free(arena);
     }
     golden_close(lines);

@@ -2,6 +2,7 @@
  * Compares single ops with the reference's answers: parity_ops --data DIR --perfdb DIR FILE.jsonl.gz...
  * DIR of --data holds systems/, DIR of --perfdb one or more releases. Exit code 1 when anything differs.
  */
+#include "parity/golden_fpm.h"
 #include "parity/golden_ops.h"
 
 #include <stdlib.h>
@@ -28,7 +29,8 @@ int main(int argc, char **argv) {
     golden_report *report = AIC_NEW(golden_report);
     for (int i = 5; i < argc && readable; i++) {
         memset(report, 0, sizeof *report);
-        readable = golden_ops_run(argv[i], db, report);
+        readable = golden_fpm_holds(argv[i]) ? golden_fpm_run(argv[i], systems, "SILICON", report)
+                                             : golden_ops_run(argv[i], db, report);
         printf("%s%s\n", argv[i], readable ? "" : ": cannot be read");
         golden_ops_print(report, stdout);
         differs = differs || report->different;

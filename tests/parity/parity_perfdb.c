@@ -1,9 +1,9 @@
-/* links: perfdb. All reference answers about perfdb: slots, opened versions, source lists, whole tables,
- * single rows.
+/* links: ops. All reference answers about measured data: slots, opened versions, source lists, whole tables,
+ * single rows; tables that ops merge from several files too.
  *
  *   parity_perfdb --data DIR --perfdb DIR FILE.jsonl.gz...    DIR of --data holds systems/
  */
-#include "unit/perfdb_cases.h"
+#include "unit/merged_cases.h"
 
 static int usage(const char *program) {
     fprintf(stderr, "usage: %s --data DIR --perfdb DIR FILE.jsonl.gz...\n", program);
@@ -32,7 +32,8 @@ int main(int argc, char **argv) {
     if (argc < 6 || strcmp(argv[1], "--data") != 0 || strcmp(argv[3], "--perfdb") != 0)
         return usage(argv[0]);
     aic_error err = {0};
-    perfdb_cases t = {.arena = aic_arena_new()};
+    perfdb_cases t = {
+        .arena = aic_arena_new(), .more = op_tables, .n_more = OP_COUNT(op_tables), .load = load_op_table};
     const char *dirs[] = {argv[4]}, *sheets[] = {aic_arena_printf(t.arena, "%s/systems", argv[2])};
     t.db = pdb_open(dirs, 1, NULL, sheets, 1, &err);
     int code = t.db ? AIC_OK : AIC_IO;

@@ -269,8 +269,9 @@ static reply scale_part(cases *t, int64_t id, int which, bool empirical, double 
         double *coords, *latency, out, util;
         size_t n = flatten(t->arena, g, &coords, &latency);
         if (which == 1)
-            return pdb_delta_lookup(2, n, coords, latency, c, sol_scale, &cell, &out) ? (reply){true, out, 0}
-                                                                                      : (reply){0};
+            return pdb_delta_at(pdb_delta_build(t->arena, 2, n, coords, latency), c, sol_scale, &cell, &out)
+                       ? (reply){true, out, 0}
+                       : (reply){0};
         const pdb_util *u = pdb_util_build(t->arena, 2, n, coords, latency, sol_scale, &cell);
         return pdb_util_at(u, c, &util) && util > 0 ? (reply){true, sol_scale(&cell, c) / (util * 1.0), 0}
                                                     : (reply){0};

@@ -16,7 +16,10 @@ typedef struct perfdb_cases {
     pdb *db;
     aic_arena *arena;
     tally slots, get, sources, tables, rows;
-    size_t skipped; /* tables no schema here covers, systems without a file */
+    size_t skipped;     /* tables no schema here covers, systems without a file */
+    const merged *more; /* further tables, n_more of them, that `load` gives */
+    size_t n_more;
+    const pdb_table *(*load)(const pdb_view *view, const pdb_schema *schema, const char **why);
 } perfdb_cases;
 
 static void mark(tally *t, bool right, const aic_node *line, const char *what) {
@@ -197,9 +200,27 @@ static void add_leaves(content *c, aic_arena *a, const pdb_grid *g, const char *
     }
 }
 
-static void add_table(content *c, aic_arena *a, const pdb_view *v, const pdb_schema *s) {
+/* A table by its reference name; *further: it is one that `load` gives. */
+static const merged *merged_of(const perfdb_cases *t, const aic_node *line, bool *further) {
+    const char *attr = json_text(line, "attr");
+    *further = false;
+    for (size_t i = 0; i < sizeof merged_tables / sizeof *merged_tables; i++)
+        if (strcmp(merged_tables[i].attr, attr) == 0)
+            return &merged_tables[i];
+    *further = true;
+    for (size_t i = 0; i < t->n_more; i++)
+        if (strcmp(t->more[i].attr, attr) == 0)
+            return &t->more[i];
+    return NULL;
+}
+
+static const pdb_table *table_of(const perfdb_cases *t, bool further, const pdb_view *v,
+                                 const pdb_schema *s) {
     const char *why;
-    const pdb_table *t = pdb_table_get(v, s, &why);
+    return further ? t->load(v, s, &why) : pdb_table_get(v, s, &why);
+}
+
+static void add_table(content *c, aic_arena *a, const pdb_view *v, const pdb_schema *s, const pdb_table *t) {
     for (size_t i = 0; t && i < pdb_slice_count(t); i++) {
         const pdb_slice *slice = pdb_slice_at(t, i);
         aic_buf key = {0};
@@ -208,13 +229,6 @@ static void add_table(content *c, aic_arena *a, const pdb_view *v, const pdb_sch
         add_leaves(c, a, slice->grid, key.data, 0, 0, slice->grid->n[0]);
         aic_buf_free(&key);
     }
-}
-
-static const merged *merged_of(const aic_node *line) {
-    for (size_t i = 0; i < sizeof merged_tables / sizeof *merged_tables; i++)
-        if (strcmp(merged_tables[i].attr, json_text(line, "attr")) == 0)
-            return &merged_tables[i];
-    return NULL;
 }
 
 static void key_hash(content *c, char hex[65]) {
@@ -230,7 +244,8 @@ static void key_hash(content *c, char hex[65]) {
 }
 
 static void case_table(perfdb_cases *t, const aic_node *line) {
-    const merged *m = merged_of(line);
+    bool further;
+    const merged *m = merged_of(t, line, &further);
     const pdb_view *v = m ? view_of(t, line, true) : NULL;
     if (!v) {
         t->skipped += !m;
@@ -239,7 +254,7 @@ static void case_table(perfdb_cases *t, const aic_node *line) {
     aic_arena *a = aic_arena_new();
     content c = {0};
     for (int i = 0; i < 2 && m->parts[i]; i++)
-        add_table(&c, a, v, m->parts[i]);
+        add_table(&c, a, v, m->parts[i], table_of(t, further, v, m->parts[i]));
     char hex[65], what[200];
     key_hash(&c, hex);
     double latency = exact_value(&c.latency), energy = exact_value(&c.energy);
@@ -275,7 +290,8 @@ static double no_sol(const void *ctx, const double *coords) {
 }
 
 static void case_row(perfdb_cases *t, const aic_node *line) {
-    const merged *m = merged_of(line);
+    bool further;
+    const merged *m = merged_of(t, line, &further);
     const pdb_view *v = m ? view_of(t, line, true) : NULL;
     if (!v)
         return;
@@ -284,8 +300,7 @@ static void case_row(perfdb_cases *t, const aic_node *line) {
     for (int i = 0; i < 2 && m->parts[i] && !right; i++) {
         uint64_t cat[PDB_MAX_CATS];
         double axis[PDB_MAX_AXES];
-        const char *why;
-        const pdb_table *table = pdb_table_get(v, m->parts[i], &why);
+        const pdb_table *table = table_of(t, further, v, m->parts[i]);
         if (!table)
             continue;
         read_key(v, m->parts[i], aic_map_get(line, "key"), cat, axis);

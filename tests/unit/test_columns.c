@@ -16,6 +16,7 @@ static void test_every_promised_column_exists(void **state) {
                                              "backend",
                                              "version",
                                              "database_mode",
+                                             "transfer_policy",
                                              "tp",
                                              "pp",
                                              "dp",

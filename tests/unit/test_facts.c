@@ -239,7 +239,7 @@ static void test_architectures_file(void **state) {
         {HEAD "families: {A: true}\narchitectures: {X: {famly: A}}\n", "did you mean \"family\"?"},
         {HEAD "families: {A: true}\narchitectures: {X: {family: A, kvcache: fp4}}\n", "not a KV-cache mode"},
         {HEAD "families: {}\narchitectures: {}\non_build: [{mode: gemm, to: fp8, when: true}]\n",
-         "expected moe or fmha"},
+         "expected moe, fmha or kvcache"},
         {HEAD "families: {}\narchitectures: {}\nfmha_tables: [{families: [A], tables: [gemm_perf]}]\n",
          "\"gemm_perf\" is not a table"},
     };

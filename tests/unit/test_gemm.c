@@ -80,7 +80,10 @@ static void test_modes(void **state) {
     op_bound refused = bind_op(f, OP_SILICON, GEMM(4096, 4096, "int4_wo", ""));
     assert_true(answer(&refused, OP_SOL, tokens(64)).has_sol);
     op_bound b = bind_op(f, OP_SILICON, GEMM(4096, 4096, "fp8", ""));
-    refusal(&b, OP_EMPIRICAL, tokens(64), OP_NO_EMPIRICAL);
+    HAS(refusal(&b, OP_EMPIRICAL, tokens(64), OP_INVALID).text, "without estimates");
+    op_bound estimated = bind_op(f, OP_EMPIRICAL, GEMM(4096, 4096, "fp8", ""));
+    HAS(refusal(&estimated, OP_SILICON, tokens(64), OP_INVALID).text, "EMPIRICAL");
+    assert_true(answer(&estimated, OP_SOL, tokens(64)).has_sol);
     assert_int_equal(b.reads, OP_READS_X);
 }
 

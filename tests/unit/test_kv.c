@@ -4,42 +4,60 @@
 
 static double brute_max(const mdl_kv *kv, double budget, double limit) {
     double n = 0.0;
-    while (n < limit && kv->fn->bytes(kv, n + 1.0) <= budget)
+    while (n < limit && mdl_kv_sequence(kv, n + 1.0) <= budget)
         n += 1.0;
     return n;
 }
 
-static void test_linear(void **state) {
+static void test_plain(void **state) {
     (void)state;
-    mdl_kv kv = {.fn = mdl_kv_find("linear"), .element = 2.0, .p = {4096.0}};
-    assert_true(kv.fn->bytes(&kv, 3.0) == 24576.0);
-    assert_true(kv.fn->max_tokens(&kv, 24575.0) == 2.0);
-    assert_true(kv.fn->max_tokens(&kv, 24576.0) == 3.0);
-    assert_true(kv.fn->max_tokens(&kv, 0.0) == 0.0);
-    assert_true(kv.fn->max_tokens(&kv, -5.0) == 0.0);
-    assert_true(kv.fn->max_tokens(&kv, NAN) == 0.0);
-    kv.p[0] = 0.0; /* a family without KV heads */
-    assert_true(kv.fn->bytes(&kv, 1e6) == 0.0);
-    assert_true(kv.fn->max_tokens(&kv, 1e9) == 0.0);
+    mdl_kv kv = {.per_token = 8192.0};
+    assert_true(mdl_kv_sequence(&kv, 3.0) == 24576.0);
+    assert_true(mdl_kv_longest(&kv, 24575.0) == 2.0);
+    assert_true(mdl_kv_longest(&kv, 24576.0) == 3.0);
+    assert_true(mdl_kv_longest(&kv, 0.0) == 0.0);
+    assert_true(mdl_kv_longest(&kv, -5.0) == 0.0);
+    assert_true(mdl_kv_longest(&kv, NAN) == 0.0);
+    kv.per_token = 0.0; /* a family without KV heads */
+    assert_true(mdl_kv_sequence(&kv, 1e6) == 0.0);
+    assert_true(mdl_kv_longest(&kv, 1e9) == 0.0);
 }
 
-static void test_windowed(void **state) {
+/* A state that a sequence of any length has. */
+static void test_state(void **state) {
     (void)state;
-    mdl_kv kv = {
-        .fn = mdl_kv_find("windowed"), .element = 1.0, .p = {3.0, 2.0, 16.0}, .context_length = 4096.0};
-    assert_true(kv.fn->bytes(&kv, 16.0) == 80.0);
-    assert_true(kv.fn->bytes(&kv, 17.0) == 82.0);
+    mdl_kv kv = {.state = 1000.0, .per_token = 8.0};
+    assert_true(mdl_kv_sequence(&kv, 0.0) == 1000.0);
+    assert_true(mdl_kv_longest(&kv, 1000.0) == 0.0);
+    assert_true(mdl_kv_longest(&kv, 1007.0) == 0.0);
+    assert_true(mdl_kv_longest(&kv, 1016.0) == 2.0);
+}
+
+static void test_windows(void **state) {
+    (void)state;
+    mdl_kv_part capped = {.bytes = 3.0, .window = 16.0, .every = 1.0};
+    mdl_kv kv = {.per_token = 2.0, .n_thinned = 1, .thinned = &capped, .context_length = 4096.0};
+    assert_true(mdl_kv_sequence(&kv, 16.0) == 80.0);
+    assert_true(mdl_kv_sequence(&kv, 17.0) == 82.0);
     for (double budget = 0.0; budget < 300.0; budget += 1.0)
-        assert_true(kv.fn->max_tokens(&kv, budget) == brute_max(&kv, budget, 1000.0));
-    kv.p[2] = 0.0; /* no window */
-    assert_true(kv.fn->bytes(&kv, 1000.0) == 5000.0);
-    kv.p[1] = 0.0; /* every layer capped: any length fits */
-    kv.p[2] = 16.0;
-    assert_true(kv.fn->max_tokens(&kv, 48.0) == 4096.0);
-    assert_true(kv.fn->max_tokens(&kv, 47.0) == 15.0);
+        assert_true(mdl_kv_longest(&kv, budget) == brute_max(&kv, budget, 1000.0));
+    kv.per_token = 0.0; /* every layer capped: any length fits */
+    assert_true(mdl_kv_longest(&kv, 48.0) == 4096.0);
+    assert_true(mdl_kv_longest(&kv, 47.0) == 15.0);
     kv.context_length = 0.0;
-    assert_true(kv.fn->max_tokens(&kv, 48.0) == 32.0);
-    assert_true(kv.fn->max_tokens(&kv, INFINITY) == 32.0);
+    assert_true(mdl_kv_longest(&kv, 48.0) == 32.0);
+    assert_true(mdl_kv_longest(&kv, INFINITY) == 32.0);
+}
+
+/* One entry for every few tokens. */
+static void test_compressed(void **state) {
+    (void)state;
+    mdl_kv_part parts[] = {{.bytes = 10.0, .every = 4.0}, {.bytes = 7.0, .window = 5.0, .every = 2.0}};
+    mdl_kv kv = {.state = 3.0, .n_thinned = 2, .thinned = parts};
+    assert_true(mdl_kv_sequence(&kv, 3.0) == 3.0 + 7.0);
+    assert_true(mdl_kv_sequence(&kv, 9.0) == 3.0 + 20.0 + 14.0);
+    for (double budget = 0.0; budget < 300.0; budget += 1.0)
+        assert_true(mdl_kv_longest(&kv, budget) >= (budget >= 3.0 ? brute_max(&kv, budget, 200.0) : 0.0));
 }
 
 /* The floor of the real quotient, also where dividing rounds up to an integer. */
@@ -53,12 +71,11 @@ static void test_floordiv(void **state) {
 
 static void test_negative_length(void **state) {
     (void)state;
-    mdl_kv kv = {.fn = mdl_kv_find("linear"), .element = 2.0, .p = {10.0}};
+    mdl_kv kv = {.per_token = 20.0};
     mdl_deployment d = {.kv = &kv};
     assert_true(mdl_kv_bytes(&d, -3.0) == 0.0);
     assert_true(mdl_kv_bytes(&d, 3.0) == 60.0);
     assert_true(mdl_kv_max_tokens(&d, 60.0) == 3.0);
-    assert_null(mdl_kv_find("quadratic"));
 }
 
 static void test_engine_repeat(void **state) {
@@ -77,7 +94,8 @@ static void test_engine_repeat(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),        cmocka_unit_test(test_windowed),
+        cmocka_unit_test(test_plain),         cmocka_unit_test(test_state),
+        cmocka_unit_test(test_windows),       cmocka_unit_test(test_compressed),
         cmocka_unit_test(test_floordiv),      cmocka_unit_test(test_negative_length),
         cmocka_unit_test(test_engine_repeat),
     };

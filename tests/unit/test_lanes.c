@@ -20,7 +20,8 @@ static void test_override_errors(void **state) {
     HAS(err.text, "has no context attention measurements on h200_sxm/sglang/0.5.14");
 }
 
-static void test_set_in_composites(void **state) {
+/* An op of the list chooses among kernels; the members of a composite keep what they have. */
+static void test_set_in_list(void **state) {
     ops_fixture *f = *state;
     aic_error err = {0};
     const pdb_view *sglang = pdb_view_get(f->db, "h200_sxm", "sglang", "0.5.14", true, true, &err);
@@ -35,13 +36,21 @@ static void test_set_in_composites(void **state) {
         "\"kv_cache_dtype\": \"fp8\","
         " \"fmha_quant_mode\": \"fp8\", \"use_qk_norm\": true}}], \"group_b\": []}}]}}",
         &err);
-    assert_non_null(o);
-    assert_true(op_list_set_lanes(&(op_list){1, &o}, sglang, NULL, f->arena, &err));
+    op *direct =
+        parse_op(f,
+                 "{\"GenerationAttention\": {\"name\": \"a\", \"scale_factor\": 1, \"n\": 8, \"n_kv\": 8, "
+                 "\"head_size\": 128, \"window_size\": 0, \"kv_cache_dtype\": \"fp8\"}}",
+                 &err);
+    assert_true(o && direct);
+    assert_true(op_list_set_lanes(&(op_list){2, (op *[]){o, direct}}, sglang, NULL, f->arena, &err));
     aic_buf out = {0};
     op_to_json(o, &out);
-    const char *first = strstr(out.data, "\"lane_order\": [\"fa3\", \"triton\"");
+    const char *first = strstr(out.data, "\"lane_order\": [\"default\"]");
     assert_non_null(first);
-    HAS(first + 1, "\"lane_order\": [\"fa3\"");
+    HAS(first + 1, "\"lane_order\": [\"default\"]");
+    aic_buf_clear(&out);
+    op_to_json(direct, &out);
+    HAS(out.data, "\"lane_order\": [\"fa3\", \"triton\"");
     aic_buf_free(&out);
 }
 
@@ -58,7 +67,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_override_errors),
-        cmocka_unit_test(test_set_in_composites),
+        cmocka_unit_test(test_set_in_list),
         cmocka_unit_test(test_fmha_modes),
     };
     return cmocka_run_group_tests_name("lanes", tests, ops_setup, ops_teardown);

@@ -69,9 +69,8 @@ static void test_names(void **state) {
     assert_true(op_mode_parse("silicon", &m) && m == OP_SILICON);
     assert_true(op_mode_parse("SOL", &m) && m == OP_SOL);
     assert_false(op_mode_parse("SOL_FULL", &m));
-    assert_true(op_mode_supported(OP_SILICON) && op_mode_supported(OP_SOL));
-    assert_false(op_mode_supported(OP_HYBRID) || op_mode_supported(OP_EMPIRICAL));
-    assert_true(op_mode_shares(OP_SILICON) && !op_mode_shares(OP_SOL));
+    assert_true(op_mode_shares(OP_SILICON) && op_mode_shares(OP_HYBRID));
+    assert_false(op_mode_shares(OP_EMPIRICAL) || op_mode_shares(OP_SOL));
     assert_string_equal(op_mode_name(OP_HYBRID), "HYBRID");
     assert_string_equal(op_source_name(OP_SRC_estimated), "estimated");
     for (int c = OP_OK; c <= OP_INVALID; c++)

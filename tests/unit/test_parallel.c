@@ -90,33 +90,28 @@ static void test_refusals_of_a_build(void **state) {
             "moe_tp 4 cuts the expert FFN of 768");
     refused(moe, (mdl_request){.backend = "trtllm", .par = {1, 1, 256, 1, 256, 1}}, OP_INVALID,
             "moe_ep 256 is larger than the number of experts, 128");
-    refused(mdl_get(c, "deepseek-ai/DeepSeek-V3", &err),
-            (mdl_request){.backend = "trtllm", .par = {1, 1, 1, 1, 1, 1}}, OP_INVALID,
-            "its graph file (graphs/deepseek.yaml) does not exist");
     mdl_close(c);
 }
 
-/* Across nodes experts need all-to-all kernels; within a node, and where no system is named, they do not. */
-static void test_experts_across_nodes(void **state) {
+/* A family without a graph file is refused by name. */
+static void test_without_graph(void **state) {
     (void)state;
-    const char *dirs[] = {AICFG_DATA_DIR "/perfdb"}, *systems[] = {AICFG_DATA_DIR "/systems"};
+    files f = files_new();
+    const char *dirs[] = {f.dir};
     aic_error err = {0};
-    mdl_catalogue *c = shipped();
-    pdb *db = pdb_open(dirs, 1, NULL, systems, 1, &err);
-    const pdb_view *view = pdb_view_get(db, "h200_sxm", "trtllm", NULL, true, false, &err);
-    const mdl_model *m = mdl_get(c, "Qwen/Qwen3-235B-A22B", &err);
-    op_refusal why = {0};
-    assert_true(mdl_check_nodes(m, &(mdl_parallel){8, 1, 1, 1, 8, 1}, view, &why));
-    assert_true(mdl_check_nodes(m, &(mdl_parallel){16, 1, 1, 1, 16, 1}, NULL, &why));
-    assert_false(mdl_check_nodes(m, &(mdl_parallel){16, 1, 1, 1, 16, 1}, view, &why));
-    assert_int_equal(why.cls, OP_MISSING);
-    assert_non_null(strstr(why.text, "use moe_ep <= 8"));
-    assert_false(mdl_check_nodes(m, &(mdl_parallel){32, 1, 1, 2, 16, 1}, view, &why));
-    assert_int_equal(why.cls, OP_INVALID);
-    refused(m, (mdl_request){.backend = "trtllm", .par = {1, 1, 16, 1, 16, 1}, .view = view}, OP_MISSING,
-            "all-to-all kernels, which are not modelled");
+    files_put(&f, "architectures.yaml",
+              "format: aicfg-architectures\nversion: 1\nfamilies: {NEW: false}\n"
+              "architectures: {NewForCausalLM: {family: NEW}}\n");
+    files_put(&f, "catalogue.json",
+              "{\"format\":\"aicfg-model-catalogue\",\"version\":1,\"models\":{\"new\":{"
+              "\"architectures\":[\"NewForCausalLM\"],\"num_hidden_layers\":1,\"hidden_size\":8,"
+              "\"num_attention_heads\":1,\"vocab_size\":9,\"max_position_embeddings\":9}}}");
+    mdl_catalogue *c = mdl_open(dirs, 1, &err);
+    assert_non_null(c);
+    refused(mdl_get(c, "new", &err), (mdl_request){.backend = "trtllm", .par = {1, 1, 1, 0, 0, 1}},
+            OP_INVALID, "its graph file (graphs/new.yaml) does not exist");
     mdl_close(c);
-    pdb_close(db);
+    files_free(&f);
 }
 
 int main(void) {
@@ -124,7 +119,7 @@ int main(void) {
         cmocka_unit_test(test_width_of_moe),
         cmocka_unit_test(test_dense_models_ignore_expert_sizes),
         cmocka_unit_test(test_refusals_of_a_build),
-        cmocka_unit_test(test_experts_across_nodes),
+        cmocka_unit_test(test_without_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

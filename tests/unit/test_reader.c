@@ -166,6 +166,7 @@ static void test_requests_come_back(void **state) {
     aic_error err = {0};
     fix_sweep *s = fix_new(20);
     s->deployments[2].request.attention_backend = "FLASHINFER";
+    s->deployments[2].request.transfer_policy = "xshape,xquant";
     s->deployments[2].request.nextn = 2;
     s->deployments[2].request.nextn_accepted = 0.7;
     s->deployments[2].request.max_seq_len = 4096;
@@ -187,6 +188,8 @@ static void test_requests_come_back(void **state) {
         assert_true(same_real(r.nextn_accepted, asked->nextn_accepted));
         assert_true(same_real(r.free_gpu_memory_fraction, asked->free_gpu_memory_fraction));
         assert_int_equal(r.max_seq_len, asked->max_seq_len);
+        assert_true(asked->transfer_policy ? strcmp(r.transfer_policy, "xshape,xquant") == 0
+                                           : !r.transfer_policy);
         assert_true(asked->attention_backend ? strcmp(r.attention_backend, "FLASHINFER") == 0
                                              : !r.attention_backend);
     }

@@ -387,10 +387,10 @@ static void compiled_refusals(void **state) {
     bad[5].nextn = 2;
     bad[5].nextn_accepted = 2.5;
     bad[6].par.tp = 3;
-    bad[7].database_mode = OP_HYBRID;
+    bad[7].transfer_policy = "bold";
     bad[8].backend = NULL;
     static const char *const words[N] = {
-        "tgi", "h900", "Qwen3-33B", "0.0.1", "nextn_accepted", "nextn_accepted", "3", "HYBRID", "backend"};
+        "tgi", "h900", "Qwen3-33B", "0.0.1", "nextn_accepted", "nextn_accepted", "3", "bold", "backend"};
     for (size_t i = 0; i < N; i++) {
         aic_error err = {0};
         srv_deployment *d = srv_compile(&env, &bad[i], NULL, &err);
@@ -400,6 +400,44 @@ static void compiled_refusals(void **state) {
         srv_free(d);
     }
     srv_free(NULL);
+    close_shipped(&env, b);
+}
+
+/* Estimates: points of both modes, with and without what may stand in for unmeasured int8 weights. */
+static void estimated_points(void **state) {
+    (void)state;
+    srv_env env = {0};
+    srv_backends *b = open_shipped(&env);
+    srv_request q;
+    srv_request_init(&q);
+    q.model = "Qwen/Qwen3-32B";
+    q.system = "h200_sxm";
+    q.quants.gemm = PDB_Q_int8_wo;
+    srv_workload loads[] = {{.batch = 4, .isl = 1000, .osl = 100}, {.batch = 9, .isl = 333, .osl = 40}};
+    srv_block fast = {0}, plain = {0};
+    for (int i = 0; i < 4; i++) {
+        q.database_mode = i % 2 ? OP_EMPIRICAL : OP_HYBRID;
+        q.transfer_policy = i / 2 ? "conservative" : NULL;
+        srv_deployment *d = srv_compile(&env, &q, NULL, NULL);
+        assert_non_null(d);
+        srv_evaluate(d, loads, 2, &fast);
+        srv_evaluate_plain(d, loads, 2, &plain);
+        for (int k = 0; k < 2; k++) {
+            const srv_point *p = &fast.points[k];
+            assert_int_equal(p->status, i / 2 ? SRV_ST_missing : SRV_ST_ok);
+            assert_int_equal(plain.points[k].status, p->status);
+            if (i / 2) {
+                assert_non_null(strstr(p->reason, "mode int8_wo"));
+                continue;
+            }
+            assert_true(p->request_latency == plain.points[k].request_latency);
+            assert_true(q.database_mode == OP_EMPIRICAL ? fabs(p->cover[OP_FORMULA] - 1) < 1e-12
+                                                        : p->cover[OP_INTERPOLATED] > 0);
+        }
+        srv_free(d);
+    }
+    srv_block_free(&fast);
+    srv_block_free(&plain);
     close_shipped(&env, b);
 }
 
@@ -447,7 +485,7 @@ int main(void) {
         cmocka_unit_test(explanation_adds_up),   cmocka_unit_test(explanation_of_a_refusal),
         cmocka_unit_test(refused_deployments),   cmocka_unit_test(sorting_keys),
         cmocka_unit_test(golden_points),         cmocka_unit_test(compiled_refusals),
-        cmocka_unit_test(speed_of_light),
+        cmocka_unit_test(speed_of_light),        cmocka_unit_test(estimated_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

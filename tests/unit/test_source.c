@@ -57,9 +57,9 @@ static const char facts[] = HEAD
     "  - {table: moe_perf, kernel_source: k0, tier: absence_load_bearing, frameworks: [vllm, sglang]}\n"
     "  - {table: custom_allreduce_perf, kernel_source: k1, tier: shared, frameworks: [vllm, sglang]}\n";
 
-static void make_box(maker *m) {
+static void make_box(maker *m, const char *release) {
     maker_start(m);
-    maker_text(m->release, "release.yaml", facts);
+    maker_text(m->release, "release.yaml", release);
     maker_file(m, "box");
     maker_head(m, "aicfg-perfdb", 1, "box", "r1");
     static const char *const groups[][2] = {
@@ -104,7 +104,7 @@ static void expect_sources(pdb *db, const char *backend, const char *version, bo
 static void test_source_rules(void **state) {
     (void)state;
     maker m;
-    make_box(&m);
+    make_box(&m, facts);
     aic_error err;
     pdb *db = maker_open(&m, &err);
     assert_non_null(db);
@@ -152,7 +152,7 @@ static void expect_refusal(pdb *db, const char *system, const char *backend, con
 static void test_views(void **state) {
     (void)state;
     maker m;
-    make_box(&m);
+    make_box(&m, facts);
     maker_text(m.sheets, "bare.yaml", MAKER_SHEET);
     aic_error err;
     pdb *db = maker_open(&m, &err);
@@ -190,6 +190,39 @@ static void test_views(void **state) {
     maker_end(&m);
 }
 
+/* A release without slots, as the oldest are. 0.9.0 is listed and holds nothing of its own. */
+#define NO_SLOTS "directories: {box: {vllm: [0.4.0, 0.5.0, 0.9.0], sglang: [0.9.0]}}\n"
+
+static void test_versions_without_slots(void **state) {
+    (void)state;
+    maker m;
+    make_box(&m, HEAD NO_SLOTS);
+    aic_error err;
+    pdb *db = maker_open(&m, &err);
+    assert_string_equal(pdb_view_get(db, "box", "vllm", "", true, false, &err)->version, "0.5.0");
+    expect_sources(db, "vllm", "0.9.0", true, "moe_perf",
+                   "primary vllm 0.9.0!, fallback vllm 0.5.0, fallback vllm 0.4.0");
+    expect_refusal(db, "box", "sglang", "", true, "'latest' names nothing");
+    pdb_close(db);
+    maker_end(&m);
+}
+
+static void test_versions_that_stand_alone(void **state) {
+    (void)state;
+    maker m;
+    make_box(&m, HEAD "shared_rows: false\n" NO_SLOTS);
+    aic_error err;
+    pdb *db = maker_open(&m, &err);
+    const pdb_view *v = pdb_view_get(db, "box", "vllm", NULL, true, false, &err);
+    assert_false(v->shared);
+    assert_ptr_equal(v, pdb_view_get(db, "box", "vllm", "0.5.0", false, false, &err));
+    expect_sources(db, "vllm", "0.5.0", true, "moe_perf", "primary vllm 0.5.0");
+    expect_sources(db, "vllm", "0.5.0", true, "custom_allreduce_perf", "primary vllm 0.5.0!");
+    expect_sources(db, "vllm", "0.5.0", true, "nccl_perf", "primary nccl 2.27");
+    pdb_close(db);
+    maker_end(&m);
+}
+
 static const char *lane(pdb *db, const char *backend, const char *version) {
     aic_error err;
     return pdb_lane_default(pdb_view_get(db, "box", backend, version, true, true, &err));
@@ -198,7 +231,7 @@ static const char *lane(pdb *db, const char *backend, const char *version) {
 static void test_lanes(void **state) {
     (void)state;
     maker m;
-    make_box(&m);
+    make_box(&m, facts);
     aic_error err;
     pdb *db = maker_open(&m, &err);
     assert_string_equal(lane(db, "vllm", "0.5.0"), "b");
@@ -223,6 +256,7 @@ static void test_bad_releases(void **state) {
          "release.yaml:2:10: expected 'version: 1'"},
         {"format: aicfg-perfdb-release\nversion: 1\n", "expected 'release: <name>'"},
         {HEAD "slot: {}\n", "slot"},
+        {HEAD "shared_rows: 0\n", "shared_rows"},
         {HEAD "slots: [1]\n", "expected slots to be a mapping"},
         {HEAD "slots: {defaults: {vllm: {latest: 1.0}}}\n", "latest"},
         {HEAD "lanes: {vllm: {1.0: fa3}}\n", "expected a mapping in lanes"},
@@ -285,6 +319,8 @@ int main(void) {
         cmocka_unit_test(test_reference_answers),
         cmocka_unit_test(test_source_rules),
         cmocka_unit_test(test_views),
+        cmocka_unit_test(test_versions_without_slots),
+        cmocka_unit_test(test_versions_that_stand_alone),
         cmocka_unit_test(test_lanes),
         cmocka_unit_test(test_bad_releases),
         cmocka_unit_test(test_choice_of_release),

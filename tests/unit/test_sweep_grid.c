@@ -35,6 +35,22 @@ static void test_order(void **state) {
     swp_free(s);
 }
 
+/* A policy varies inside the database mode; none given is none in the request. */
+static void test_policies(void **state) {
+    (void)state;
+    swp_sweep *s = load("sweep: {model: m, system: s, database_modes: [HYBRID, EMPIRICAL],\n"
+                        "        transfer_policies: [\"off\", \"xshape, xquant\"]}\n");
+    srv_request r;
+    srv_workload w;
+    assert_int_equal(swp_points(s), 4);
+    for (uint64_t i = 0; i < 4; i++) {
+        request_of(s, i, &r, &w);
+        assert_int_equal(r.database_mode, i / 2 ? OP_EMPIRICAL : OP_HYBRID);
+        assert_string_equal(r.transfer_policy, i % 2 ? "xshape, xquant" : "off");
+    }
+    swp_free(s);
+}
+
 static void test_defaults(void **state) {
     (void)state;
     swp_sweep *s = load("sweep: {model: m, system: s}\n");
@@ -46,6 +62,7 @@ static void test_defaults(void **state) {
     assert_string_equal(r.backend, "trtllm");
     assert_string_equal(r.version, "");
     assert_int_equal(r.database_mode, OP_SILICON);
+    assert_null(r.transfer_policy);
     assert_int_equal(r.par.tp * r.par.pp * r.par.dp * r.par.cp, 1);
     assert_int_equal(r.par.moe_tp + r.par.moe_ep, 0);
     assert_int_equal(w.batch, 128);
@@ -176,13 +193,10 @@ static void test_a_large_sweep_is_lazy(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_blocks_and_default_keys),
-        cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_drafts_and_quants),
-        cmocka_unit_test(test_blocks_of_work),
-        cmocka_unit_test(test_a_large_sweep_is_lazy),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_blocks_and_default_keys),
+        cmocka_unit_test(test_filters),        cmocka_unit_test(test_drafts_and_quants),
+        cmocka_unit_test(test_blocks_of_work), cmocka_unit_test(test_a_large_sweep_is_lazy),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -55,6 +55,9 @@ static void test_names(void **state) {
     refused("sweep: {model: m, system: s, database_mode: SILCON}\n",
             "t.yaml:1:45: database mode \"SILCON\" is not one of SILICON, HYBRID, EMPIRICAL, SOL; did you "
             "mean \"SILICON\"?");
+    refused("sweep: {model: m, system: s, transfer_policies: [xop, bold]}\n",
+            "t.yaml:1:55: transfer policy \"bold\" is not one of off, conservative, balanced, aggressive, "
+            "xshape, xquant, xprofile, xop");
 }
 
 static void test_layouts_and_modes(void **state) {

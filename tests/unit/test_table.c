@@ -316,6 +316,49 @@ static void test_scan(void **state) {
     maker_end(&m);
 }
 
+/* ---- tables of several files ------------------------------------------------------------------ */
+
+static void test_gather(void **state) {
+    (void)state;
+    static const pdb_schema schema = {.table = "made up", T_CATS, T_AXES};
+    maker m;
+    pdb *db = make_box(&m);
+    const pdb_view *v = view(db, true);
+    aic_arena *a = aic_arena_new();
+    const uint64_t late = pdb_text_add(v, "late"), early = pdb_text_add(v, "early");
+    const struct {
+        uint64_t mode, x;
+        double latency, power;
+        uint32_t rank;
+    } rows[] = {{late, 1, 10, 2, 1},
+                {early, 1, 20, 0, 0},
+                {late, 1, 30, 3, 0},
+                {late, 1, 40, 0, 0},
+                {late, 2, 50, 0, 7}};
+    pdb_gather *g = pdb_gather_new(v, &schema);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        pdb_gather_add(g,
+                       &(pdb_row){.cat = {rows[i].mode},
+                                  .axis = {rows[i].x, 1},
+                                  .latency = rows[i].latency,
+                                  .power = rows[i].power},
+                       rows[i].rank);
+    const pdb_table *t = pdb_gather_finish(g, a);
+    double energy;
+    assert_int_equal(pdb_table_rows(t), 3);
+    assert_true(leaf_at(v, t, "late", 1, 1, &energy) == 30 &&
+                energy == 90); /* the first of the lowest rank */
+    assert_true(leaf_at(v, t, "early", 1, 1, NULL) == 20 && leaf_at(v, t, "late", 2, 1, NULL) == 50);
+    assert_true(pdb_slice_at(t, 0)->cat[0] == late); /* slices as added, whatever the rank */
+    assert_null(pdb_gather_finish(pdb_gather_new(v, &schema), a));
+    g = pdb_gather_new(v, &schema);
+    pdb_gather_add(g, &(pdb_row){.cat = {late}}, 0);
+    assert_null(pdb_gather_finish(g, NULL)); /* given up */
+    aic_arena_free(a);
+    pdb_close(db);
+    maker_end(&m);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 typedef struct worker {
@@ -357,11 +400,8 @@ static void test_threads_share(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference_tables),
-        cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_reference_tables), cmocka_unit_test(test_merge), cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_columns),          cmocka_unit_test(test_scan),  cmocka_unit_test(test_gather),
         cmocka_unit_test(test_threads_share),
     };
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);

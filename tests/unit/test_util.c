@@ -64,23 +64,27 @@ static void test_nearest_ref(void **state) {
     assert_int_equal(pdb_nearest_ref(2, at8, 3, twins), 0);
 }
 
+static bool delta(aic_arena *a, size_t n, const double *points, const double *latency, double q,
+                  double *out) {
+    const pdb_delta *d = pdb_delta_build(a, 1, n, points, latency);
+    return pdb_delta_at(d, &q, sol_first, NULL, out);
+}
+
 static void test_delta(void **state) {
     (void)state;
+    aic_arena *a = aic_arena_new();
     const double points[] = {1, 4, 16, 64}, latency[] = {-1, 0, 2, NAN};
-    double q = 3, out;
-    assert_true(pdb_delta_lookup(1, 4, points, latency, &q, sol_first, NULL, &out));
-    assert_true(out == 0);
-    q = 12;
-    assert_true(pdb_delta_lookup(1, 4, points, latency, &q, sol_first, NULL, &out));
-    assert_true(out == 12 / (16 / 2.0));
-    q = 64; /* the NaN point is left out: 16 is the nearest */
-    assert_true(pdb_delta_lookup(1, 4, points, latency, &q, sol_first, NULL, &out));
-    assert_true(out == 64 / (16 / 2.0));
-    q = 0;
-    assert_true(pdb_delta_lookup(1, 4, points, latency, &q, sol_first, NULL, &out)); /* the zero is nearest */
-    assert_false(pdb_delta_lookup(1, 1, points, latency, &q, sol_first, NULL, &out));
-    assert_false(
-        pdb_delta_lookup(1, 1, points + 2, latency + 2, &q, sol_first, NULL, &out)); /* SOL(query) = 0 */
+    double out;
+    assert_true(delta(a, 4, points, latency, 3, &out) && out == 0);
+    assert_true(delta(a, 4, points, latency, 12, &out) && out == 12 / (16 / 2.0));
+    /* the NaN point is left out: 16 is the nearest */
+    assert_true(delta(a, 4, points, latency, 64, &out) && out == 64 / (16 / 2.0));
+    assert_true(delta(a, 4, points, latency, 0, &out)); /* the zero is nearest */
+    assert_false(delta(a, 1, points, latency, 0, &out));
+    assert_false(delta(a, 1, points + 2, latency + 2, 0, &out)); /* SOL(query) = 0 */
+    const double twins[] = {4, 4}, unlike[] = {1, 2};            /* the same place twice: the first speaks */
+    assert_true(delta(a, 2, twins, unlike, 8, &out) && out == 8 / (4 / 1.0));
+    aic_arena_free(a);
 }
 
 int main(void) {

@@ -1,0 +1,184 @@
+/* Cells of a column: access, narrowing, digest (docs/formats/perfdb.md), and tables of columns. */
+#include "perfdb/rows.h"
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t pdb_cell_bits(const pdb_cells *c, size_t row) {
+    switch (c->width) {
+    case 1:
+        return ((const uint8_t *)c->data)[row];
+    case 2:
+        return ((const uint16_t *)c->data)[row];
+    case 4:
+        return ((const uint32_t *)c->data)[row];
+    default:
+        return ((const uint64_t *)c->data)[row];
+    }
+}
+
+double pdb_cell_number(const pdb_cells *c, size_t row) {
+    uint64_t bits = pdb_cell_bits(c, row);
+    double real;
+    if (c->kind == PDB_CELL_INT)
+        return c->is_signed ? (double)(int64_t)bits : (double)bits;
+    memcpy(&real, &bits, sizeof real);
+    return real;
+}
+
+/* ---- making columns --------------------------------------------------------------------------- */
+
+static int width_for(uint64_t highest) {
+    return highest <= UINT8_MAX ? 1 : highest <= UINT16_MAX ? 2 : highest <= UINT32_MAX ? 4 : 8;
+}
+
+static void put(pdb_cells *c, size_t row, uint64_t bits) {
+    switch (c->width) {
+    case 1:
+        ((uint8_t *)c->data)[row] = (uint8_t)bits;
+        return;
+    case 2:
+        ((uint16_t *)c->data)[row] = (uint16_t)bits;
+        return;
+    case 4:
+        ((uint32_t *)c->data)[row] = (uint32_t)bits;
+        return;
+    default:
+        ((uint64_t *)c->data)[row] = bits;
+    }
+}
+
+pdb_cells pdb_cells_of_ints(const int64_t *values, size_t rows) {
+    int64_t low = 0, high = 0;
+    for (size_t i = 0; i < rows; i++) {
+        low = values[i] < low ? values[i] : low;
+        high = values[i] > high ? values[i] : high;
+    }
+    pdb_cells c = {.kind = PDB_CELL_INT, .width = width_for((uint64_t)high), .rows = rows};
+    if (low < 0) {
+        c.width = 8;
+        c.is_signed = true;
+    }
+    c.data = aic_alloc(rows, (size_t)c.width);
+    for (size_t i = 0; i < rows; i++)
+        put(&c, i, (uint64_t)values[i]);
+    return c;
+}
+
+static char *copy_text(const char *text) {
+    size_t size = strlen(text) + 1;
+    return memcpy(aic_alloc(size, 1), text, size);
+}
+
+pdb_cells pdb_cells_of_texts(const uint32_t *cells, size_t rows, const char *const *members, size_t n) {
+    pdb_cells c = {.kind = PDB_CELL_TEXT, .width = n <= 256 ? 1 : 2, .rows = rows};
+    c.n_members = (size_t)1 << (8 * c.width);
+    c.members = AIC_NEW_ARRAY(char *, c.n_members);
+    for (size_t i = 0; i < n; i++)
+        c.members[i] = copy_text(members[i]);
+    c.data = aic_alloc(rows, (size_t)c.width);
+    for (size_t i = 0; i < rows; i++)
+        put(&c, i, cells[i]);
+    return c;
+}
+
+/* ---- digest ----------------------------------------------------------------------------------- */
+
+static void digest_integers(aic_sha256 *h, const pdb_cells *c) {
+    unsigned char bytes[8192];
+    size_t used = 0;
+    for (size_t i = 0; i < c->rows; i++) {
+        uint64_t v = pdb_cell_bits(c, i);
+        for (int b = 0; b < 8; b++)
+            bytes[used++] = (unsigned char)(v >> (8 * b));
+        if (used == sizeof bytes || i + 1 == c->rows) {
+            aic_sha256_add(h, bytes, used);
+            used = 0;
+        }
+    }
+}
+
+static void digest_texts(aic_sha256 *h, const pdb_cells *c) {
+    for (size_t i = 0; i < c->rows; i++) {
+        const char *text = c->members[pdb_cell_bits(c, i)];
+        aic_sha256_add(h, text, strlen(text) + 1);
+    }
+}
+
+void pdb_cells_digest(aic_sha256 *h, const char *name, const pdb_cells *c) {
+    static const char tags[] = {'i', 'f', 's'};
+    const char tag[2] = {tags[c->kind], '\0'};
+    aic_sha256_add(h, name, strlen(name) + 1);
+    aic_sha256_add(h, tag, sizeof tag);
+    if (c->kind == PDB_CELL_INT)
+        digest_integers(h, c);
+    else if (c->kind == PDB_CELL_REAL)
+        aic_sha256_add(h, c->data, c->rows * sizeof(double));
+    else
+        digest_texts(h, c);
+}
+
+/* ---- tables ----------------------------------------------------------------------------------- */
+
+void pdb_rows_free(pdb_rows *r) {
+    for (size_t i = 0; i < r->n; i++) {
+        free(r->names[i]);
+        pdb_cells_free(&r->cells[i]);
+    }
+    free(r->names);
+    free(r->cells);
+    *r = (pdb_rows){0};
+}
+
+void pdb_rows_add(pdb_rows *r, const char *name, pdb_cells cells) {
+    if (r->n == r->cap) {
+        r->cap = r->cap ? aic_mul(r->cap, 2) : 32;
+        r->names = aic_realloc(r->names, r->cap, sizeof *r->names);
+        r->cells = aic_realloc(r->cells, r->cap, sizeof *r->cells);
+    }
+    r->names[r->n] = copy_text(name);
+    r->cells[r->n++] = cells;
+}
+
+const pdb_cells *pdb_rows_find(const pdb_rows *r, const char *name) {
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->names[i], name) == 0)
+            return &r->cells[i];
+    return NULL;
+}
+
+void pdb_rows_sort_columns(pdb_rows *r) {
+    for (size_t i = 1; i < r->n; i++) { /* a few dozen columns: insertion */
+        char *name = r->names[i];
+        pdb_cells cells = r->cells[i];
+        size_t at = i;
+        for (; at && strcmp(r->names[at - 1], name) > 0; at--) {
+            r->names[at] = r->names[at - 1];
+            r->cells[at] = r->cells[at - 1];
+        }
+        r->names[at] = name;
+        r->cells[at] = cells;
+    }
+}
+
+bool pdb_rows_read(pdb_file *f, const char *group, pdb_rows *out, aic_error *err) {
+    *out = (pdb_rows){0};
+    aic_arena *a = aic_arena_new();
+    pdb_group *g = pdb_group_open(f, group, err);
+    const char **names;
+    size_t n = 0;
+    bool ok = g && pdb_file_list(f, group, a, &names, &n, err);
+    for (size_t i = 0; ok && i < n; i++) {
+        pdb_cells cells;
+        ok = pdb_group_read(g, names[i], &cells, err);
+        if (ok) {
+            cells.boolean = cells.kind == PDB_CELL_INT && pdb_group_is_boolean(g, names[i]);
+            pdb_rows_add(out, names[i], cells);
+        }
+    }
+    out->rows = g ? pdb_group_rows(g) : 0;
+    pdb_group_close(g);
+    aic_arena_free(a);
+    if (!ok)
+        pdb_rows_free(out);
+    return ok;
+}
