@@ -75,9 +75,13 @@ static bool fail(const aic_csv *c, int line, const char *what, aic_error *err) {
     return aic_fail_at(err, c->path, line, 0, "%s", what);
 }
 
+static bool too_long(const aic_csv *c, aic_error *err) {
+    return fail(c, c->record_line, "a record longer than 1 MiB; is a closing quote missing?", err);
+}
+
 static bool append(aic_csv *c, char byte, aic_error *err) {
     if (c->text.len >= LONGEST_RECORD)
-        return fail(c, c->record_line, "a record longer than 1 MiB; is a closing quote missing?", err);
+        return too_long(c, err);
     aic_buf_addn(&c->text, &byte, 1);
     return true;
 }
@@ -124,18 +128,38 @@ static ending read_quoted(aic_csv *c, aic_error *err) {
     }
 }
 
+static bool is_plain(char ch) {
+    return ch != ',' && ch != '\n' && ch != '\r' && ch != '"' && ch != '\0';
+}
+
+/* How many bytes at hand mean nothing but themselves. */
+static size_t plain_run(const aic_csv *c) {
+    size_t at = c->at;
+    while (at < c->filled && is_plain(c->piece[at]))
+        at++;
+    return at - c->at;
+}
+
 static ending read_plain(aic_csv *c, aic_error *err) {
     for (;;) {
         int ch = peek(c);
+        size_t run = ch == EOF ? 0 : plain_run(c);
+        if (run) {
+            if (run > LONGEST_RECORD - c->text.len) {
+                too_long(c, err);
+                return BROKEN;
+            }
+            aic_buf_addn(&c->text, c->piece + c->at, run);
+            c->at += run;
+            continue;
+        }
         if (ch == ',' || ch == '\n' || ch == '\r' || ch == EOF)
             return take_ending(c, err);
-        if (ch == '"') {
+        if (ch == '"')
             fail(c, c->next_line, "a quote inside a field that does not begin with one", err);
-            return BROKEN;
-        }
-        take(c);
-        if (!keep(c, ch, err))
-            return BROKEN;
+        else
+            keep(c, ch, err);
+        return BROKEN;
     }
 }
 

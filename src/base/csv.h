@@ -14,7 +14,7 @@ void aic_csv_close(aic_csv *c);
  * on error (unbalanced quote, quote or carriage return inside a plain field, NUL byte, invalid UTF-8, a
  * record over 1 MiB). Blank lines and a byte order mark are skipped; fields keep their spaces. */
 int aic_csv_next(aic_csv *c, char ***fields, size_t *n, aic_error *err);
-int aic_csv_line(const aic_csv *c); /* first line of the record just read, from 1 */
+int aic_csv_line(const aic_csv *c);              /* first line of the record just read, from 1 */
 bool aic_csv_quoted(const aic_csv *c, size_t i); /* did field i of the record just read stand in quotes? */
 const char *aic_csv_path(const aic_csv *c);
 void aic_csv_quote(aic_buf *b, const char *field); /* appends field, quoted when it must be */

@@ -11,9 +11,8 @@
  * as in "a unless it is falsy", so defaults read naturally a if c else b;  a ?? b (b when a is null);  x in
  * [..], x not in [..], text in text;  list[i], text[i];  [e for a, b in list if c] (list comprehension)
  * name, name.field, "text", 'text', 12, 1.5, true, false, null calls: the scope's functions, then the
- * built-in min max abs ceildiv floor ceil trunc round int real str len contains startswith endswith lower range
- * any
- * Precedence as in Python, loosest first: if-else, ??, or, and, not, comparisons and in, +
+ * built-in min max abs ceildiv floor ceil trunc round int real str len contains startswith endswith lower
+ * range any Precedence as in Python, loosest first: if-else, ??, or, and, not, comparisons and in, +
  * -, * / // %, sign. Binary operators are left-associative and evaluated left to right with the parentheses
  * shown. Division by zero is an error. Limits: 64 KiB of text, 64 levels of nesting, 4 KiB of a string made
  * while evaluating, 131072 items run through in one evaluation.

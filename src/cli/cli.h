@@ -36,6 +36,9 @@ typedef struct cli_args {
     cli_texts for_b;    /* fields of the second deployment */
     bool top_given;
     uint64_t top, first, count, repeat;
+    /* databases */
+    const char *system, *backend, *version, *table;
+    bool own, csv;
     /* help */
     bool man, markdown;
     /* one point: texts by field index, NULL = not given */

@@ -1,9 +1,11 @@
 /* aicfg-sweep model: the catalogue, the facts of a model, the op list of a deployment. */
-#include "cli/cli.h"
+#include "cli/model.h"
 #include <stdio.h>
 #include <string.h>
 
-static aic_code list(const srv_env *env, aic_error *err) {
+static aic_code list(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {
+    (void)args;
+    (void)row;
     printf("%-50s %-14s %-5s %7s %8s %8s  %s\n", "model", "family", "moe", "layers", "hidden", "experts",
            "architecture");
     for (size_t i = 0; i < mdl_count(env->models); i++) {
@@ -90,11 +92,14 @@ static void print_json(const srv_deployment *d) {
 
 /* The op list is what the deployment would run, also when an op of it lacks data. */
 static aic_code show(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {
-    const mdl_model *m = mdl_get(env->models, row->request.model, err);
-    if (!m)
+    bool deployed = row->request.system != NULL;
+    if (args->json && !deployed) {
+        aic_fail(err, AIC_BAD_INPUT, "model show: --json prints op lists, which need --system");
         return err->code;
-    srv_deployment *d = row->request.system ? srv_compile(env, &row->request, NULL, err) : NULL;
-    if (row->request.system && !d)
+    }
+    const mdl_model *m = mdl_get(env->models, row->request.model, err);
+    srv_deployment *d = m && deployed ? srv_compile(env, &row->request, NULL, err) : NULL;
+    if (!m || (deployed && !d))
         return err->code;
     bool built = d && d->built.context.count + d->built.generation.count > 0;
     if (!args->json)
@@ -112,26 +117,40 @@ static aic_code show(const cli_args *args, const swp_row *row, const srv_env *en
     return code;
 }
 
+static const struct subcommand {
+    const char *name, *operands;
+    size_t n_operands; /* after the name */
+    aic_code (*run)(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err);
+} subcommands[] = {{"list", "nothing", 0, list},
+                   {"show", "a model", 1, show},
+                   {"diff", "two models", 2, model_diff},
+                   {"check", "a model", 1, model_check}};
+
+static const struct subcommand *find_subcommand(const cli_args *args, aic_error *err) {
+    const char *name = args->operands.v[0];
+    for (size_t i = 0; i < sizeof subcommands / sizeof *subcommands; i++) {
+        const struct subcommand *s = &subcommands[i];
+        if (strcmp(name, s->name) != 0)
+            continue;
+        if (args->operands.n - 1 == s->n_operands)
+            return s;
+        aic_fail(err, AIC_BAD_INPUT,
+                 "model %s: expected %s after it, found %zu words ('model list' prints models)", name,
+                 s->operands, args->operands.n - 1);
+        return NULL;
+    }
+    aic_fail(err, AIC_BAD_INPUT, "model: expected list, show, diff or check, found \"%s\"", name);
+    return NULL;
+}
+
 static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
     swp_row row;
-    const char *what = args->operands.v[0];
-    bool all = strcmp(what, "list") == 0;
-    if (!cli_row(args, &row, err))
+    const struct subcommand *s = find_subcommand(args, err);
+    if (!s || !cli_row(args, &row, err) || !cli_data_open(args, &data, err))
         return err->code;
-    if (!all && strcmp(what, "show") != 0)
-        aic_fail(err, AIC_BAD_INPUT, "model: expected list or show, found \"%s\"", what);
-    else if (!all && args->operands.n < 2)
-        aic_fail(err, AIC_BAD_INPUT, "model show: expected a model ('model list' prints them)");
-    else if (all && args->operands.n > 1)
-        aic_fail(err, AIC_BAD_INPUT, "model list: \"%s\" is one argument too many", args->operands.v[1]);
-    else if (args->json && !row.request.system)
-        aic_fail(err, AIC_BAD_INPUT, "model show: --json prints op lists, which need --system");
-    if (err->code != AIC_OK || !cli_data_open(args, &data, err))
-        return err->code;
-    if (!all)
-        row.request.model = args->operands.v[1];
-    aic_code code = all ? list(&data.env, err) : show(args, &row, &data.env, err);
+    row.request.model = s->n_operands ? args->operands.v[1] : NULL;
+    aic_code code = s->run(args, &row, &data.env, err);
     cli_data_close(&data);
     return code;
 }
@@ -139,20 +158,32 @@ static aic_code run(const cli_args *args, aic_error *err) {
 static const cli_option options[] = {
     {"json", 0, CLI_FLAG, NULL, offsetof(cli_args, json),
      "show: op lists of the deployment as JSON, every parameter"},
+    {"b", 0, CLI_TEXTS, "NAME=VALUE,...", offsetof(cli_args, for_b),
+     "diff: point options that differ in the second deployment, tp=8,moe_ep=8 for example"},
 };
 
 const cli_command cli_model = {
     .name = "model",
-    .operands = "list|show MODEL",
+    .operands = "list|show MODEL|diff A B|check MODEL",
     .min_operands = 1,
-    .max_operands = 2,
-    .summary = "print the catalogue, or a model's facts, modes and op list",
+    .max_operands = 3,
+    .summary = "print the catalogue, a model's facts, modes and op list; compare two, check one",
     .details =
         "show prints facts; with --system it also prints the modes in effect and the op list of the "
         "deployment\n"
-        "that the point options describe. MODEL is an id of the catalogue or a folder with a config.json.",
-    .examples = "model list\nmodel show Qwen/Qwen3-32B-FP8\nmodel show Qwen/Qwen3-30B-A3B --system h200_sxm "
-                "--tp 4 --moe-ep 4",
+        "that the point options describe. MODEL is an id of the catalogue or a folder with a config.json.\n"
+        "diff prints the latency of every op of two deployments side by side, in total, per layer and calls "
+        "per "
+        "layer;\n"
+        "the point options hold for both, --b overrides them for B. Exit code 1 when one has no figures.\n"
+        "check warns of work that is counted twice (a module beside an op it contains), of ops that never "
+        "count "
+        "and of\n"
+        "names shared by several kinds, over a few layouts. Exit code 1 when something was found.",
+    .examples =
+        "model list\nmodel show Qwen/Qwen3-32B-FP8\nmodel show Qwen/Qwen3-30B-A3B --system h200_sxm "
+        "--tp 4 --moe-ep 4\nmodel diff Qwen/Qwen3-32B Qwen/Qwen3-32B --system h200_sxm --tp 4 --b tp=8\n"
+        "model check Qwen/Qwen3-32B --system h200_sxm",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .fields = true,

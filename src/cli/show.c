@@ -1,6 +1,6 @@
 /* aicfg-sweep show: one point of a result file, op by op. Stored figures, and beside them the speed of light
  * of the same shapes where the measured tables are at hand. */
-#include "cli/cli.h"
+#include "cli/layers.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +76,23 @@ static double row_sol(const again *g, const res_op_row *row) {
     return found ? sum : NAN;
 }
 
+static void print_number(double v, int width, int decimals) {
+    if (isnan(v))
+        printf(" %*s", width, "-");
+    else
+        printf(" %*.*f", width, decimals, v);
+}
+
+static void print_layer_row(const res_op_row *row, double total, double sol, const cli_layers *l) {
+    printf("%-10s %-32s %-20s %8.4f", row->generation ? "generation" : "context", row->name, row->kind,
+           cli_calls(l, row->repeat));
+    print_number(cli_per_call(l, row->generation, row->latency, row->repeat), 12, 4);
+    print_number(cli_per_layer(l, row->generation, row->latency), 12, 4);
+    print_number(total > 0 ? 100 * row->latency / total : 0.0, 6, 2);
+    print_number(cli_per_call(l, row->generation, sol, row->repeat), 12, 4);
+    printf("  %s\n", op_source_name(row->source));
+}
+
 static void print_row(const res_op_row *row, double total, double sol) {
     printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", row->generation ? "generation" : "context", row->name,
            row->kind, row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
@@ -86,7 +103,8 @@ static void print_row(const res_op_row *row, double total, double sol) {
     printf("  %s\n", op_source_name(row->source));
 }
 
-static void print_rows(const res_window *w, const again *g) {
+/* layers NULL: totals; else per layer and per call. */
+static void print_rows(const res_window *w, const again *g, const cli_layers *layers) {
     const res_op_row *rows;
     double total = 0;
     size_t n = res_window_rows(w, 0, &rows);
@@ -94,10 +112,19 @@ static void print_rows(const res_window *w, const again *g) {
         return;
     for (size_t i = 0; i < n; i++)
         total += rows[i].latency;
-    printf("\n%-10s %-32s %-20s %8s %12s %6s %12s %6s  %s\n", "phase", "op", "kind", "repeat", "ms", "%",
-           "SOL ms", "SOL %", "source");
+    if (layers)
+        printf("\n%-10s %-32s %-20s %8s %12s %12s %6s %12s  %s\n", "phase", "op", "kind", "calls", "us/call",
+               "us/layer", "%", "SOL us/call", "source");
+    else
+        printf("\n%-10s %-32s %-20s %8s %12s %6s %12s %6s  %s\n", "phase", "op", "kind", "repeat", "ms", "%",
+               "SOL ms", "SOL %", "source");
     for (size_t i = 0; i < n; i++)
-        print_row(&rows[i], total, row_sol(g, &rows[i]));
+        if (layers)
+            print_layer_row(&rows[i], total, row_sol(g, &rows[i]), layers);
+        else
+            print_row(&rows[i], total, row_sol(g, &rows[i]));
+    if (layers)
+        printf("calls: in one of %g layers; generation: of one decode step\n", layers->layers);
     if (!g->n_ops)
         printf("(no speed of light: the measured tables of this system are not at hand; try --perfdb)\n");
 }
@@ -115,8 +142,19 @@ static void print_refusals(const again *g) {
     }
 }
 
-static bool show(res_file *f, uint64_t point, const srv_env *env, aic_error *err) {
+/* The model's layers, which the result file does not hold. */
+static bool find_layers(const srv_env *env, const srv_request *req, uint32_t osl, cli_layers *out,
+                        aic_error *err) {
+    const mdl_model *m = mdl_get(env->models, req->model, err);
+    if (!m)
+        return false;
+    *out = cli_layers_of(m, osl);
+    return true;
+}
+
+static bool show(const cli_args *args, res_file *f, uint64_t point, const srv_env *env, aic_error *err) {
     srv_request req;
+    cli_layers layers;
     srv_workload load;
     again g = {0};
     int *columns = aic_alloc(res_column_count(), sizeof *columns);
@@ -124,12 +162,13 @@ static bool show(res_file *f, uint64_t point, const srv_env *env, aic_error *err
         columns[i] = (int)i;
     res_window *w = res_window_new(f);
     bool ok = res_window_load(w, point, 1, columns, res_column_count(), true, err) &&
-              res_point_request(f, point, &req, &load, err);
+              res_point_request(f, point, &req, &load, err) &&
+              (!args->per_layer || find_layers(env, &req, load.osl, &layers, err));
     if (ok) {
         evaluate_again(&g, env, &req, &load);
         print_columns(w, true);
         print_columns(w, false);
-        print_rows(w, &g);
+        print_rows(w, &g, args->per_layer ? &layers : NULL);
         print_refusals(&g);
     }
     srv_free(g.d);
@@ -154,12 +193,17 @@ static aic_code run(const cli_args *args, aic_error *err) {
         aic_fail(err, AIC_BAD_INPUT, "show: %s has %llu points, numbered from 0", args->operands.v[0],
                  (unsigned long long)res_count(f));
     } else if (cli_data_open(args, &data, err)) {
-        show(f, (uint64_t)point, &data.env, err);
+        show(args, f, (uint64_t)point, &data.env, err);
         cli_data_close(&data);
     }
     res_close(f);
     return err->code;
 }
+
+static const cli_option options[] = {
+    {"per-layer", 0, CLI_FLAG, NULL, offsetof(cli_args, per_layer),
+     "ops per layer and per call instead of totals, to judge their granularity"},
+};
 
 const cli_command cli_show = {
     .name = "show",
@@ -168,7 +212,9 @@ const cli_command cli_show = {
     .max_operands = 2,
     .summary = "print one point: its figures, every op with share and speed of light, or why it was refused",
     .details = "",
-    .examples = "show output/h200.h5 12345",
+    .examples = "show output/h200.h5 12345\nshow output/h200.h5 12345 --per-layer",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
     .data = true,
     .run = run,
 };

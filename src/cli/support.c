@@ -64,6 +64,8 @@ static void print_text(const swp_support *s) {
     for (size_t i = 0; i < s->n; i++)
         lacking += s->cells[i].situation == SWP_S2;
     sup_print_cells(s, stdout);
+    if (s->n == 1)
+        sup_print_ops(&s->cells[0], stdout);
     for (size_t i = 0; i < s->n && lacking <= MOST_DETAILED; i++)
         if (s->cells[i].situation == SWP_S2)
             sup_print_gaps(&s->cells[i], stdout);

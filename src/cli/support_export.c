@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const evidence[OP_COVERS] = {"measured", "interpolated", "extrapolated", "formula"};
+const char *const sup_evidence[OP_COVERS] = {"measured", "interpolated", "extrapolated", "formula"};
 
 /* ---- CSV ------------------------------------------------------------------------------------------------
  */
@@ -42,7 +42,7 @@ static void csv_cell_name(const swp_cell *c, FILE *out) {
 void sup_export_csv(const swp_support *s, FILE *out) {
     fprintf(out, "model,system,backend,version,situation,layouts_covered,layouts_admitted,layouts_tried");
     for (int c = 0; c < OP_COVERS; c++)
-        fprintf(out, ",%s", evidence[c]);
+        fprintf(out, ",%s", sup_evidence[c]);
     fprintf(out, ",reason\n");
     for (size_t i = 0; i < s->n; i++) {
         const swp_cell *c = &s->cells[i];
@@ -111,7 +111,7 @@ static void json_cell(aic_buf *b, const swp_cell *c) {
                    c->system, c->backend, c->version, swp_situation_name(c->situation));
     json_member(b, "reason", c->reason);
     for (int k = 0; k < OP_COVERS; k++) {
-        aic_buf_printf(b, ", \"%s\": ", evidence[k]);
+        aic_buf_printf(b, ", \"%s\": ", sup_evidence[k]);
         if (c->n_covered)
             aic_buf_printf(b, "%.4f", c->cover[k]);
         else
@@ -222,6 +222,14 @@ static bool ends_with(const char *text, const char *end) {
     return n > m && strcmp(text + n - m, end) == 0;
 }
 
+static bool any_needs(const swp_support *s) {
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t g = 0; g < s->cells[i].n_gaps; g++)
+            if (s->cells[i].gaps[g].n_needs)
+                return true;
+    return false;
+}
+
 bool sup_write_shapes(const swp_support *s, const char *path, aic_error *err) {
     bool yaml = ends_with(path, ".yaml") || ends_with(path, ".yml");
     if (!yaml && !ends_with(path, ".csv"))
@@ -230,8 +238,10 @@ bool sup_write_shapes(const swp_support *s, const char *path, aic_error *err) {
     if (!out)
         return aic_fail(err, AIC_IO, "cannot write %s: %s", path, strerror(errno));
     if (yaml)
-        fprintf(out, "# Shapes without measurements, as `aicfg-sweep support --shapes` found them.\n"
-                     "format: aicfg-shapes\nversion: 1\ngaps:\n");
+        fprintf(out,
+                "# Shapes without measurements, as `aicfg-sweep support --shapes` found them.\n"
+                "format: aicfg-shapes\nversion: 1\ngaps:%s\n",
+                any_needs(s) ? "" : " []");
     else
         fprintf(out,
                 "model,system,backend,version,table,kind,phase,batch,length,prefix,tokens,op,ops,layouts,"

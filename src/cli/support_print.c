@@ -69,6 +69,28 @@ void sup_print_cells(const swp_support *s, FILE *out) {
     }
 }
 
+/* ---- ops ------------------------------------------------------------------------------------------------
+ */
+
+void sup_print_ops(const swp_cell *cell, FILE *out) {
+    if (cell->n_ops == 0)
+        return;
+    fprintf(out, "\n%-10s %-36s %-22s %-9s", "phase", "op", "kind", "layouts");
+    for (int c = 0; c < OP_COVERS; c++)
+        fprintf(out, " %13s", sup_evidence[c]);
+    fprintf(out, "\n");
+    for (size_t i = 0; i < cell->n_ops; i++) {
+        const swp_op *o = &cell->ops[i];
+        char layouts[32];
+        snprintf(layouts, sizeof layouts, "%zu of %zu", o->layouts - o->lacking, o->layouts);
+        fprintf(out, "%-10s %-36s %-22s %-9s", o->generation ? "generation" : "context", o->name, o->kind,
+                layouts);
+        for (int c = 0; c < OP_COVERS && o->latency > 0; c++)
+            fprintf(out, " %11.1f %%", 100 * o->cover[c] / o->latency);
+        fprintf(out, "\n");
+    }
+}
+
 /* ---- gaps -----------------------------------------------------------------------------------------------
  */
 
@@ -114,10 +136,12 @@ static void print_ranges(const swp_gap *g, bool generation, FILE *out) {
     fprintf(out, "\n");
 }
 
+enum { MOST_GAPS = 12 }; /* printed of one cell */
+
 void sup_print_gaps(const swp_cell *cell, FILE *out) {
     fprintf(out, "\n%s %s %s: %s, %zu of %zu layouts covered\n", cell->system, cell->backend, cell->version,
             swp_situation_name(cell->situation), cell->n_covered, cell->n_layouts);
-    for (size_t i = 0; i < cell->n_gaps; i++) {
+    for (size_t i = 0; i < cell->n_gaps && i < MOST_GAPS; i++) {
         const swp_gap *g = &cell->gaps[i];
         fprintf(out, "  %s%s%s%s\n", g->kind, *g->kind ? ": " : "", g->reason,
                 g->alternative ? " (or the other branch of its group)" : "");
@@ -127,6 +151,9 @@ void sup_print_gaps(const swp_cell *cell, FILE *out) {
         print_ranges(g, false, out);
         print_ranges(g, true, out);
     }
+    if (cell->n_gaps > MOST_GAPS)
+        fprintf(out, "  and %zu more gaps: --format jsonl and --shapes FILE.csv name all\n",
+                cell->n_gaps - MOST_GAPS);
     for (size_t i = 0; i < cell->n_layouts; i++)
         if (cell->layouts[i].situation == SWP_refused)
             fprintf(out, "  %s cannot run: %s\n", cell->layouts[i].text, cell->layouts[i].why);
@@ -146,7 +173,7 @@ void sup_print_counts(const swp_support *s, FILE *out) {
 /* ---- the matrix -----------------------------------------------------------------------------------------
  */
 
-/* S1 as 1, lower-case where only some layouts are covered... one character per situation. */
+/* One character per situation; a plus where measurements are missing for some layouts only. */
 static char symbol(const swp_cell *c) {
     if (c->situation == SWP_S2 && c->n_covered)
         return '+';

@@ -296,7 +296,8 @@ static const mdl_entry *with_layers(const mdl_entry *m, uint32_t layers, aic_are
     return cut;
 }
 
-static bool find_graph(const mdl_entry *m, op_refusal *why, aic_error *err) {
+/* A config that lacks what the graph needs refuses the model, not the graph. */
+static bool find_graph(const mdl_entry *m, op_refusal *why) {
     if (!m->pub.graph) {
         char file[64];
         mdl_graph_file(m->pub.family, file, sizeof file);
@@ -304,7 +305,9 @@ static bool find_graph(const mdl_entry *m, op_refusal *why, aic_error *err) {
                   m->pub.family, file);
         return false;
     }
-    return !m->lets_failed || aic_fail(err, AIC_BAD_INPUT, "%s", m->lets_failed);
+    if (m->lets_failed)
+        op_refuse(why, OP_INVALID, "%s", m->lets_failed);
+    return !m->lets_failed;
 }
 
 bool mdl_build(const mdl_model *m, const mdl_request *req, aic_arena *a, mdl_deployment *out, op_refusal *why,
@@ -318,7 +321,7 @@ bool mdl_build(const mdl_model *m, const mdl_request *req, aic_arena *a, mdl_dep
     why->text[0] = '\0';
     *out = (mdl_deployment){.model = m, .par = req->par, .nextn = req->nextn};
     if (!mdl_check_width(m, &out->par, why) || !mdl_choose_exchange(entry, &out->par, &ask, a, why, b.err) ||
-        !mdl_resolve(m, &ask, a, &quant, why, b.err) || !find_graph(entry, why, b.err))
+        !mdl_resolve(m, &ask, a, &quant, why, b.err) || !find_graph(entry, why))
         return false;
     const mdl_graph *g = m->graph;
     out->quants = quant.modes;

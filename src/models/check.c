@@ -1,4 +1,4 @@
-/* Op lists that count work twice or not at all (docs/adding-a-model.md). */
+/* Op lists that count work twice (docs/adding-a-model.md). */
 #include "models/internal.h"
 #include <string.h>
 
@@ -199,9 +199,6 @@ static void check_branch(checker *c, const op_list *list, bool primaries) {
     c->n_ops = 0;
     flatten(c, list, primaries);
     for (size_t i = 0; i < c->n_ops; i++) {
-        if (c->ops[i]->repeat == 0.0)
-            warn(c, aic_arena_printf(c->arena, "%s: %s (%s) counts for nothing: its repeat is 0", c->phase,
-                                     c->ops[i]->name, c->ops[i]->desc->kind));
         for (size_t r = 0; r < N_CONTENTS; r++)
             if (strcmp(c->ops[i]->desc->kind, table[r].module) == 0)
                 check_contents(c, c->ops[i], &table[r]);

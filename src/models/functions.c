@@ -75,6 +75,15 @@ FN(config) {
     return look_up(((mdl_frame *)ctx)->model->pub.text, a, args, n, out, err);
 }
 
+/* required('a.b'): the same of a key that must be there. */
+FN(required) {
+    const mdl_model *m = &((mdl_frame *)ctx)->model->pub;
+    if (!look_up(m->text, a, args, n, out, err))
+        return false;
+    return out->type != AIC_V_NULL ||
+           aic_fail(err, AIC_BAD_INPUT, "the config of %s has no \"%s\"", m->id, args[0].u.s);
+}
+
 FN(top_config) {
     return look_up(((mdl_frame *)ctx)->model->pub.config, a, args, n, out, err);
 }
@@ -248,8 +257,15 @@ FN(a2a_format) {
 }
 
 const aic_fn mdl_functions[] = {
-    {"config", 1, 2, fn_config}, {"top_config", 1, 2, fn_top_config}, {"table", 2, 16, fn_table},
-    {"listed", 1, 1, fn_listed}, {"count", 2, 16, fn_count},          {"runs", 1, 1, fn_runs},
-    {"bytes", 1, 1, fn_bytes},   {"per_layer", 1, 1, fn_per_layer},   {"a2a_format", 5, 5, fn_a2a_format},
+    {"config", 1, 2, fn_config},
+    {"required", 1, 1, fn_required},
+    {"top_config", 1, 2, fn_top_config},
+    {"table", 2, 16, fn_table},
+    {"listed", 1, 1, fn_listed},
+    {"count", 2, 16, fn_count},
+    {"runs", 1, 1, fn_runs},
+    {"bytes", 1, 1, fn_bytes},
+    {"per_layer", 1, 1, fn_per_layer},
+    {"a2a_format", 5, 5, fn_a2a_format},
 };
 const size_t mdl_n_functions = sizeof mdl_functions / sizeof *mdl_functions;

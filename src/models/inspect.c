@@ -62,26 +62,29 @@ static const aic_node *language_map(const aic_node *config) {
     return config;
 }
 
-/* Keys of a map, those of the maps in it as "outer.inner"; `skip` is described by its own keys. */
-static void collect_map(aic_arena *a, const aic_node *map, const aic_node *skip, keys *out) {
+/* Keys of a map that may have a cost, those of the maps in it as "outer.inner"; `skip` is described by its
+ * own keys. */
+static void collect_map(aic_arena *a, const aic_node *map, const aic_node *skip, const keys *ignored,
+                        keys *out) {
     for (size_t i = 0; i < map->count; i++) {
         const aic_node *value = map->items[i];
         const char *key = map->keys[i]->text;
-        if (value == skip || has_own_rules(key))
+        if (value == skip || has_own_rules(key) || has_key(ignored, key))
             continue;
         if (value->kind != AIC_K_MAP)
             add_key(out, key);
         for (size_t k = 0; value->kind == AIC_K_MAP && k < value->count; k++)
-            add_key(out, aic_arena_printf(a, "%s.%s", key, value->keys[k]->text));
+            if (!has_key(ignored, value->keys[k]->text))
+                add_key(out, aic_arena_printf(a, "%s.%s", key, value->keys[k]->text));
     }
 }
 
-static keys config_keys(aic_arena *a, const aic_node *config) {
+static keys config_keys(aic_arena *a, const aic_node *config, const keys *ignored) {
     keys out = {0};
     const aic_node *text = language_map(config);
-    collect_map(a, config, text, &out);
+    collect_map(a, config, text, ignored, &out);
     if (text != config)
-        collect_map(a, text, NULL, &out);
+        collect_map(a, text, NULL, ignored, &out);
     settle(&out);
     return out;
 }
@@ -160,14 +163,14 @@ static const char *family_at(const mdl_catalogue *c, size_t i) {
 }
 
 /* Keys that models of known architectures have: entries of the catalogue hold what some rule reads. */
-static void compare(mdl_catalogue *c, const char *id, aic_arena *a, const keys *own, keys *read,
-                    mdl_inspection *out) {
+static void compare(mdl_catalogue *c, const char *id, aic_arena *a, const keys *own, const keys *ignored,
+                    keys *read, mdl_inspection *out) {
     size_t n = mdl_count(c);
     keys *of = aic_arena_alloc(a, n, sizeof *of);
     for (size_t i = 0; i < n; i++) {
         if (!family_at(c, i))
             continue;
-        of[i] = config_keys(a, mdl_config_at(c, i));
+        of[i] = config_keys(a, mdl_config_at(c, i), ignored);
         for (size_t k = 0; k < of[i].count; k++)
             add_key(read, of[i].items[k]);
     }
@@ -182,12 +185,11 @@ static void compare(mdl_catalogue *c, const char *id, aic_arena *a, const keys *
     }
 }
 
-static void list_unexplained(aic_arena *a, const keys *own, const keys *read, const keys *ignored,
-                             mdl_inspection *out) {
+static void list_unexplained(aic_arena *a, const keys *own, const keys *read, mdl_inspection *out) {
     const char **items = aic_arena_alloc(a, own->count, sizeof *items);
     size_t n = 0;
     for (size_t i = 0; i < own->count; i++)
-        if (!has_key(read, own->items[i]) && !has_key(ignored, own->items[i]))
+        if (!has_key(read, own->items[i]))
             items[n++] = aic_arena_strdup(a, own->items[i]);
     out->unexplained = (op_texts){n, items};
 }
@@ -204,9 +206,9 @@ bool mdl_inspect(mdl_catalogue *c, const char *id, aic_arena *a, mdl_inspection 
         !arch || mdl_find_kinds(a, mdl_dirs_of(c), out->family, &out->has_graph, &out->unknown_kinds, err);
     ok = ok && without_cost(a, mdl_dirs_of(c), &ignored, err);
     if (ok) {
-        keys own = config_keys(a, config);
-        compare(c, id, a, &own, &read, out);
-        list_unexplained(a, &own, &read, &ignored, out);
+        keys own = config_keys(a, config, &ignored);
+        compare(c, id, a, &own, &ignored, &read, out);
+        list_unexplained(a, &own, &read, out);
         free(own.items);
     }
     free(ignored.items);

@@ -20,7 +20,8 @@ static bool is_alias(const finder *f, const char *name) {
 }
 
 static void note_kind(finder *f, const char *name) {
-    if (op_desc_find(name) || is_alias(f, name) || f->n_names == sizeof f->names / sizeof *f->names)
+    if (op_kinds_find(f->dirs->kinds, name) || is_alias(f, name) ||
+        f->n_names == sizeof f->names / sizeof *f->names)
         return;
     for (size_t i = 0; i < f->n_names; i++)
         if (strcmp(f->names[i], name) == 0)

@@ -142,8 +142,8 @@ typedef struct mdl_inspection {
 bool mdl_inspect(mdl_catalogue *c, const char *id, aic_arena *a, mdl_inspection *out, aic_error *err);
 
 /* Warnings about the op lists of a deployment without draft tokens, as texts in the arena: work that is
- * counted twice (a module beside an op it contains, one op more often than there are layers), ops that count
- * for nothing, one name for several kinds. */
+ * counted twice (a module beside an op it contains, one op more often than there are layers), and one name
+ * for several kinds. */
 op_texts mdl_check(const mdl_deployment *d, aic_arena *a);
 
 /* The repeat as the reference's pricing engine reads it back from decimal text: digits as one integer,

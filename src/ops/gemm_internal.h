@@ -18,7 +18,8 @@ typedef struct gemm_part {
     op_tier tier;
 } gemm_part;
 
-/* A kernel bound for one path: table answers, or calibration. A table without the rows is kept as a reason. */
+/* A kernel bound for one path: table answers, or calibration. A table without the rows is kept as a reason.
+ */
 typedef struct gemm_scale gemm_scale;
 gemm_scale *gemm_scale_bind(op_binder *binder, const op_bound *b, const gemm_kernel *kernel, bool estimate);
 /* Why it cannot answer any shape; NULL when it can. */

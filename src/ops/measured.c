@@ -117,20 +117,16 @@ void measured_bind(op_binder *binder, op_bound *b) {
 
 typedef struct price {
     measured_frame frame;
-    aic_error *err; /* the first thing that could not be computed */
+    aic_error *err; /* set when something could not be computed */
 } price;
 
 /* math and mem at the frame's coordinates; NaN where they cannot be computed. */
 static void price_parts(price *p, double *math, double *mem) {
     const measured_kind *k = p->frame.kind;
-    aic_error err = {0};
     *math = *mem = 0.0;
-    if ((k->math && !measured_number(k->math, &p->frame, math, &err)) ||
-        (k->mem && !measured_number(k->mem, &p->frame, mem, &err))) {
+    if ((k->math && !measured_number(k->math, &p->frame, math, p->err)) ||
+        (k->mem && !measured_number(k->mem, &p->frame, mem, p->err)))
         *math = *mem = NAN;
-        if (!p->err->text[0])
-            *p->err = err;
-    }
 }
 
 /* ctx: pointer to a price. A kind without a roofline has no price anywhere. */

@@ -45,11 +45,11 @@ op_class op_refuse_miss(op_refusal *why, const op_bound *b, const pdb_schema *sc
 
 op_class op_refuse_basis(op_refusal *why, const op_bound *b, const pdb_schema *schema, const char *about) {
     const pdb_view *v = b->view;
-    return op_refuse_op(why, b->op, OP_NO_EMPIRICAL,
-                        "%s of %s/%s/%s%s holds nothing to calibrate an estimate from for %s, nor for what the "
-                        "transfer policy lets stand in (docs/model/modes.md)",
-                        schema->table, v->system->name, v->backend, v->version,
-                        v->shared ? "" : " (own rows only)", about);
+    return op_refuse_op(
+        why, b->op, OP_NO_EMPIRICAL,
+        "%s of %s/%s/%s%s holds nothing to calibrate an estimate from for %s, nor for what the "
+        "transfer policy lets stand in (docs/model/modes.md)",
+        schema->table, v->system->name, v->backend, v->version, v->shared ? "" : " (own rows only)", about);
 }
 
 /* ---- keys ---------------------------------------------------------------------------------------------- */

@@ -245,18 +245,48 @@ static char *file_path(aic_arena *a, const pdb_release *r, const char *system) {
     return aic_arena_printf(a, "%s/%s.h5", r->dir, system);
 }
 
-const pdb_release *pdb_release_of(const pdb *db, const char *system) {
+const char *pdb_measured_as(pdb *db, const char *system) {
+    const pdb_system *s = find_sheet(db, system) ? pdb_system_get(db, system, NULL) : NULL;
+    return s && s->measured_as ? s->measured_as : system;
+}
+
+const pdb_release *pdb_release_of(const pdb *db, const char *measured) {
     const pdb_release *found = NULL;
     aic_arena *a = aic_arena_new();
     for (size_t i = 0; i < db->n_releases && !found; i++)
-        if (access(file_path(a, db->releases[i], system), F_OK) == 0)
+        if (access(file_path(a, db->releases[i], measured), F_OK) == 0)
             found = db->releases[i];
     aic_arena_free(a);
     return found;
 }
 
-bool pdb_system_has_data(const pdb *db, const char *system) {
-    return pdb_release_of(db, system) != NULL;
+bool pdb_system_has_data(pdb *db, const char *system) {
+    return pdb_release_of(db, pdb_measured_as(db, system)) != NULL;
+}
+
+size_t pdb_versions(pdb *db, const char *system, const char *backend, aic_arena *a, const char ***names) {
+    const char *measured = pdb_measured_as(db, system);
+    const pdb_release *r = pdb_release_of(db, measured);
+    const aic_node *list = r ? pdb_release_versions(r, measured, backend) : NULL;
+    size_t n = list ? list->count : 0;
+    *names = aic_arena_alloc(a, n, sizeof **names);
+    for (size_t i = 0; i < n; i++)
+        (*names)[i] = list->items[i]->text;
+    return n;
+}
+
+size_t pdb_backends(pdb *db, const char *system, aic_arena *a, const char ***names) {
+    const char *measured = pdb_measured_as(db, system);
+    const pdb_release *r = pdb_release_of(db, measured);
+    const aic_node *all = r ? aic_map_get(r->directories, measured) : NULL;
+    size_t count = all && all->kind == AIC_K_MAP ? all->count : 0, n = 0;
+    *names = aic_arena_alloc(a, count, sizeof **names);
+    for (size_t i = 0; i < count; i++)
+        if (!pdb_is_library(all->keys[i]->text))
+            (*names)[n++] = all->keys[i]->text;
+    if (n)
+        qsort(*names, n, sizeof **names, by_bytes);
+    return n;
 }
 
 /* A file must say it is what its place says. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK_ROWS = 1 << 17, DEFLATE = 9, PATH_SIZE = 4096 };
+enum { CHUNK_ROWS = 1 << 17, DEFLATE = 6, PATH_SIZE = 4096 };
 
 struct pdb_writer {
     char path[PATH_SIZE], temporary[PATH_SIZE];

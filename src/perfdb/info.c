@@ -57,7 +57,13 @@ static void print_backends(const pdb_release *r, const char *system, FILE *out) 
 }
 
 static bool print_system(pdb *db, const char *system, bool tables, FILE *out, aic_error *err) {
-    const pdb_release *r = pdb_release_of(db, system);
+    const char *measured = pdb_measured_as(db, system);
+    const pdb_release *r = pdb_release_of(db, measured);
+    if (measured != system) {
+        fprintf(out, "%s: spec sheet, measured as %s%s\n", system, measured,
+                r ? "" : ", of which there are no tables");
+        return true;
+    }
     if (!r) {
         fprintf(out, "%s: spec sheet only, nothing measured\n", system);
         return true;

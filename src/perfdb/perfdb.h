@@ -33,7 +33,8 @@ typedef struct pdb_system {
     double nccl_mem[4];   /* byte for 1, 2, 4, 8 GPUs; -1 = absent */
     double other_mem;     /* byte; -1 = absent */
     const char *nccl_version, *oneccl_version; /* NULL = absent */
-    const char *file;                          /* path of the sheet */
+    const char *measured_as; /* system whose measured tables stand for its own; NULL = it has its own */
+    const char *file;        /* path of the sheet */
 } pdb_system;
 
 double pdb_p2p_bw(const pdb_system *s,
@@ -55,7 +56,8 @@ void pdb_close(pdb *db);
 
 size_t pdb_system_count(const pdb *db); /* systems that have a spec sheet */
 const char *pdb_system_name(const pdb *db, size_t i);
-bool pdb_system_has_data(const pdb *db, const char *system);
+bool pdb_system_has_data(pdb *db,
+                         const char *system); /* tables of its own or of the system it is measured as */
 /* Spec sheet; unknown system: error with the nearest name. Immutable, lives as long as db. */
 const pdb_system *pdb_system_get(pdb *db, const char *system, aic_error *err);
 
@@ -64,12 +66,20 @@ const pdb_system *pdb_system_get(pdb *db, const char *system, aic_error *err);
 typedef struct pdb_view {
     pdb *db;
     const pdb_system *system;
+    const char
+        *measured; /* system whose tables it reads: its own name, or what its sheet says it is measured as */
     const char *backend; /* "trtllm", "sglang", "vllm" */
     const char *version; /* resolved: never an alias */
-    bool shared;         /* tables inherit rows from other versions and backends */
+    bool shared;         /* tables inherit rows from other versions and backends; never where the release says
+                            that every version stands alone */
     const char *release; /* data release of the file it reads */
     const char *digest;  /* the file's digest */
 } pdb_view;
+
+/* Backends with tables of the system, in byte order, the collective libraries left out; in the arena. */
+size_t pdb_backends(pdb *db, const char *system, aic_arena *a, const char ***names);
+/* Versions of a backend that have tables of the system, oldest first, in the arena. */
+size_t pdb_versions(pdb *db, const char *system, const char *backend, aic_arena *a, const char ***names);
 
 /* Opens (or finds) the view. version: NULL or "" = latest, "current"/"previous"/"next", or a literal, which
  * must be one of the slots unless allow_unlisted. AIC_BAD_INPUT when the system, backend or version does not
@@ -259,7 +269,7 @@ bool pdb_export(const char *file, const char *group, FILE *out, aic_error *err);
 typedef enum pdb_change { PDB_SAME, PDB_ADDED, PDB_REMOVED, PDB_CHANGED } pdb_change;
 const char *pdb_change_name(pdb_change c); /* "same", "added", ... */
 
-/* How table b differs from table a of the same name. Texts live until the visitor returns. */
+/* How table b differs from table a of the same name. Texts live until pdb_diff returns. */
 typedef struct pdb_table_diff {
     const char *system, *group;
     pdb_change change;

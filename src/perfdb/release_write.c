@@ -178,10 +178,6 @@ static aic_node *directories(aic_arena *a, const pdb_measured *m, size_t n) {
     return all;
 }
 
-static bool is_library(const char *backend) {
-    return strcmp(backend, "nccl") == 0 || strcmp(backend, "oneccl") == 0;
-}
-
 static bool lists(const aic_node *versions, const aic_node *version) {
     for (size_t i = 0; i < versions->count && version; i++)
         if (strcmp(versions->items[i]->text, version->text) == 0)
@@ -251,7 +247,7 @@ bool pdb_release_put(const char *dir, const char *release, const char *system, c
         aic_node *own = directories(a, sorted, n), *slots = aic_map_get(root, "slots");
         set_entry(a, map_below(a, root, "directories"), system, own);
         for (size_t i = 0; slots && slots->kind == AIC_K_MAP && i < own->count; i++)
-            if (!is_library(own->keys[i]->text))
+            if (!pdb_is_library(own->keys[i]->text))
                 gate(a, slots, system, own->keys[i]->text, own->items[i]);
         put_release(&text, release, root);
         ok = pdb_publish_text(path.data, text.data, err);

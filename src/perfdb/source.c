@@ -38,7 +38,7 @@ static pdb_source *add_if_there(builder *b, const char *backend, const char *ver
 }
 
 static const aic_node *versions_of(const builder *b, const char *backend) {
-    return pdb_release_versions(b->v->release, b->v->pub.system->name, backend);
+    return pdb_release_versions(b->v->release, b->v->pub.measured, backend);
 }
 
 /* ---- collective libraries -------------------------------------------------------------------- */
@@ -89,7 +89,7 @@ static bool is_donor(const builder *b, const char *version) {
 static void add_declared(builder *b) {
     const pdb_view *view = &b->v->pub;
     const aic_node *donors =
-        pdb_release_donors(b->v->release, view->system->name, view->backend, view->version);
+        pdb_release_donors(b->v->release, view->measured, view->backend, view->version);
     for (size_t i = 0; donors && i < donors->count; i++) {
         const char *table = aic_map_get(donors->items[i], "table")->text;
         const char *from = aic_map_get(donors->items[i], "from")->text;
@@ -170,7 +170,7 @@ static const char **kernels_from(const builder *b, const char *other, size_t *n)
 
 /* Backends measured on the system, in byte order. */
 static const char **backends_of(const builder *b, size_t *n) {
-    const aic_node *all = aic_map_get(b->v->release->directories, b->v->pub.system->name);
+    const aic_node *all = aic_map_get(b->v->release->directories, b->v->pub.measured);
     *n = all && all->kind == AIC_K_MAP ? all->count : 0;
     const char **names = aic_arena_alloc(b->v->arena, *n, sizeof *names);
     for (size_t i = 0; i < *n; i++)

@@ -122,8 +122,21 @@ static bool read_nccl_mem(const aic_node *root, pdb_system *s, aic_error *err) {
     return true;
 }
 
+/* A system that nobody measured may borrow the tables of one that was; the name becomes part of a path. */
+static bool read_measured_as(const aic_node *root, pdb_system *s, aic_error *err) {
+    const aic_node *n = aic_map_get(root, "measured_as");
+    if (!n || n->kind == AIC_K_NULL)
+        return true;
+    if (!aic_node_text(n, "measured_as", &s->measured_as, err))
+        return false;
+    if (!*s->measured_as || strchr(s->measured_as, '/') || strcmp(s->measured_as, s->name) == 0)
+        return aic_node_fail(err, n, "expected measured_as to name another system, found '%s'",
+                             s->measured_as);
+    return true;
+}
+
 const pdb_system *pdb_sheet_read(aic_arena *a, const char *name, const char *path, aic_error *err) {
-    static const char *const parts[] = {"gpu", "node", "misc", "data_dir"};
+    static const char *const parts[] = {"gpu", "node", "misc", "data_dir", "measured_as"};
     const aic_node *root = aic_doc_yaml_file(a, path, err);
     if (!root)
         return NULL;
@@ -140,7 +153,8 @@ const pdb_system *pdb_sheet_read(aic_arena *a, const char *name, const char *pat
                       .nccl_mem = {-1, -1, -1, -1}};
     if (!read_part(root, "gpu", gpu, COUNT_OF(gpu), s, err) ||
         !read_part(root, "node", node, COUNT_OF(node), s, err) ||
-        !read_part(root, "misc", misc, COUNT_OF(misc), s, err) || !read_nccl_mem(root, s, err))
+        !read_part(root, "misc", misc, COUNT_OF(misc), s, err) || !read_nccl_mem(root, s, err) ||
+        !read_measured_as(root, s, err))
         return NULL;
     warn_unknown(root, "a spec sheet", parts, COUNT_OF(parts));
     if (s->inter_rack_bw == 0)

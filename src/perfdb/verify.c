@@ -99,16 +99,17 @@ static bool verify_file(pdb_file *f, FILE *out, aic_error *err) {
 }
 
 static bool verify_system(pdb *db, const char *system, FILE *out, aic_error *err) {
-    const pdb_release *r = pdb_release_of(db, system);
+    const char *measured = pdb_measured_as(db, system);
+    const pdb_release *r = pdb_release_of(db, measured);
     if (!r)
         return aic_fail(err, AIC_BAD_INPUT, "%s has no measured tables: no perfdb folder holds %s.h5", system,
-                        system);
+                        measured);
     pthread_mutex_lock(&db->lock);
-    pdb_file *f = pdb_file_of(db, r, system, err);
+    pdb_file *f = pdb_file_of(db, r, measured, err);
     pthread_mutex_unlock(&db->lock);
     if (f)
         return verify_file(f, out, err);
-    fprintf(out, "BAD  %s/%s.h5\n  %s\n", r->dir, system, err ? err->text : "cannot be opened");
+    fprintf(out, "BAD  %s/%s.h5\n  %s\n", r->dir, measured, err ? err->text : "cannot be opened");
     return false;
 }
 
@@ -119,8 +120,9 @@ bool pdb_verify(pdb *db, const char *system, FILE *out, aic_error *err) {
     for (size_t i = 0; i < pdb_system_count(db);
          i++) { /* every file is looked at; the first fault is reported */
         aic_error one = {0};
-        if (!pdb_system_has_data(db, pdb_system_name(db, i)) ||
-            verify_system(db, pdb_system_name(db, i), out, &one))
+        const char *system = pdb_system_name(db, i);
+        bool own = pdb_measured_as(db, system) == system; /* a file is looked at once */
+        if (!own || !pdb_release_of(db, system) || verify_system(db, system, out, &one))
             continue;
         if (ok && err)
             *err = one;

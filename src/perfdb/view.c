@@ -41,14 +41,15 @@ static void list_versions(const aic_node *list, aic_buf *out) {
 /* A request: what was asked for and where. */
 typedef struct request {
     pdb *db;
-    const pdb_release *release; /* NULL: the system has no data */
-    const char *system, *backend, *version;
+    const pdb_release *release;    /* NULL: the system has no data */
+    const char *system, *measured; /* measured: whose tables stand for the system's */
+    const char *backend, *version;
     bool allow_unlisted;
 } request;
 
 static pdb_file *file_of(const request *q, aic_error *err) {
     pthread_mutex_lock(&q->db->lock);
-    pdb_file *file = pdb_file_of(q->db, q->release, q->system, err);
+    pdb_file *file = pdb_file_of(q->db, q->release, q->measured, err);
     pthread_mutex_unlock(&q->db->lock);
     return file;
 }
@@ -121,10 +122,10 @@ static bool resolve_plain(const request *q, const aic_node *measured, const char
 
 /* Backends measured on a system, the collective libraries left out. */
 static void list_backends(const request *q, aic_buf *out) {
-    const aic_node *all = q->release ? aic_map_get(q->release->directories, q->system) : NULL;
+    const aic_node *all = q->release ? aic_map_get(q->release->directories, q->measured) : NULL;
     for (size_t i = 0; all && all->kind == AIC_K_MAP && i < all->count; i++) {
         const char *name = all->keys[i]->text;
-        if (strcmp(name, "nccl") != 0 && strcmp(name, "oneccl") != 0)
+        if (!pdb_is_library(name))
             aic_buf_printf(out, "%s%s", out->len ? ", " : "", name);
     }
 }
@@ -133,8 +134,10 @@ static bool refuse_backend(const request *q, aic_error *err) {
     aic_buf list = {0};
     list_backends(q, &list);
     if (!q->release)
-        aic_fail(err, AIC_BAD_INPUT, "%s has no measured tables: no perfdb folder holds %s.h5", q->system,
-                 q->system);
+        aic_fail(err, AIC_BAD_INPUT,
+                 "%s has no measured tables: no perfdb folder holds %s.h5 (docs/formats/systems.md: what such "
+                 "a system can do)",
+                 q->system, q->measured);
     else
         aic_fail(err, AIC_BAD_INPUT, "%s is not measured on %s (release %s); backends: %s", q->backend,
                  q->system, q->release->name, list.len ? list.data : "none");
@@ -143,9 +146,9 @@ static bool refuse_backend(const request *q, aic_error *err) {
 }
 
 static bool resolve(const request *q, const char **out, aic_error *err) {
-    bool library = strcmp(q->backend, "nccl") == 0 || strcmp(q->backend, "oneccl") == 0;
-    const aic_node *measured =
-        q->release && !library ? pdb_release_versions(q->release, q->system, q->backend) : NULL;
+    const aic_node *measured = q->release && !pdb_is_library(q->backend)
+                                   ? pdb_release_versions(q->release, q->measured, q->backend)
+                                   : NULL;
     if (!q->release && q->allow_unlisted && *q->version && !is_alias(q->version)) {
         *out = q->version; /* estimates on a system nobody measured */
         return true;
@@ -153,7 +156,7 @@ static bool resolve(const request *q, const char **out, aic_error *err) {
     if (!measured)
         return refuse_backend(q, err);
     pdb_slots slots;
-    bool gated = pdb_release_slots(q->release, q->system, q->backend, &slots);
+    bool gated = pdb_release_slots(q->release, q->measured, q->backend, &slots);
     if (!(gated ? resolve_slot(q, &slots, out, err) : resolve_plain(q, measured, out, err)))
         return false;
     /* `next` may lie ahead of a system's own measurements: older versions answer for it. */
@@ -190,6 +193,7 @@ static pdb_view_impl *new_view(pdb *db, const pdb_system *system, const request 
     v->pub = (pdb_view){
         .db = db,
         .system = system,
+        .measured = aic_arena_strdup(v->arena, q->measured),
         .backend = aic_arena_strdup(v->arena, q->backend),
         .version = aic_arena_strdup(v->arena, q->version),
         .shared = shared,
@@ -206,7 +210,14 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
     const pdb_system *sheet = pdb_system_get(db, system, err);
     if (!sheet)
         return NULL;
-    request q = {db, pdb_release_of(db, system), system, backend, version ? version : "", allow_unlisted};
+    const char *measured = sheet->measured_as ? sheet->measured_as : system;
+    request q = {.db = db,
+                 .release = pdb_release_of(db, measured),
+                 .system = system,
+                 .measured = measured,
+                 .backend = backend,
+                 .version = version ? version : "",
+                 .allow_unlisted = allow_unlisted};
     const char *resolved; /* apart from q.version, which resolve still reads */
     if (!resolve(&q, &resolved, err))
         return NULL;
@@ -215,7 +226,7 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
     pthread_mutex_lock(&db->lock);
     pdb_view_impl *v = find_view(db, sheet, backend, q.version, shared);
     if (!v) {
-        pdb_file *file = q.release ? pdb_file_of(db, q.release, system, err) : NULL;
+        pdb_file *file = q.release ? pdb_file_of(db, q.release, measured, err) : NULL;
         if (file || !q.release)
             v = new_view(db, sheet, &q, shared, file);
     }

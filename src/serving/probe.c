@@ -48,19 +48,23 @@ static const char *find_word(const char *text, const char *name) {
     return NULL;
 }
 
-/* The table of any kind that a text names first: some kinds answer from tables of others. */
-static const char *table_in(const char *text) {
-    const char *best = NULL, *table = "";
-    for (size_t k = 0; k < op_desc_count(); k++) {
-        const pdb_schema *const *s = op_desc_at(k)->schemas;
-        for (; s && *s; s++) {
-            const char *at = find_word(text, (*s)->table);
-            if (at && (!best || at < best)) {
-                best = at;
-                table = (*s)->table;
-            }
+/* The table of the kind that a text names first; *best stands before the one found so far. */
+static void find_table(const op_desc *d, const char *text, const char **best, const char **table) {
+    for (const pdb_schema *const *s = d->schemas; s && *s; s++) {
+        const char *at = find_word(text, (*s)->table);
+        if (at && (!*best || at < *best)) {
+            *best = at;
+            *table = (*s)->table;
         }
     }
+}
+
+/* Some kinds answer from tables of others. */
+static const char *table_in(const op_desc *d, const char *text) {
+    const char *best = NULL, *table = "";
+    find_table(d, text, &best, &table);
+    for (size_t k = 0; !best && k < op_desc_count(); k++)
+        find_table(op_desc_at(k), text, &best, &table);
     return table;
 }
 
@@ -110,7 +114,7 @@ static void keep_refusal(prober *p, srv_lack *l, op_class cls, const char *why, 
     if (l->cls == OP_OK) {
         l->cls = cls;
         l->reason = aic_arena_strdup(p->arena, why);
-        l->table = table_in(l->reason);
+        l->table = table_in(l->op->desc, l->reason);
     }
     add_shape(l->shapes, &l->n_shapes, *shape);
 }
@@ -118,8 +122,10 @@ static void keep_refusal(prober *p, srv_lack *l, op_class cls, const char *why, 
 static void add_result(total *t, srv_probed *op, const op_result *r) {
     op->latency += r->latency;
     t->latency += r->latency;
-    for (int c = 0; c < OP_COVERS; c++)
+    for (int c = 0; c < OP_COVERS; c++) {
+        op->cover[c] += r->cover[c];
         t->cover[c] += r->cover[c];
+    }
 }
 
 /* Asks one op for every shape. True when some shape has no answer; *l says which. probed: the op's own
@@ -151,6 +157,8 @@ static void add_lacks(prober *p, const op_bound *b, bool logits, srv_probed *pro
     srv_lack l;
     if (!find_lack(p, b, logits, probed, &l))
         return;
+    if (probed)
+        probed->lacks = true;
     size_t before = p->out->n_lacks;
     if (b->op->desc->composite)
         probe_members(p, b->op, alternative || strcmp(b->op->desc->kind, "Fallback") == 0);

@@ -191,13 +191,15 @@ typedef struct srv_lack {
 typedef struct srv_probed {
     const op *op;
     bool generation;
-    double latency; /* ms, summed over the shapes that it answers */
+    bool lacks;              /* some shape has no answer */
+    double latency;          /* ms, summed over the shapes that it answers */
+    double cover[OP_COVERS]; /* the same by evidence */
 } srv_probed;
 
 typedef struct srv_probe {
     size_t n_ops, n_lacks;
-    srv_probed *ops;        /* context first */
-    srv_lack *lacks;        /* in the order of the lists */
+    srv_probed *ops;         /* context first */
+    srv_lack *lacks;         /* in the order of the lists */
     double cover[OP_COVERS]; /* shares of the latency (0..1), mean over the probe shapes that have one */
 } srv_probe;
 

@@ -9,6 +9,7 @@
 #include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SLOTS_PER_THREAD = 4 };
 
@@ -167,8 +168,8 @@ static unsigned thread_count(unsigned asked) {
     return n < 1 ? 1 : (unsigned)n;
 }
 
-/* "h200_sxm 0.12.0 <digest>" for every system of the sweep that has measured tables, in order of first use.
- */
+/* "h200_sxm 0.12.0 <digest>" for every system of the sweep that has measured tables, in order of first use;
+ * then " measured as <system>" where they are another system's. */
 static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *a, const char ***lines) {
     aic_intern *pairs = aic_intern_new(), *found = aic_intern_new();
     aic_buf text = {0};
@@ -187,6 +188,8 @@ static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *
             continue;
         aic_buf_clear(&text);
         aic_buf_printf(&text, "%s %s %s", v->system->name, v->release ? v->release : "?", v->digest);
+        if (strcmp(v->measured, v->system->name) != 0)
+            aic_buf_printf(&text, " measured as %s", v->measured);
         aic_intern_add(found, text.data, text.len);
     }
     size_t n = aic_intern_count(found) - 1; /* id 0 is the empty string */

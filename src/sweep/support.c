@@ -168,6 +168,30 @@ static bool fits(const swp_support_ask *ask, swp_cell *cell, const srv_deploymen
     return false;
 }
 
+static swp_op *summary_of(swp_cell *cell, const srv_probed *p) {
+    for (size_t i = 0; i < cell->n_ops; i++)
+        if (cell->ops[i].generation == p->generation && strcmp(cell->ops[i].name, p->op->name) == 0 &&
+            strcmp(cell->ops[i].kind, p->op->desc->kind) == 0)
+            return &cell->ops[i];
+    AIC_GROW(cell->ops, cell->n_ops, cell->cap_ops);
+    swp_op *o = &cell->ops[cell->n_ops++];
+    *o = (swp_op){.generation = p->generation,
+                  .name = aic_arena_strdup(cell->arena, p->op->name),
+                  .kind = p->op->desc->kind};
+    return o;
+}
+
+static void summarise(swp_cell *cell, const srv_probe *probe) {
+    for (size_t i = 0; i < probe->n_ops; i++) {
+        swp_op *o = summary_of(cell, &probe->ops[i]);
+        o->layouts++;
+        o->lacking += probe->ops[i].lacks;
+        o->latency += probe->ops[i].latency;
+        for (int c = 0; c < OP_COVERS; c++)
+            o->cover[c] += probe->ops[i].cover[c];
+    }
+}
+
 /* Ops that measurements would not help refuse the layout; the others are gaps. */
 static void take_lacks(const swp_support_ask *ask, swp_cell *cell, const srv_probe *p, swp_layout *l) {
     for (size_t i = 0; i < p->n_lacks && l->situation != SWP_refused; i++)
@@ -191,6 +215,8 @@ static void assess_built(const swp_support_ask *ask, swp_cell *cell, const srv_d
         return;
     srv_probe_ops(d, d->arena, &probe);
     take_lacks(ask, cell, &probe, l);
+    if (ask->needs && l->situation != SWP_refused)
+        summarise(cell, &probe);
     for (int c = 0; l->situation == SWP_S1 && c < OP_COVERS; c++)
         cell->cover[c] += probe.cover[c];
 }

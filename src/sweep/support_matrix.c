@@ -164,6 +164,7 @@ void swp_support_free(swp_support *s) {
             free(cell->gaps[g].needs);
         }
         free(cell->gaps);
+        free(cell->ops);
         aic_arena_free(cell->arena);
     }
     free(s->cells);

@@ -141,6 +141,14 @@ typedef struct swp_gap {
     swp_need *needs;      /* only where asked for */
 } swp_gap;
 
+/* One op over all layouts that can run. */
+typedef struct swp_op {
+    bool generation; /* phase: context or generation */
+    const char *name, *kind;
+    size_t layouts, lacking; /* that have it; of those, that lack data for it */
+    double latency, cover[OP_COVERS]; /* ms over all answers; the same by evidence */
+} swp_op;
+
 /* One model on one system with one version of one backend. */
 typedef struct swp_cell {
     const char *model, *system, *backend, *version; /* version "" when absent */
@@ -149,8 +157,9 @@ typedef struct swp_cell {
     size_t n_layouts, n_covered, n_admitted; /* tried; S1; S1 or S2 */
     swp_layout *layouts;
     double cover[OP_COVERS]; /* shares of the latency (0..1) by evidence, mean over covered layouts and probes */
-    size_t n_gaps, cap_gaps;
+    size_t n_gaps, cap_gaps, n_ops, cap_ops;
     swp_gap *gaps;
+    swp_op *ops; /* only where needs are asked for */
     aic_arena *arena; /* owns the texts */
 } swp_cell;
 
@@ -160,7 +169,7 @@ typedef struct swp_support_ask {
     const char *system, *backend, *version; /* NULL: every system with data; every backend; see all_versions */
     bool all_versions;                      /* current, previous and next; else the latest */
     bool layout_given;                      /* try request.par only; else the usual ones of the model */
-    bool needs;                             /* list the shapes to measure */
+    bool needs;                             /* list ops and the shapes to measure */
     srv_request request;                    /* modes, nextn, attention_backend, database_mode, par */
     unsigned threads;                       /* 0 = all */
 } swp_support_ask;

@@ -225,11 +225,12 @@ static void test_errors_when_built(void **state) {
         {HEAD KV "ops:\n  - Elementwise | a | 1 | bytes_per_token = 1 / (tp - 1)\n", ":6:"},
         {HEAD KV "ops:\n  - {for: i, in: 3, do: []}\n", ":6:5: the loop runs over"},
         {HEAD KV "ops:\n  - {for: [i, j], in: \"[[1, 2], [1]]\", do: []}\n", "the loop binds 2 names"},
-        {HEAD KV "let: {bad: 1 // (layers - 6)}\nops: []\n", ":5:"},
+        {HEAD KV "let: {bad: 1 // (tp - 1)}\nops:\n  - Elementwise | a | bad | bytes_per_token = 1\n", ":5:"},
         {HEAD "kv: [{per_token: -1}]\nops: []\n", ":4:6: kv: per_token gave an integer, not a number"},
         {HEAD KV "ops:\n  - Elementwise | a | 1 | bytes_per_token = bytes('fp7')\n",
          "name of a quantisation mode"},
-        {HEAD KV "let: {m: config('map')}\nops:\n  - Elementwise | a | m | bytes_per_token = 1\n",
+        {HEAD KV
+         "let: {m: config('map') if tp else 0}\nops:\n  - Elementwise | a | m | bytes_per_token = 1\n",
          "holds a mapping"},
         {HEAD KV
          "ops:\n  - for: i\n    in: config('many')\n    do:\n      - for: j\n        in: config('many')\n    "
@@ -251,6 +252,11 @@ static void test_errors_when_built(void **state) {
     assert_false(build(&w, (mdl_request){0}));
     assert_int_equal(w.why.cls, OP_INVALID);
     assert_non_null(strstr(w.why.text, "hop: P2P field \"pp_size\""));
+    end(&w);
+    w = make(HEAD KV "let: {kernel: required('conv.kernel')}\nops: []\n", CONFIG(",\"conv\":{}"));
+    assert_false(build(&w, (mdl_request){0})); /* the config's fault, not the graph's */
+    assert_int_equal(w.why.cls, OP_INVALID);
+    assert_non_null(strstr(w.why.text, ":5:15: the config of tiny has no \"conv.kernel\""));
     end(&w);
 }
 

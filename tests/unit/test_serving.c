@@ -431,6 +431,11 @@ static void estimated_points(void **state) {
                 continue;
             }
             assert_true(p->request_latency == plain.points[k].request_latency);
+            srv_detail *details;
+            size_t n = srv_explain(d, &loads[k], d->arena, &details), transferred = 0;
+            for (size_t j = 0; j < n; j++)
+                transferred += details[j].result.tier == OP_TIER_xprofile;
+            assert_int_equal(transferred, 8); /* four GEMMs of each phase: logits stay bfloat16 */
             assert_true(q.database_mode == OP_EMPIRICAL ? fabs(p->cover[OP_FORMULA] - 1) < 1e-12
                                                         : p->cover[OP_INTERPOLATED] > 0);
         }
