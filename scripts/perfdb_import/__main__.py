@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import pyarrow as pa
 
-from . import hdf5_writer, release_facts, release_yaml
+from . import arrow_columns, hdf5_writer, parquet_source, release_facts, release_yaml, text_source
 from .layouts import SourceFile, Tree, reader_of
-from .parquet_source import read_columns
 from .problems import ImportProblem
 from .wheel import Wheel, default_cache, open_wheel, read_member, release_number
 
@@ -147,13 +147,20 @@ def _import_system(job: Job) -> tuple[int, float]:
     try:
         with job.wheel.open() as archive:
             for file in sorted(job.files, key=lambda file: file.group.encode()):
-                table = read_columns(read_member(archive, file.member), file.source)
-                rows += writer.add(file.group, file.family, file.source, table)
+                table = _read_table(read_member(archive, file.member), file)
+                rows += writer.add(file.group, file.family, file.source,
+                                   arrow_columns.of_table(table, file.source))
         writer.publish()
     except BaseException:
         writer.abandon()
         raise
     return rows, time.monotonic() - started
+
+
+def _read_table(data: bytes, file: SourceFile) -> pa.Table:
+    if file.member.endswith(".parquet"):
+        return parquet_source.read(data, file.source)
+    return text_source.read(data, file.table, file.source)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -24,16 +24,17 @@ def gather(archive: zipfile.ZipFile, tree: Tree, release: str) -> dict[str, Any]
     def load(member: str | None) -> Any:
         return _load(archive, member) if member else {}
 
-    return {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        "release": release,
+    head = {"format": FORMAT, "version": FORMAT_VERSION, "release": release}
+    if not tree.shared_rows:
+        head["shared_rows"] = False
+    parts = {
         "slots": _slots(load(tree.slots), tree.systems),
         "lanes": _lanes(load(tree.lanes)),
         "directories": _directories(tree.systems),
         "reuse": _reuse(tree.systems, load),
         "cross_backend": _cross_backend(load(tree.manifest), tree.manifest or ""),
     }
+    return head | {name: part for name, part in parts.items() if part}
 
 
 def version_key(text: str) -> tuple[int, int, int, int, int, int]:
@@ -58,6 +59,9 @@ def _load(archive: zipfile.ZipFile, member: str) -> Any:
 
 
 def _slots(document: dict, systems: dict[str, System]) -> dict:
+    if not document:
+        return {}
+
     def slot(entry: dict) -> dict:
         named = {name: entry.get(name) for name in ("current", "previous")}
         return {name: text for name, text in named.items() if text not in (None, "", "null", "~")}

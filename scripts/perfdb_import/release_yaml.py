@@ -14,6 +14,7 @@ INTRO = """\
 """
 
 NOTES = {
+    "shared_rows": "Every version stands alone: no gap is filled from another version or backend.",
     "slots": "Versions a sweep may name per backend, with the aliases current, next and previous.\n"
              "A system listed under overrides uses its own entry in place of the default one.",
     "lanes": "The attention kernel a backend version runs by default on each SM version.",
@@ -60,7 +61,7 @@ def _flow(value: Any) -> str:
 
 def _scalar(value: Any) -> str:
     """Integers and plain words stand bare; what starts like a number is quoted, so that versions stay text."""
-    text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, int) or (PLAIN_WORD.fullmatch(text) and text.lower() not in WORDS_WITH_A_MEANING):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

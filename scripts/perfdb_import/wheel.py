@@ -15,7 +15,6 @@ from pathlib import Path
 
 from .problems import ImportProblem
 
-PACKAGE = "aiconfigurator-core"
 # Every platform's wheel carries the same tables. One fixed platform keeps `origin`, and with it every output
 # byte, equal wherever the import runs.
 PLATFORM = ["--platform", "manylinux_2_28_x86_64", "--python-version", "3.11", "--implementation", "cp", "--abi", "abi3"]
@@ -31,7 +30,7 @@ class Wheel:
 
     @property
     def origin(self) -> str:
-        return f"{PACKAGE} {self.release}, {self.path.name}, sha256 {self.sha256}"
+        return f"{package_of(self.release)} {self.release}, {self.path.name}, sha256 {self.sha256}"
 
     def open(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self.path)
@@ -40,6 +39,16 @@ class Wheel:
 def default_cache() -> Path:
     """Where downloaded wheels are kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aicfg-sweep" / "wheels"
+
+
+def release_key(release: str) -> tuple[int, ...]:
+    """The leading numbers of a release, which decide its package and its layout."""
+    return tuple(int(number) for number in re.findall(r"\d+", release)[:2])
+
+
+def package_of(release: str) -> str:
+    """The package that carries the tables of a release; they moved into one of their own after 0.10."""
+    return "aiconfigurator-core" if release_key(release) > (0, 10) else "aiconfigurator"
 
 
 def release_number(text: str) -> str:
@@ -59,24 +68,25 @@ def open_wheel(release: str, wheel_file: Path | None, cache: Path) -> Wheel:
 
 
 def _cached(release: str, cache: Path) -> Path | None:
-    found = sorted(cache.glob(f"{PACKAGE.replace('-', '_')}-{release}-*.whl"))
+    found = sorted(cache.glob(f"{package_of(release).replace('-', '_')}-{release}-*.whl"))
     return found[0] if found else None
 
 
 def _download(release: str, cache: Path) -> Path:
+    package = package_of(release)
     cache.mkdir(parents=True, exist_ok=True)
-    print(f"downloading {PACKAGE} {release} into {cache}", flush=True)
+    print(f"downloading {package} {release} into {cache}", flush=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-               "--only-binary", ":all:", *PLATFORM, "--dest", str(cache), f"{PACKAGE}=={release}"]
+               "--only-binary", ":all:", *PLATFORM, "--dest", str(cache), f"{package}=={release}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = _cached(release, cache)
     if done.returncode == 0 and found:
         return found
     known = re.search(r"from versions: ([^)]*)\)", done.stderr)
     if known:
-        raise ImportProblem(f"no release {release} of {PACKAGE}; published: {known[1]}")
+        raise ImportProblem(f"no release {release} of {package}; published: {known[1]}")
     last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-    raise ImportProblem(f"cannot download {PACKAGE} {release}: {last}\n"
+    raise ImportProblem(f"cannot download {package} {release}: {last}\n"
                         "  fetch the wheel elsewhere and pass it with --wheel FILE", exit_code=3)
 
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 RELEASE = "0.12.0"
-WHEEL = f"aiconfigurator_core-{RELEASE}-cp311-abi3-manylinux_2_28_x86_64.whl"
-SYSTEMS = "aiconfigurator_core/systems/"
+PACKAGE = "aiconfigurator_core"
+TAIL = "-cp311-abi3-manylinux_2_28_x86_64.whl"
+WHEEL = f"{PACKAGE}-{RELEASE}{TAIL}"
 
 SLOTS = """
 schema_version: 1
@@ -83,11 +84,12 @@ def default_tree() -> dict[str, bytes]:
     return tree
 
 
-def write_wheel(folder: Path, tree: dict[str, bytes] | None = None, release: str = RELEASE) -> Path:
-    """Writes the wheel; its bytes depend on the tree alone."""
-    path = folder / WHEEL
-    members = {f"aiconfigurator_core-{release}.dist-info/METADATA": f"Version: {release}\n".encode()}
-    members |= {SYSTEMS + member: content for member, content in (default_tree() if tree is None else tree).items()}
+def write_wheel(folder: Path, tree: dict[str, bytes] | None = None, release: str = RELEASE, package: str = PACKAGE) -> Path:
+    """Writes the wheel; its bytes depend on the arguments alone."""
+    path = folder / f"{package}-{release}{TAIL}"
+    members = {f"{package}-{release}.dist-info/METADATA": f"Version: {release}\n".encode()}
+    members |= {f"{package}/systems/{member}": content
+                for member, content in (default_tree() if tree is None else tree).items()}
     with zipfile.ZipFile(path, "w") as archive:
         for member, content in sorted(members.items()):
             archive.writestr(zipfile.ZipInfo(member), content)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,18 +13,16 @@ h5py = pytest.importorskip("h5py")
 pa = pytest.importorskip("pyarrow")
 yaml = pytest.importorskip("yaml")
 
+import perfdb_files  # noqa: E402 (needs h5py)
 import synthetic_release as made_up  # noqa: E402 (needs pyarrow)
+from perfdb_files import ROOT, cells, check_file, tables  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from perfdb_import.release_facts import version_key  # noqa: E402
 
 
-def run(wheel: Path, out: Path, *extra: str, release: str = made_up.RELEASE) -> subprocess.CompletedProcess[str]:
-    command = [ROOT / "scripts" / "import-perfdb", "--release", release, "--wheel", wheel, "--out", out, "--jobs", "1"]
-    return subprocess.run([*map(str, command), *extra], capture_output=True, text=True, check=False,
-                          env={**os.environ, "PYTHON": sys.executable})
+run = functools.partial(perfdb_files.run, release=made_up.RELEASE)
 
 
 @pytest.fixture(scope="module")
@@ -35,58 +31,6 @@ def imported(tmp_path_factory) -> Path:
     done = run(made_up.write_wheel(folder), folder / "out")
     assert done.returncode == 0, done.stderr
     return folder / "out" / made_up.RELEASE
-
-
-def tables(file) -> dict:
-    """Group path -> group, for every table of a perfdb file."""
-    found = {}
-    file.visititems(lambda name, item: found.update({"/" + name: item}) if "source" in item.attrs else None)
-    return found
-
-
-def cells(dataset) -> list:
-    """The column's cells as the format page says a reader sees them."""
-    members = h5py.check_enum_dtype(dataset.dtype)
-    raw = dataset[:].tolist()
-    if members is None:
-        return [bool(cell) for cell in raw] if dataset.attrs.get("boolean") else raw
-    names = {value: "" if name == "<empty>" else name for name, value in members.items()}
-    return [names[value] for value in raw]
-
-
-def digest_of(group) -> str:
-    """The group digest, written down from the format page and not from the importer."""
-    total = hashlib.sha256()
-    for name in sorted(group, key=str.encode):
-        dataset = group[name]
-        if h5py.check_enum_dtype(dataset.dtype) is not None:
-            tag, body = b"s", b"".join(cell.encode() + b"\0" for cell in cells(dataset))
-        elif dataset.dtype.kind == "f":
-            tag, body = b"f", dataset[:].astype("<f8").tobytes()
-        else:
-            tag, body = b"i", dataset[:].astype("<i8").tobytes()
-        total.update(name.encode() + b"\0" + tag + b"\0" + body)
-    return total.hexdigest()
-
-
-def check_file(path: Path) -> tuple[str, int, int]:
-    """Everything the format promises of any file; returns digest, rows, tables."""
-    with h5py.File(path) as file:
-        groups = tables(file)
-        assert file.attrs["format"] == b"aicfg-perfdb" and file.attrs["format_version"] == 1
-        assert file.attrs["system"].decode() == path.stem and file.attrs["release"].decode() == path.parent.name
-        assert file.attrs["licence"] == b"Apache-2.0"
-        total = hashlib.sha256()
-        for name in sorted(groups, key=str.encode):
-            group = groups[name]
-            assert name.count("/") == 3
-            assert {dataset.shape for dataset in group.values()} == {(group.attrs["rows"],)}
-            assert digest_of(group) == group.attrs["digest"].decode(), name
-            total.update(name.encode() + b"\0" + group.attrs["digest"] + b"\0")
-        assert total.hexdigest() == file.attrs["digest"].decode()
-        assert sum(group.attrs["rows"] for group in groups.values()) == file.attrs["rows"]
-        assert len(groups) == file.attrs["tables"]
-        return total.hexdigest(), int(file.attrs["rows"]), len(groups)
 
 
 def test_groups_and_attributes(imported):
@@ -190,7 +134,7 @@ def test_refuses_what_is_no_table(tmp_path, content, says, code):
 def test_refuses_one_table_in_two_families(tmp_path):
     tree = made_up.default_tree() | {"data/new/other/trtllm/1.3.0rc2/gemm_perf.parquet": made_up.parquet(made_up.ONE_ROW)}
     done = run(made_up.write_wheel(tmp_path, tree), tmp_path)
-    assert done.returncode == 2 and "one table in two families" in done.stderr
+    assert done.returncode == 2 and "one table in two places" in done.stderr
 
 
 def test_usage_errors(tmp_path):
@@ -198,7 +142,8 @@ def test_usage_errors(tmp_path):
     for extra, release, says in [(["--systems", "new,h999"], "0.12.0", "no measured tables of system h999; this release has new, old"),
                                  (["--systems", ","], "0.12.0", "(none named)"),
                                  ([], "0.13.0", "this wheel is release 0.12.0, not 0.13.0"),
-                                 ([], "0.8.0", "the oldest it reads is 0.12"),
+                                 ([], "0.8.0", "this wheel is release 0.12.0, not 0.8.0"),
+                                 ([], "0.0.9", "the oldest it reads is 0.1"),
                                  ([], "latest", "not a release number")]:
         done = run(wheel, tmp_path / "out", *extra, release=release)
         assert done.returncode == 2 and says in done.stderr, done.stderr
