@@ -5,7 +5,7 @@
 
 static const char exit_codes[] =
     "0 done, 1 done and something was found, 2 usage or bad input, 3 input or output failed, "
-    "130 or 143 interrupted (finished points are kept)";
+    "10 and 11 situations S2 and S3 of support, 130 or 143 interrupted (finished points are kept)";
 
 /* Calls visit for every option of a command: its own, data options, common ones. */
 static void each_option(const cli_command *c, void (*visit)(const cli_option *o, FILE *out), FILE *out) {

@@ -75,9 +75,9 @@ static void print_side(const side *s) {
     if (s->layers.layers > 0)
         printf("  %g layers", s->layers.layers);
     printf("\n");
-    if (!priced(s))
-        printf("   %s: %s\n", srv_status_name(s->block.points[0].status),
-               s->block.points[0].reason ? s->block.points[0].reason : "");
+    const srv_point *point = s->block.points;
+    if (point && !priced(s))
+        printf("   %s: %s\n", srv_status_name(point->status), point->reason ? point->reason : "");
 }
 
 static void print_number(double v, int width, int decimals) {

@@ -35,8 +35,12 @@ static void csv_texts(const char *const *texts, size_t n, const char *separator,
 }
 
 static void csv_cell_name(const swp_cell *c, FILE *out) {
-    csv_text(c->model, out);
-    fprintf(out, ",%s,%s,%s", c->system, c->backend, c->version);
+    const char *names[] = {c->model, c->system, c->backend, c->version};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (i)
+            fputc(',', out);
+        csv_text(names[i], out);
+    }
 }
 
 void sup_export_csv(const swp_support *s, FILE *out) {
@@ -105,11 +109,18 @@ static void json_layouts(aic_buf *b, const swp_cell *c) {
 
 static void json_cell(aic_buf *b, const swp_cell *c) {
     aic_buf_add(b, "{");
-    json_member(b, "model", c->model);
-    aic_buf_printf(b,
-                   ", \"system\": \"%s\", \"backend\": \"%s\", \"version\": \"%s\", \"situation\": \"%s\", ",
-                   c->system, c->backend, c->version, swp_situation_name(c->situation));
-    json_member(b, "reason", c->reason);
+    const struct {
+        const char *key, *text;
+    } heads[] = {{"model", c->model},
+                 {"system", c->system},
+                 {"backend", c->backend},
+                 {"version", c->version},
+                 {"situation", swp_situation_name(c->situation)},
+                 {"reason", c->reason}};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        aic_buf_add(b, i ? ", " : "");
+        json_member(b, heads[i].key, heads[i].text);
+    }
     for (int k = 0; k < OP_COVERS; k++) {
         aic_buf_printf(b, ", \"%s\": ", sup_evidence[k]);
         if (c->n_covered)

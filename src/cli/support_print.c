@@ -52,7 +52,7 @@ static void within_text(const swp_cell *c, char text[16]) {
     if (c->n_covered)
         snprintf(text, 16, "%.1f", 100 * within);
     else
-        strcpy(text, "-");
+        snprintf(text, 16, "-");
 }
 
 void sup_print_cells(const swp_support *s, FILE *out) {

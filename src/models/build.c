@@ -268,6 +268,7 @@ static bool build_lists(builder *b, mdl_deployment *out) {
         return false;
     out->weight_bytes = weights_of(&out->context);
     out->encoder_weight_bytes = weights_of(&out->encoder);
+    out->encoder_ranks = b->frame.request->encoder_tp ? 1 : out->par.tp;
     return true;
 }
 

@@ -127,13 +127,38 @@ static bool read_checks(mdl_loader *l, const aic_node *list) {
     return true;
 }
 
+/* Figures of a vision encoder; they depend on the model alone. */
+static bool read_images(mdl_loader *l, const aic_node *map) {
+    static const char *const keys[] = {"patch", "merge", "width", "out", "when"};
+    mdl_images_rule *rule = aic_arena_alloc(l->arena, 1, sizeof *rule);
+    const aic_expr **exprs[] = {&rule->patch, &rule->merge, &rule->width, &rule->out, &rule->when};
+    if (!map)
+        return true;
+    if (!aic_map_check_keys(map, "images", keys, 5, l->err))
+        return false;
+    for (size_t i = 0; i < 5; i++) {
+        const aic_node *n = aic_map_get(map, keys[i]);
+        mdl_names names = {MDL_OF_MODEL, l->graph, NULL};
+        if (i == 4 && !n)
+            break;
+        *exprs[i] = mdl_node_expr(l->arena, n, keys[i], &names, l->err);
+        if (!*exprs[i])
+            return false;
+        if (mdl_expr_level(*exprs[i], l->graph) != MDL_OF_MODEL)
+            return aic_node_fail(l->err, n, "images: this depends on more than the model");
+    }
+    l->graph->images = rule;
+    return true;
+}
+
 static bool read_shared_sections(mdl_loader *l, const aic_node *doc) {
     return read_section(l, doc, "kinds", read_kind) && read_section(l, doc, "let", read_let) &&
            read_section(l, doc, "defaults", mdl_compile_defaults) &&
-           read_section(l, doc, "blocks", read_block) && read_checks(l, aic_map_get(doc, "checks"));
+           read_section(l, doc, "blocks", read_block) && read_checks(l, aic_map_get(doc, "checks")) &&
+           read_images(l, aic_map_get(doc, "images"));
 }
 
-#define SHARED_KEYS "format", "version", "kinds", "let", "defaults", "blocks", "checks"
+#define SHARED_KEYS "format", "version", "kinds", "let", "defaults", "blocks", "checks", "images"
 
 static bool check_format(mdl_loader *l, const aic_node *doc, const char *const *keys, size_t n) {
     const char *format;
@@ -280,6 +305,43 @@ const mdl_graph *mdl_graph_load(aic_arena *a, const mdl_dirs *dirs, const char *
     return ok ? g : NULL;
 }
 
+static bool model_lets(mdl_frame *f, aic_error *err) {
+    const mdl_graph *g = f->graph;
+    for (size_t i = 0; i < g->n_lets; i++) {
+        if (g->lets[i].level != MDL_OF_MODEL)
+            continue;
+        if (!mdl_eval(g->lets[i].value, f, &f->vars[i], err))
+            return false;
+        f->known[i] = true;
+    }
+    return true;
+}
+
+static bool model_images(mdl_frame *f, mdl_vision *out, aic_error *err) {
+    const mdl_images_rule *rule = f->graph->images;
+    bool yes = false;
+    if (!rule || !mdl_eval_true(rule->when, f, &yes, err) || !yes)
+        return !rule || err->code == AIC_OK;
+    enum { MAX_EDGE = 4096 }; /* of patches and merging: products of both with any image stay below 2^63 */
+    const struct {
+        const aic_expr *value;
+        int64_t *out, most;
+    } figures[] = {{rule->patch, &out->patch, MAX_EDGE},
+                   {rule->merge, &out->merge, MAX_EDGE},
+                   {rule->width, &out->width, MDL_MAX_SIZE},
+                   {rule->out, &out->out, MDL_MAX_SIZE}};
+    for (size_t i = 0; i < 4; i++) {
+        aic_value v;
+        if (!mdl_eval(figures[i].value, f, &v, err))
+            return false;
+        if (v.type != AIC_V_INT || v.u.i < 1 || v.u.i > figures[i].most)
+            return aic_fail(err, AIC_BAD_INPUT, "%s: images: %s is no integer from 1 to %lld", f->graph->file,
+                            aic_expr_text(figures[i].value), (long long)figures[i].most);
+        *figures[i].out = v.u.i;
+    }
+    return true;
+}
+
 void mdl_graph_model_lets(aic_arena *a, mdl_entry *m) {
     const mdl_graph *g = m->pub.graph;
     aic_error err = {0};
@@ -287,13 +349,6 @@ void mdl_graph_model_lets(aic_arena *a, mdl_entry *m) {
     f.vars = aic_arena_alloc(a, g->n_lets, sizeof *f.vars);
     f.known = aic_arena_alloc(a, g->n_lets, sizeof *f.known);
     m->lets = f.vars;
-    for (size_t i = 0; i < g->n_lets; i++) {
-        if (g->lets[i].level != MDL_OF_MODEL)
-            continue;
-        if (!mdl_eval(g->lets[i].value, &f, &f.vars[i], &err)) {
-            m->lets_failed = aic_arena_strdup(a, err.text);
-            return;
-        }
-        f.known[i] = true;
-    }
+    if (!model_lets(&f, &err) || !model_images(&f, &m->pub.vision, &err))
+        m->lets_failed = aic_arena_strdup(a, err.text);
 }

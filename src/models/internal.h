@@ -334,6 +334,12 @@ typedef struct mdl_kv {
     double context_length;
 } mdl_kv;
 
+/* Figures of a vision encoder (mdl_vision), of the model alone. */
+typedef struct mdl_images_rule {
+    const aic_expr *when; /* NULL = always */
+    const aic_expr *patch, *merge, *width, *out;
+} mdl_images_rule;
+
 typedef struct mdl_field {
     const char *name;
     const aic_expr *value;
@@ -372,6 +378,7 @@ typedef struct mdl_graph {
     size_t n_checks;
     mdl_kv_rule *kv;
     size_t n_kv;
+    mdl_images_rule *images; /* NULL = none */
     mdl_items list[MDL_PHASES];
     size_t n_vars; /* lets and locals */
 } mdl_graph;
@@ -387,7 +394,7 @@ void mdl_graph_file(const char *family, char *out, size_t size); /* "graphs/llam
 
 const mdl_graph *mdl_graph_load(aic_arena *a, const mdl_dirs *dirs, const char *path, const char *family,
                                 aic_error *err);
-/* Evaluates the lets that depend on the model only; failures are kept in m->lets_failed. */
+/* Evaluates the lets that depend on the model only, and images; failures are kept in m->lets_failed. */
 void mdl_graph_model_lets(aic_arena *a, mdl_entry *m);
 
 /* While a graph file and its includes are read. */

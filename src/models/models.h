@@ -29,6 +29,14 @@ typedef struct mdl_quants {
     pdb_quant gemm, moe, kvcache, fmha, comm; /* PDB_Q_UNSET = not given */
 } mdl_quants;
 
+/* What a vision encoder makes of images (docs/model/images.md); all 0: the model sees none. */
+typedef struct mdl_vision {
+    int64_t patch; /* pixels of a patch's edge */
+    int64_t merge; /* patches along the edge of a token */
+    int64_t width; /* elements of a patch inside the encoder */
+    int64_t out;   /* elements that projectors make of a token */
+} mdl_vision;
+
 /* A model's facts. Reals and integers as in docs/model/facts.md. Immutable after loading. */
 typedef struct mdl_model {
     const char *id; /* name or folder as asked for */
@@ -43,9 +51,10 @@ typedef struct mdl_model {
     int quant_dynamic;                /* 1, 0, -1 unknown */
     mdl_quants inferred;              /* what the config files imply; comm unset */
     int64_t weight_block;             /* quantization_config.weight_block_size[0], 128 when absent */
-    const aic_node *config;           /* normalised config, for extra facts */
-    const aic_node *text;             /* the map facts are read from (nested text config or config itself) */
-    const void *graph; /* private: compiled graph of the family, NULL when no graph file exists */
+    mdl_vision vision;
+    const aic_node *config; /* normalised config, for extra facts */
+    const aic_node *text;   /* the map facts are read from (nested text config or config itself) */
+    const void *graph;      /* private: compiled graph of the family, NULL when no graph file exists */
     mdl_catalogue *catalogue;
 } mdl_model;
 
@@ -100,7 +109,8 @@ typedef struct mdl_deployment {
     op_list encoder;     /* vision encoder; empty when the model or the worker has none */
     double weight_bytes; /* sum over the context list, before /pp */
     double encoder_weight_bytes;
-    const void *kv; /* private: KV-cache function with its figures */
+    uint32_t encoder_ranks; /* that share the images: tp, or 1 where tp splits the encoder */
+    const void *kv;         /* private: KV-cache function with its figures */
 } mdl_deployment;
 
 /* Steps of mdl_build, in the order checks fire: width rule, exchange across nodes, modes, family checks,
@@ -145,6 +155,25 @@ bool mdl_inspect(mdl_catalogue *c, const char *id, aic_arena *a, mdl_inspection 
  * counted twice (a module beside an op it contains, one op more often than there are layers), and one name
  * for several kinds. */
 op_texts mdl_check(const mdl_deployment *d, aic_arena *a);
+
+/* ---- images (docs/model/images.md) ---- */
+
+/* Images of each request: their size in pixels (sides below 2^24), or the tokens of one when a side is 0. */
+typedef struct mdl_images {
+    uint32_t count, height, width, tokens;
+} mdl_images;
+
+/* Tokens of one image inside the encoder and behind it. */
+typedef struct mdl_image_tokens {
+    uint64_t inside, behind;
+} mdl_image_tokens;
+mdl_image_tokens mdl_tokens_of_image(const mdl_model *m, const mdl_images *images);
+/* Images that one rank encodes for a batch of requests. */
+uint64_t mdl_images_of_rank(const mdl_deployment *d, const mdl_images *images, uint32_t batch);
+/* Tokens of one image that an op of the encoder list sees. */
+uint64_t mdl_tokens_of_op(const op *o, const mdl_image_tokens *tokens);
+/* Bytes of the encoder's activations on one GPU; 0 without an encoder or images. */
+double mdl_encoder_activations(const mdl_deployment *d, const mdl_images *images, uint32_t batch);
 
 /* The repeat as the reference's pricing engine reads it back from decimal text: digits as one integer,
  * divided by a power of ten (docs/model/facts.md, "Repeats"). Differs from the op's own repeat by at most one

@@ -109,8 +109,7 @@ enum { N_COLUMNS = sizeof columns / sizeof *columns };
 static const struct {
     const char *end;
     pdb_unit unit;
-} measured_ends[] = {
-    {"latency", PDB_UNIT_MS}, {"_ms", PDB_UNIT_MS}, {"_us", PDB_UNIT_US}, {"_gbps", PDB_UNIT_NONE}};
+} measured_ends[] = {{"_ms", PDB_UNIT_MS}, {"_us", PDB_UNIT_US}, {"_gbps", PDB_UNIT_NONE}};
 
 static bool ends_with(const char *text, const char *end) {
     size_t n = strlen(text), m = strlen(end);
@@ -152,6 +151,8 @@ pdb_role pdb_column_role(const char *name, pdb_cell_kind kind) {
 }
 
 pdb_unit pdb_column_unit(const char *name) {
+    if (strcmp(name, "latency") == 0)
+        return PDB_UNIT_MS;
     for (size_t i = 0; i < sizeof measured_ends / sizeof *measured_ends; i++)
         if (ends_with(name, measured_ends[i].end))
             return measured_ends[i].unit;

@@ -1,5 +1,6 @@
 /* Reading the columns of one table: as stored, checked before anything is allocated (docs/formats/perfdb.md).
  */
+#include "perfdb/chunk.h"
 #include "perfdb/h5.h"
 #include <stdlib.h>
 #include <string.h>
@@ -122,27 +123,46 @@ static bool known_type(hid_t type, pdb_cells *out) {
     return out->width <= 2 && !out->is_signed;
 }
 
-/* Storage that is plain or packed by the format's filters, in chunks a process can hold. */
-static bool known_layout(hid_t dataset, const char **what) {
+/* How the cells of a column lie in the file. */
+typedef struct storage {
+    hsize_t chunk; /* cells; 0 = one plain piece */
+    pdb_filters filters;
+} storage;
+
+/* The filters of the format, each at most once and in their order. */
+static bool known_filters(hid_t list, int width, pdb_filters *out) {
+    static const H5Z_filter_t filters[PDB_FILTERS] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE,
+                                                      H5Z_FILTER_FLETCHER32};
+    int next = 0, n = H5Pget_nfilters(list);
+    for (int i = 0; i < n; i++) {
+        unsigned flags, config, value = 0;
+        size_t values = 1;
+        H5Z_filter_t filter = H5Pget_filter2(list, (unsigned)i, &flags, &values, &value, 0, NULL, &config);
+        while (next < PDB_FILTERS && filters[next] != filter)
+            next++;
+        if (next == PDB_FILTERS || (next == PDB_SHUFFLE && (values < 1 || value != (unsigned)width)))
+            return false;
+        out->used[next++] = true;
+    }
+    return n >= 0;
+}
+
+/* Storage that is plain or packed by the format's filters, in chunks no larger than the column. */
+static bool known_layout(hid_t dataset, const pdb_cells *c, storage *out, const char **what) {
     hid_t list = H5Dget_create_plist(dataset);
     H5D_layout_t layout = H5Pget_layout(list);
-    hsize_t chunk = 0;
-    bool ok = (layout == H5D_CONTIGUOUS && H5Pget_external_count(list) == 0) ||
-              (layout == H5D_CHUNKED && H5Pget_chunk(list, 1, &chunk) == 1 && chunk <= CHUNK_CELLS_MAX);
-    int filters = H5Pget_nfilters(list);
-    for (int i = 0; ok && i < filters; i++) {
-        unsigned flags, config;
-        size_t values = 0;
-        H5Z_filter_t filter = H5Pget_filter2(list, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
-        ok = filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_FLETCHER32;
-    }
+    bool ok = layout == H5D_CONTIGUOUS && H5Pget_external_count(list) == 0 && H5Pget_nfilters(list) == 0;
+    if (layout == H5D_CHUNKED)
+        ok = H5Pget_chunk(list, 1, &out->chunk) == 1 && out->chunk > 0 && out->chunk <= CHUNK_CELLS_MAX &&
+             out->chunk <= c->rows && known_filters(list, c->width, &out->filters);
     H5Pclose(list);
     *what =
         "is stored in a way this program does not read (plain, or chunks with shuffle, deflate, fletcher32)";
     return ok;
 }
 
-static bool check_column(const pdb_group *g, hid_t dataset, hid_t type, pdb_cells *out, const char **what) {
+static bool check_column(const pdb_group *g, hid_t dataset, hid_t type, pdb_cells *out, storage *how,
+                         const char **what) {
     hid_t space = H5Dget_space(dataset);
     hsize_t rows = 0;
     bool shaped =
@@ -151,14 +171,14 @@ static bool check_column(const pdb_group *g, hid_t dataset, hid_t type, pdb_cell
     *what = "is not a list of as many cells as its group has rows";
     if (!shaped || rows != g->rows)
         return false;
+    out->rows = (size_t)rows;
     *what = "has a cell type that is not the format's";
     if (!known_type(type, out))
         return false;
-    if (!known_layout(dataset, what))
+    if (!known_layout(dataset, out, how, what))
         return false;
     *what = "claims more rows than its storage can hold";
     uint64_t bytes = (uint64_t)rows * (uint64_t)out->width, stored = H5Dget_storage_size(dataset);
-    out->rows = (size_t)rows;
     return rows == 0 || bytes / DEFLATE_RATIO_MAX <= stored;
 }
 
@@ -192,12 +212,44 @@ static bool cells_are_members(const pdb_cells *c) {
     return ok;
 }
 
+/* Reads and decodes chunk after chunk; the last one may reach beyond the rows. */
+static bool read_chunks(hid_t dataset, const storage *how, pdb_cells *c) {
+    size_t width = (size_t)c->width, cells = (size_t)how->chunk, bytes = cells * width;
+    size_t most = bytes + bytes / 8 + 1024; /* deflate and its checksum never add more */
+    uint8_t *stored = NULL, *whole = aic_alloc(cells, width);
+    bool ok = true;
+    for (hsize_t at = 0; ok && at < c->rows; at += how->chunk) {
+        hsize_t size = 0;
+        uint32_t skipped = 0;
+        ok = H5Dget_chunk_storage_size(dataset, &at, &size) >= 0 && size > 0 && size <= most;
+        if (!ok)
+            break;
+        stored = aic_realloc(stored, (size_t)size, 1);
+        size_t left = c->rows - (size_t)at, kept = left < cells ? left : cells;
+        uint8_t *to = (uint8_t *)c->data + (size_t)at * width;
+        ok = H5Dread_chunk(dataset, H5P_DEFAULT, &at, &skipped, stored) >= 0 &&
+             pdb_chunk_decode(&how->filters, skipped, stored, (size_t)size, cells, width,
+                              kept == cells ? to : whole);
+        if (ok && kept < cells)
+            memcpy(to, whole, kept * width);
+    }
+    free(stored);
+    free(whole);
+    return ok;
+}
+
+static bool read_plain(hid_t dataset, hid_t type, pdb_cells *c) {
+    return c->rows == 0 || (H5Dget_storage_size(dataset) == c->rows * (size_t)c->width &&
+                            H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, c->data) >= 0);
+}
+
 static bool read_cells(const pdb_group *g, hid_t dataset, hid_t type, pdb_cells *out, const char **what) {
-    if (!check_column(g, dataset, type, out, what))
+    storage how = {0};
+    if (!check_column(g, dataset, type, out, &how, what))
         return false;
     out->data = aic_alloc(out->rows, (size_t)out->width);
     *what = "cannot be read";
-    if (out->rows && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->data) < 0)
+    if (!(how.chunk ? read_chunks(dataset, &how, out) : read_plain(dataset, type, out)))
         return false;
     if (out->kind != PDB_CELL_TEXT)
         return true;

@@ -5,7 +5,7 @@ import time
 import pytest
 from program import ROOT, program, write
 
-COMMANDS = ["run", "plan", "rank", "show", "export", "report", "estimate", "model", "db", "bench", "help"]
+COMMANDS = ["run", "plan", "rank", "show", "export", "report", "estimate", "model", "support", "db", "bench", "help"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

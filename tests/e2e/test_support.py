@@ -90,18 +90,21 @@ def test_estimates_may_stand_in(experts):
     assert cell["situation"] == "S1" and cell["formula"] > 0.01
 
 
-def test_refused_by_hardware_and_memory():
-    cell, = records("Qwen/Qwen3-32B", *H200, "--backend", "trtllm", "--gemm-quant", "nvfp4", code=1)
-    assert cell["situation"] == "refused" and "nvfp4" in cell["reason"]
+def test_refused_by_hardware_and_memory(tmp_path):
+    sheet = (ROOT / "data" / "systems" / "h200_sxm.yaml").read_text()
+    write(tmp_path / "h200_sxm.yaml", "".join(line for line in sheet.splitlines(True) if "fp8_tc_flops" not in line))
+    cell, = records("Qwen/Qwen3-32B-FP8", *H200, "--backend", "trtllm", "--systems", tmp_path, code=1)
+    assert cell["situation"] == "refused" and "the spec sheet of h200_sxm lacks" in cell["reason"] and cell["gaps"] == []
     cell, = records("moonshotai/Kimi-K3", *H200, "--backend", "vllm", code=1)
     assert "do not fit" in cell["reason"]
 
 
-def test_layouts_that_a_rule_refuses():
-    cell, = records("Qwen/Qwen3-30B-A3B", *H200, "--backend", "trtllm", "--tp", "64", "--moe-ep", "64", code=1)
-    assert cell["layouts"][0]["situation"] == "refused"
-    cell, = records("Qwen/Qwen3-30B-A3B", *H200, "--backend", "trtllm", "--tp", "2", "--moe-ep", "4", code=1)
-    assert "moe_tp" in cell["reason"]
+def test_layouts_that_cannot_run():
+    ask = ["Qwen/Qwen3-30B-A3B", *H200, "--backend", "trtllm"]
+    cell, = records(*ask, "--tp", "2", "--moe-ep", "4", code=1)
+    assert cell["layouts"][0]["situation"] == "refused" and "moe_tp" in cell["reason"]
+    cell, = records(*ask, "--tp", "64", "--moe-ep", "64", code=10)  # across nodes: kernels that nobody measured
+    assert cell["gaps"][0]["kind"] == "" and "all-to-all" in cell["reason"]
 
 
 def test_unknown_architecture(tmp_path):

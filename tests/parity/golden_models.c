@@ -259,6 +259,7 @@ static void skip_other(record *r) {
     X("ops", "type", compare_ops)                                                                            \
     X("ops", "t", compare_case)                                                                              \
     X("comm_select", "t", compare_choice)                                                                    \
+    X("encoder", "t", compare_images)                                                                        \
     X("error", "t", compare_case)                                                                            \
     X("", "role", compare_spec)
 

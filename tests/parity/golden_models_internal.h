@@ -33,6 +33,10 @@ void compare_ops(record *r);  /* {"type": "ops"}: one deployment without a datab
 void compare_case(record *r); /* {"t": "ops" | "error"}: the same, other families, with an encoder */
 void compare_spec(record *r); /* {"cfg": ...}: one deployment with a database */
 
+/* ---- golden_models_images.c ---- */
+
+void compare_images(record *r); /* {"t": "encoder"}: tokens, shares and memory of images */
+
 /* ---- golden_models_nodes.c ---- */
 
 void compare_choice(record *r); /* {"t": "comm_select"}: the exchange of a layout, by what is measured */

@@ -123,6 +123,29 @@ static void test_encoder(void **state) {
     end(&w);
 }
 
+/* Figures of a vision encoder, and what is refused for want of them. */
+static void test_images(void **state) {
+    (void)state;
+    world w = make(HEAD KV "ops: []\nimages: {patch: config('patch'), merge: 2, width: 8, out: hidden}\n",
+                   CONFIG(",\"patch\":14"));
+    assert_true(build(&w, (mdl_request){0}));
+    assert_true(w.model->vision.patch == 14 && w.model->vision.merge == 2 && w.model->vision.out == 64);
+    mdl_image_tokens t = mdl_tokens_of_image(w.model, &(mdl_images){1, 28, 57, 0});
+    assert_true(t.inside == 8 && t.behind == 2);
+    end(&w);
+    w = make(HEAD KV "ops: []\nimages: {patch: config('patch'), merge: 2, width: 8, out: 8}\n", CONFIG(""));
+    assert_false(build(&w, (mdl_request){0}));
+    assert_int_equal(w.why.cls, OP_INVALID);
+    assert_non_null(strstr(w.why.text, "images: config('patch') is no integer from 1 to 4096"));
+    end(&w);
+    w = make(HEAD KV
+             "ops: []\nimages: {patch: 0, merge: 2, width: 8, out: 8, when: tokens}\nlet: {tokens: 0}\n",
+             CONFIG(""));
+    assert_true(build(&w, (mdl_request){0}));
+    assert_int_equal(w.model->vision.merge, 0);
+    end(&w);
+}
+
 /* What the config lists layer by layer stays when the number of layers is another. */
 static void test_layers(void **state) {
     (void)state;
@@ -155,10 +178,10 @@ static void test_across_nodes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_functions),    cmocka_unit_test(test_function_errors),
-        cmocka_unit_test(test_refuse),       cmocka_unit_test(test_included_checks),
-        cmocka_unit_test(test_encoder),      cmocka_unit_test(test_layers),
-        cmocka_unit_test(test_across_nodes),
+        cmocka_unit_test(test_functions), cmocka_unit_test(test_function_errors),
+        cmocka_unit_test(test_refuse),    cmocka_unit_test(test_included_checks),
+        cmocka_unit_test(test_images),    cmocka_unit_test(test_encoder),
+        cmocka_unit_test(test_layers),    cmocka_unit_test(test_across_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,36 @@ static void test_exchanges(void **state) {
     agrees("models_exchange.jsonl.gz", 40, true);
 }
 
+static void test_images(void **state) {
+    (void)state;
+    agrees("models_images.jsonl.gz", 40, false);
+}
+
+/* Sides go to the nearest whole token, halves to the even one; a token is 32 pixels here. */
+static void test_image_sizes(void **state) {
+    (void)state;
+    static const struct {
+        mdl_images images;
+        uint64_t inside, behind;
+    } cases[] = {
+        {{1, 48, 32, 0}, 8, 2}, {{1, 80, 32, 0}, 8, 2},  {{1, 112, 32, 0}, 16, 4},
+        {{1, 1, 1, 0}, 4, 1},   {{1, 0, 999, 7}, 28, 7}, {{1, 1024, 2048, 5}, 8192, 2048},
+        {{1, 0, 0, 0}, 0, 0},
+    };
+    mdl_catalogue *c = shipped();
+    aic_error err = {0};
+    const mdl_model *vl = mdl_get(c, "Qwen/Qwen3-VL-8B-Instruct", &err),
+                    *text = mdl_get(c, "Qwen/Qwen3-8B", &err);
+    assert_int_equal(vl->vision.patch * vl->vision.merge, 32);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mdl_image_tokens t = mdl_tokens_of_image(vl, &cases[i].images);
+        assert_int_equal(t.inside, cases[i].inside);
+        assert_int_equal(t.behind, cases[i].behind);
+        assert_int_equal(mdl_tokens_of_image(text, &cases[i].images).behind, 0);
+    }
+    mdl_close(c);
+}
+
 static void build_all(mdl_catalogue *c, const char *id, const char *backend) {
     aic_error err = {0};
     op_refusal why = {0};
@@ -66,7 +96,7 @@ static void test_gpt(void **state) {
     const char *dirs[] = {f.dir, AICFG_DATA_DIR "/models"};
     aic_error err = {0};
     files_put(&f, "architectures.yaml",
-              "format: aicfg-architectures\nversion: 1\nfamilies: {GPT: false}\n"
+              "format: aicfg-architectures\nversion: 1\n"
               "architectures: {GPTJForCausalLM: {family: GPT}}\n");
     files_put(&f, "catalogue.json",
               "{\"format\":\"aicfg-model-catalogue\",\"version\":1,\"models\":{\"gpt\":{"
@@ -100,6 +130,8 @@ int main(void) {
         cmocka_unit_test(test_plain_families),
         cmocka_unit_test(test_latent_hybrid_and_vision_families),
         cmocka_unit_test(test_exchanges),
+        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_image_sizes),
         cmocka_unit_test(test_every_model_builds),
         cmocka_unit_test(test_gpt),
     };
