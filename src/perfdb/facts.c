@@ -150,9 +150,9 @@ pdb_role pdb_column_role(const char *name, pdb_cell_kind kind) {
     return kind == PDB_CELL_REAL ? PDB_ROLE_VALUE : PDB_ROLE_KEY;
 }
 
-pdb_unit pdb_column_unit(const char *name) {
-    if (strcmp(name, "latency") == 0)
-        return PDB_UNIT_MS;
+pdb_unit pdb_column_unit(const char *table, const char *name) {
+    if (strcmp(name, "latency") == 0) /* milliseconds, with one exception */
+        return strcmp(table, "moe_a2a_perf") == 0 ? PDB_UNIT_US : PDB_UNIT_MS;
     for (size_t i = 0; i < sizeof measured_ends / sizeof *measured_ends; i++)
         if (ends_with(name, measured_ends[i].end))
             return measured_ends[i].unit;
@@ -199,4 +199,8 @@ const char *pdb_table_family(const char *table) {
             if (strcmp(*t, table) == 0)
                 return families[i].family;
     return NULL;
+}
+
+bool pdb_table_is_difference(const char *table) {
+    return strcmp(table, "computescale_perf") == 0;
 }

@@ -13,7 +13,8 @@ void pdb_hdf5_lock(void) {
     static bool first = true;
     pthread_mutex_lock(&hdf5_lock);
     if (first)
-        H5dont_atexit(); /* its clean-up at exit crashes when a file could not be written (disk full); we close what we open */
+        H5dont_atexit(); /* its clean-up at exit crashes when a file could not be written (disk full); we
+                            close what we open */
     first = false;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* per thread where the library knows threads, hence every time */
 }
@@ -131,6 +132,22 @@ static hid_t open_read_only(const char *path) {
     return id;
 }
 
+/* Superblocks before version 2 and what hangs on them carry no checksums: the library would walk through
+ * damage. */
+static bool check_signature(const char *path, aic_error *err) {
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    unsigned char head[sizeof signature + 1] = {0};
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f)
+        fclose(f);
+    if (n < sizeof head || memcmp(head, signature, sizeof signature) != 0)
+        return aic_fail(err, AIC_BAD_INPUT, "%s is not a perfdb file: it is not an HDF5 file", path);
+    return head[8] == 2 || head[8] == 3 ||
+           aic_fail(err, AIC_BAD_INPUT,
+                    "%s is not a perfdb file: HDF5 superblock version %d, expected 2 or 3", path, head[8]);
+}
+
 pdb_file *pdb_file_open(const char *path, aic_error *err) {
     if (access(path, R_OK) != 0) {
         aic_fail(err, AIC_IO, "perfdb %s: cannot be read: %s", path, strerror(errno));
@@ -141,10 +158,8 @@ pdb_file *pdb_file_open(const char *path, aic_error *err) {
     strcpy(f->path, path);
     pdb_hdf5_lock();
     f->id = -1;
-    bool ok = H5Fis_hdf5(path) > 0;
-    if (!ok)
-        aic_fail(err, AIC_BAD_INPUT, "%s is not a perfdb file: it is not an HDF5 file", path);
-    else {
+    bool ok = check_signature(path, err);
+    if (ok) {
         H5PLset_loading_state(0); /* a file's filters must never make the process load code */
         f->id = open_read_only(path);
         ok = f->id >= 0 ? read_head(f, err) : pdb_h5_fail(err, path, NULL, "cannot be opened");

@@ -81,6 +81,9 @@ size_t pdb_backends(pdb *db, const char *system, aic_arena *a, const char ***nam
 /* Versions of a backend that have tables of the system, oldest first, in the arena. */
 size_t pdb_versions(pdb *db, const char *system, const char *backend, aic_arena *a, const char ***names);
 
+/* The version under which an unmeasured backend opens (with allow_unlisted): all its tables are missing. */
+#define PDB_ESTIMATE "estimate"
+
 /* Opens (or finds) the view. version: NULL or "" = latest, "current"/"previous"/"next", or a literal, which
  * must be one of the slots unless allow_unlisted. AIC_BAD_INPUT when the system, backend or version does not
  * exist: the message lists what does. */

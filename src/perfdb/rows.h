@@ -25,7 +25,8 @@ const pdb_column_fact *pdb_column_fact_find(const char *name); /* NULL = a colum
 int pdb_column_place(const char *name); /* where collectors put it: keys, keys nobody knows, measurements */
 pdb_role pdb_column_role(const char *name,
                          pdb_cell_kind kind); /* unknown: doubles are values, the rest keys */
-pdb_unit pdb_column_unit(const char *name);
+pdb_unit pdb_column_unit(const char *table, const char *name);
+bool pdb_table_is_difference(const char *table); /* measured against another kernel: may be close to 0 */
 const char *pdb_table_family(const char *table); /* "gemm"; NULL = a table nobody knows */
 
 /* ---- cells (cells.c) -------------------------------------------------------------------------- */

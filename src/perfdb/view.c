@@ -134,10 +134,11 @@ static bool refuse_backend(const request *q, aic_error *err) {
     aic_buf list = {0};
     list_backends(q, &list);
     if (!q->release)
-        aic_fail(err, AIC_BAD_INPUT,
-                 "%s has no measured tables: no perfdb folder holds %s.h5 (docs/formats/systems.md: what such "
-                 "a system can do)",
-                 q->system, q->measured);
+        aic_fail(
+            err, AIC_BAD_INPUT,
+            "%s has no measured tables: no perfdb folder holds %s.h5 (docs/formats/systems.md: what such "
+            "a system can do)",
+            q->system, q->measured);
     else
         aic_fail(err, AIC_BAD_INPUT, "%s is not measured on %s (release %s); backends: %s", q->backend,
                  q->system, q->release->name, list.len ? list.data : "none");
@@ -149,8 +150,9 @@ static bool resolve(const request *q, const char **out, aic_error *err) {
     const aic_node *measured = q->release && !pdb_is_library(q->backend)
                                    ? pdb_release_versions(q->release, q->measured, q->backend)
                                    : NULL;
-    if (!q->release && q->allow_unlisted && *q->version && !is_alias(q->version)) {
-        *out = q->version; /* estimates on a system nobody measured */
+    bool estimate = strcmp(q->version, PDB_ESTIMATE) == 0;
+    if (!measured && (!q->release || estimate) && q->allow_unlisted && *q->version && !is_alias(q->version)) {
+        *out = q->version; /* estimates on a system or for a backend nobody measured */
         return true;
     }
     if (!measured)

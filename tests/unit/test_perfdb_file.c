@@ -55,6 +55,8 @@ static void test_not_a_perfdb_file(void **state) {
     expect_no_view(&m, AIC_BAD_INPUT, "box.h5 is not a perfdb file: it is not an HDF5 file");
     maker_text(m.release, "box.h5", "");
     expect_no_view(&m, AIC_BAD_INPUT, "it is not an HDF5 file");
+    H5Fclose(H5Fcreate(maker_path(m.release, "box.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
+    expect_no_view(&m, AIC_BAD_INPUT, "HDF5 superblock version 0, expected 2 or 3"); /* no checksums */
     maker_file(&m, "box");
     maker_close(&m);
     expect_no_view(&m, AIC_BAD_INPUT, "is not a perfdb file: it lacks the attributes");
