@@ -13,8 +13,8 @@
 
 /* ---- modes, sources, coverage -------------------------------------------------------------------------- */
 
-/* Database modes (docs/model/modes.md). SILICON: measured tables, a miss is a refusal. HYBRID: the same, and a
- * miss is estimated. EMPIRICAL: everything is estimated. SOL: speed of light. */
+/* Database modes (docs/model/modes.md). SILICON: measured tables, a miss is a refusal. HYBRID: the same, and
+ * a miss is estimated. EMPIRICAL: everything is estimated. SOL: speed of light. */
 #define OP_MODES(X) X(SILICON) X(HYBRID) X(EMPIRICAL) X(SOL)
 typedef enum op_mode {
 #define OP_MODE_ENUM(name) OP_##name,
@@ -202,11 +202,12 @@ const op_desc *op_desc_at(size_t i);
 
 /* ---- kinds declared in data (docs/formats/measured_op.md) ---- */
 
-/* The kinds a program knows: the built-in ones above, then those that files declare. Immutable once open, safe
- * for many threads. Views keep tables by the address of a kind's schema, so close it after the database. */
+/* The kinds a program knows: the built-in ones above, then those that files declare. Immutable once open,
+ * safe for many threads. Views keep tables by the address of a kind's schema, so close it after the database.
+ */
 typedef struct op_kinds op_kinds;
-/* Reads every .yaml file of the folders; a kind of an earlier folder hides one of the same name in a later one.
- * NULL on error: AIC_IO when a folder cannot be read, AIC_BAD_INPUT at a position otherwise. */
+/* Reads every .yaml file of the folders; a kind of an earlier folder hides one of the same name in a later
+ * one. NULL on error: AIC_IO when a folder cannot be read, AIC_BAD_INPUT at a position otherwise. */
 op_kinds *op_kinds_open(const char *const *dirs, size_t n, aic_error *err);
 void op_kinds_close(op_kinds *k); /* NULL is allowed */
 /* k may be NULL: the built-in kinds alone. */
@@ -218,8 +219,8 @@ const char *op_kinds_nearest(const op_kinds *k, const char *kind); /* for messag
 /* An op of a kind, with defaults. */
 op *op_make(aic_arena *a, const op_desc *d);
 
-/* Makes an op of a built-in kind with defaults; then op_set fields by wire name ("name", "scale_factor" too); then op_finish.
- * A record of modes is set by the list of its modes in member order. */
+/* Makes an op of a built-in kind with defaults; then op_set fields by wire name ("name", "scale_factor" too);
+ * then op_finish. A record of modes is set by the list of its modes in member order. */
 op *op_new(aic_arena *a, const char *kind, aic_error *err);
 bool op_set(aic_arena *a, op *o, const char *field, const aic_value *v, aic_error *err);
 bool op_set_members(op *o, const char *field, const op_list *members,
@@ -269,7 +270,7 @@ struct op_bound {
     const void *state;         /* family's own: grids, constants; NULL when refused */
     op_class estimate_refused; /* the same for the empirical path */
     const char *estimate_reason;
-    const void *estimate; /* family's own: utilisation samples, scale, tier */
+    const void *estimate;                 /* family's own: utilisation samples, scale, tier */
     const op_substitution *substitutions; /* of every table answer of this op and its members; NULL = none */
 };
 
@@ -301,8 +302,8 @@ typedef struct op_expert_need {
     bool context; /* else generation */
     uint32_t hidden, inter, topk, experts, ep;
 } op_expert_need;
-/* Are the experts measured without tensor parallelism, in the merged table or, except for sglang, in moe_perf?
- * Any kernel, distribution and number of slots counts. */
+/* Are the experts measured without tensor parallelism, in the merged table or, except for sglang, in
+ * moe_perf? Any kernel, distribution and number of slots counts. */
 bool op_expert_covers(const pdb_view *view, const op_expert_need *need);
 
 #endif

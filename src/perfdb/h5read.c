@@ -112,7 +112,7 @@ static bool known_type(hid_t type, pdb_cells *out) {
     while (i < n && H5Tequal(plain, types[i].type) <= 0)
         i++;
     H5Tclose(plain);
-    if (i == n)
+    if (i == n || H5Tget_size(type) != (size_t)types[i].width)
         return false;
     out->kind = types[i].kind;
     out->width = types[i].width;

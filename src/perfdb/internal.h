@@ -47,7 +47,8 @@ typedef struct pdb_slots {
     const char *current, *previous, *next; /* NULL = no such slot; current is always set */
 } pdb_slots;
 
-static inline bool pdb_is_library(const char *backend) { /* collective libraries have folders beside the backends */
+static inline bool
+pdb_is_library(const char *backend) { /* collective libraries have folders beside the backends */
     return strcmp(backend, "nccl") == 0 || strcmp(backend, "oneccl") == 0;
 }
 bool pdb_release_present(const char *dir); /* does it hold a release.yaml? */
@@ -166,7 +167,8 @@ static inline pdb_view_impl *pdb_impl(const pdb_view *v) {
 
 /* Name of the system whose tables stand for those of `system`: itself unless its sheet says otherwise. */
 const char *pdb_measured_as(pdb *db, const char *system);
-const pdb_release *pdb_release_of(const pdb *db, const char *measured); /* the first that has its file; NULL = none */
+const pdb_release *pdb_release_of(const pdb *db,
+                                  const char *measured); /* the first that has its file; NULL = none */
 /* Perfdb files in a release's folder: systems in byte order and the paths of their files, in the arena. */
 bool pdb_release_files(aic_arena *a, const char *dir, const char ***systems, const char ***paths, size_t *n,
                        aic_error *err);

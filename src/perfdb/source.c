@@ -88,8 +88,7 @@ static bool is_donor(const builder *b, const char *version) {
 
 static void add_declared(builder *b) {
     const pdb_view *view = &b->v->pub;
-    const aic_node *donors =
-        pdb_release_donors(b->v->release, view->measured, view->backend, view->version);
+    const aic_node *donors = pdb_release_donors(b->v->release, view->measured, view->backend, view->version);
     for (size_t i = 0; donors && i < donors->count; i++) {
         const char *table = aic_map_get(donors->items[i], "table")->text;
         const char *from = aic_map_get(donors->items[i], "from")->text;

@@ -241,7 +241,8 @@ void swp_work_done(const swp_work *w, swp_compiled *c);
  * without an index means every item. */
 bool swp_set_apply(aic_arena *a, aic_node **root, const char *set, aic_error *err);
 
-/* ---- support.c -------------------------------------------------------------------------------------------- */
+/* ---- support.c --------------------------------------------------------------------------------------------
+ */
 
 /* Fills a started cell: layout by layout, or as an unknown model (S3). */
 void swp_assess(const swp_support_ask *ask, const srv_env *env, const mdl_model *m, const pdb_system *sys,

@@ -102,7 +102,8 @@ bool swp_plan(swp_sweep *s, const srv_env *env, const swp_options *opt, FILE *ou
     X(S1, 0, "every op of every layout that can run has data: sweep away")                                   \
     X(S2, 10, "the op lists are known, measurements are missing")                                            \
     X(S3, 11, "the architecture, its op graph or an op kind is not known")                                   \
-    X(refused, 1, "a rule, the hardware or the memory stands against every layout; measuring would not help") \
+    X(refused, 1,                                                                                            \
+      "a rule, the hardware or the memory stands against every layout; measuring would not help")            \
     X(absent, 1, "the system has no data of this backend or version")
 typedef enum swp_situation {
 #define SWP_SITUATION_ENUM(name, code, meaning) SWP_##name,
@@ -115,26 +116,26 @@ const char *swp_situation_meaning(swp_situation s);
 int swp_situation_code(swp_situation s);
 
 typedef struct swp_layout {
-    mdl_parallel par; /* as it runs */
+    mdl_parallel par;        /* as it runs */
     swp_situation situation; /* S1, S2 or refused */
-    const char *text; /* "tp 4, moe_ep 4" */
-    const char *why;  /* refused: the rule */
+    const char *text;        /* "tp 4, moe_ep 4" */
+    const char *why;         /* refused: the rule */
 } swp_layout;
 
 /* A shape that should be measured. */
 typedef struct swp_need {
-    bool generation;  /* phase: context or generation */
-    const char *op;   /* one op with the parameters, wire JSON */
-    unsigned reads;   /* OP_READS_* bits: members of the shape that count */
+    bool generation; /* phase: context or generation */
+    const char *op;  /* one op with the parameters, wire JSON */
+    unsigned reads;  /* OP_READS_* bits: members of the shape that count */
     op_shape shape;
 } swp_need;
 
 /* One cause of missing data, with all ops and layouts that meet it. */
 typedef struct swp_gap {
-    const char *kind;     /* of the ops, "" when no op list could be built */
-    const char *table;    /* "" when the reason names none */
-    const char *reason;   /* names table and key, and what is measured */
-    bool alternative;     /* measuring other members of the same group would do as well */
+    const char *kind;   /* of the ops, "" when no op list could be built */
+    const char *table;  /* "" when the reason names none */
+    const char *reason; /* names table and key, and what is measured */
+    bool alternative;   /* measuring other members of the same group would do as well */
     size_t n_ops, cap_ops, n_layouts, cap_layouts, n_needs, cap_needs;
     const char **ops;     /* names */
     const char **layouts; /* texts */
@@ -145,7 +146,7 @@ typedef struct swp_gap {
 typedef struct swp_op {
     bool generation; /* phase: context or generation */
     const char *name, *kind;
-    size_t layouts, lacking; /* that have it; of those, that lack data for it */
+    size_t layouts, lacking;          /* that have it; of those, that lack data for it */
     double latency, cover[OP_COVERS]; /* ms over all answers; the same by evidence */
 } swp_op;
 
@@ -153,35 +154,37 @@ typedef struct swp_op {
 typedef struct swp_cell {
     const char *model, *system, *backend, *version; /* version "" when absent */
     swp_situation situation;
-    const char *reason; /* first gap, rule or error; NULL for S1 */
+    const char *reason;                      /* first gap, rule or error; NULL for S1 */
     size_t n_layouts, n_covered, n_admitted; /* tried; S1; S1 or S2 */
     swp_layout *layouts;
-    double cover[OP_COVERS]; /* shares of the latency (0..1) by evidence, mean over covered layouts and probes */
+    double
+        cover[OP_COVERS]; /* shares of the latency (0..1) by evidence, mean over covered layouts and probes */
     size_t n_gaps, cap_gaps, n_ops, cap_ops;
     swp_gap *gaps;
-    swp_op *ops; /* only where needs are asked for */
+    swp_op *ops;      /* only where needs are asked for */
     aic_arena *arena; /* owns the texts */
 } swp_cell;
 
 typedef struct swp_support_ask {
     const char *const *models; /* catalogue ids or folders */
     size_t n_models;
-    const char *system, *backend, *version; /* NULL: every system with data; every backend; see all_versions */
-    bool all_versions;                      /* current, previous and next; else the latest */
-    bool layout_given;                      /* try request.par only; else the usual ones of the model */
-    bool needs;                             /* list ops and the shapes to measure */
-    srv_request request;                    /* modes, nextn, attention_backend, database_mode, par */
-    unsigned threads;                       /* 0 = all */
+    const char *system, *backend,
+        *version;        /* NULL: every system with data; every backend; see all_versions */
+    bool all_versions;   /* current, previous and next; else the latest */
+    bool layout_given;   /* try request.par only; else the usual ones of the model */
+    bool needs;          /* list ops and the shapes to measure */
+    srv_request request; /* modes, nextn, attention_backend, database_mode, par */
+    unsigned threads;    /* 0 = all */
 } swp_support_ask;
 
 typedef struct swp_support {
     size_t n;
-    swp_cell *cells; /* models as given, then systems, backends and versions in the database's order */
+    swp_cell *cells;   /* models as given, then systems, backends and versions in the database's order */
     size_t n_versions; /* cells of each model */
 } swp_support;
 
-/* Assesses every combination. An unknown system, backend or version is an error; what is wrong with a model is
- * its cells' situation. */
+/* Assesses every combination. An unknown system, backend or version is an error; what is wrong with a model
+ * is its cells' situation. */
 bool swp_support_run(const swp_support_ask *ask, const srv_env *env, swp_support *out, aic_error *err);
 void swp_support_free(swp_support *s);
 

@@ -1,6 +1,8 @@
-/* links: perfdb. The reader of perfdb files on any bytes: opening, listing, loading, verifying; seeds in
- * seeds/perfdb. */
+/* links: perfdb. The reader of perfdb files: opening, listing, loading, verifying, printing. Input that
+ * begins like an HDF5 file is taken for one: mutants test the checksums. Any other input is a recipe for a
+ * well-formed HDF5 file that says wrong things: mutants test our own checks. Seeds in seeds/perfdb. */
 #include "perfdb/rows.h"
+#include <hdf5.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,9 +14,6 @@ const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:libhdf5";
 }
-
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
 
 static char folder[64];
 static char path[80], sheet[80], facts[80];
@@ -53,6 +52,187 @@ static void make_folder(void) {
     aic_quiet(true);
 }
 
+/* ---- files from recipes ----------------------------------------------------------------------- */
+
+typedef struct recipe {
+    const uint8_t *at;
+    size_t left;
+} recipe;
+
+static unsigned take(recipe *r, unsigned choices) {
+    if (!r->left)
+        return 0;
+    r->left--;
+    return *r->at++ % choices;
+}
+
+static void put_attr(hid_t object, const char *name, recipe *r) {
+    static const char *const texts[] = {"aicfg-perfdb", "box", "r1", "gemm", "comm", ""};
+    char text[80];
+    snprintf(text, sizeof text, "%s", texts[take(r, 6)]);
+    bool number = take(r, 2);
+    hsize_t two = 2;
+    hid_t space = take(r, 16) == 1 ? H5Screate_simple(1, &two, NULL) : H5Screate(H5S_SCALAR);
+    hid_t type = number ? H5Tcopy(H5T_STD_I64LE) : H5Tcopy(H5T_C_S1);
+    if (!number)
+        H5Tset_size(type, take(r, 16) == 1 ? H5T_VARIABLE : strlen(text) + 1);
+    int64_t values[2] = {take(r, 4) ? take(r, 5) : INT64_MIN, 1};
+    hid_t attr = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    const char *pointers[2] = {text, text};
+    char twice[2][80] = {{0}};
+    snprintf(twice[0], sizeof twice[0], "%s", text);
+    if (attr >= 0)
+        H5Awrite(attr, type,
+                 number                         ? (void *)values
+                 : H5Tis_variable_str(type) > 0 ? (void *)pointers
+                                                : (void *)twice);
+    H5Aclose(attr);
+    H5Tclose(type);
+    H5Sclose(space);
+}
+
+static hid_t take_type(recipe *r) {
+    hid_t plain[] = {H5T_STD_U8LE,   H5T_STD_U16LE, H5T_STD_U32LE, H5T_STD_U64LE,  H5T_STD_I64LE,
+                     H5T_IEEE_F64LE, H5T_STD_I8LE,  H5T_STD_U32BE, H5T_IEEE_F32LE, H5T_C_S1};
+    unsigned which = take(r, 13);
+    if (which < 10)
+        return H5Tcopy(plain[which]);
+    hid_t type = H5Tenum_create(plain[which - 10]);
+    for (unsigned n = take(r, 5) + 1; n; n--) {
+        char name[8];
+        uint32_t value = take(r, 256);
+        snprintf(name, sizeof name, "m%u", value);
+        H5Tenum_insert(type, take(r, 4) ? name : "<empty>", &value);
+    }
+    return type;
+}
+
+/* A filter that the format does not have and that changes nothing. */
+enum { FOREIGN = 300 };
+static size_t pass_on(unsigned flags, size_t n, const unsigned *values, size_t bytes, size_t *size,
+                      void **data) {
+    (void)flags;
+    (void)n;
+    (void)values;
+    (void)size;
+    (void)data;
+    return bytes;
+}
+
+static hid_t take_settings(recipe *r, hsize_t rows) {
+    hid_t list = H5Pcreate(H5P_DATASET_CREATE);
+    unsigned layout = take(r, 8);
+    if (layout == 1)
+        H5Pset_layout(list, H5D_COMPACT);
+    if (layout < 2 || !rows)
+        return list;
+    hsize_t chunk = take(r, 3) ? rows : 1 + take(r, 9);
+    chunk = chunk > rows ? rows : chunk;
+    H5Pset_chunk(list, 1, &chunk);
+    for (unsigned n = take(r, 5); n; n--)
+        switch (take(r, 4)) {
+        case 0:
+            H5Pset_shuffle(list);
+            break;
+        case 1:
+            H5Pset_deflate(list, 1);
+            break;
+        case 2:
+            H5Pset_fletcher32(list);
+            break;
+        case 3:
+            H5Pset_filter(list, FOREIGN, H5Z_FLAG_OPTIONAL, 0, NULL);
+        }
+    return list;
+}
+
+static void put_column(hid_t group, recipe *r, hsize_t rows) {
+    static const char *const names[] = {
+        "mode",         "m",       "n",      "k", "step", "latency", "heads", "kernel_source", "power",
+        "message_size", "send_us", "wait_us"};
+    const char *name = names[take(r, 12)];
+    if (take(r, 32) == 1) {
+        H5Lcreate_soft("/elsewhere", group, name, H5P_DEFAULT, H5P_DEFAULT);
+        return;
+    }
+    hsize_t dims[2] = {take(r, 12) == 1 ? take(r, 70) : rows, 2};
+    hid_t type = take_type(r), space = H5Screate_simple(take(r, 24) == 1 ? 2 : 1, dims, NULL);
+    hid_t list = take_settings(r, dims[0]);
+    hid_t dataset = H5Dcreate2(group, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    uint8_t cells[4096] = {0};
+    for (size_t i = 0; i < sizeof cells && r->left; i++)
+        cells[i] = i < 64 ? (uint8_t)take(r, 256) : cells[i - 64];
+    hsize_t start[2] = {0};
+    unsigned how = take(r, 4);
+    if (dataset >= 0 && how == 1) /* bytes no filter ever made */
+        H5Dwrite_chunk(dataset, H5P_DEFAULT, take(r, 8), start, take(r, 200), cells);
+    else if (dataset >= 0 && how != 2)
+        H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, cells);
+    H5Dclose(dataset);
+    H5Pclose(list);
+    H5Sclose(space);
+    H5Tclose(type);
+}
+
+static void put_group(hid_t file, recipe *r) {
+    static const char *const paths[] = {
+        "/own_perf/vllm/1.0", "/own_perf/vllm/0.9", "/own_perf/trtllm/1.0",  "/wide_perf/vllm/1.0",
+        "/wide_perf/vllm",    "/own_perf",          "/wide_perf/vllm/1.0/m", "/other"};
+    hid_t create = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(create, 1);
+    hid_t group = H5Gcreate2(file, paths[take(r, 8)], create, H5P_DEFAULT, H5P_DEFAULT);
+    H5Pclose(create);
+    if (group < 0)
+        return;
+    int64_t rows = take(r, 16) == 1 ? INT64_MAX : take(r, 64);
+    hid_t space = H5Screate(H5S_SCALAR),
+          attr = H5Acreate2(group, "rows", H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    H5Awrite(attr, H5T_NATIVE_INT64, &rows);
+    H5Aclose(attr);
+    H5Sclose(space);
+    put_attr(group, "family", r);
+    put_attr(group, "digest", r);
+    for (unsigned n = take(r, 9); n; n--)
+        put_column(group, r, rows < 64 ? (hsize_t)rows : 8);
+    H5Gclose(group);
+}
+
+/* Attributes as they must be, unless the recipe has one of its own. */
+static void put_head(hid_t file, recipe *r) {
+    static const uint8_t right[] = {0, 0, 0, 0, 0, 0,  /* format: "aicfg-perfdb" */
+                                    0, 1, 0, 1, 1, 0,  /* format_version: 1 */
+                                    1, 0, 0, 0, 0, 0,  /* system: "box" */
+                                    2, 0, 0, 0, 0, 0,  /* release: "r1" */
+                                    2, 0, 0, 0, 0, 0,  /* digest */
+                                    0, 1, 0, 1, 1, 0,  /* rows */
+                                    0, 1, 0, 1, 1, 0}; /* tables */
+    static const char *const names[] = {"format", "format_version", "system", "release",
+                                        "digest", "rows",           "tables"};
+    for (size_t i = 0; i < 7; i++) {
+        recipe plain = {right + i * 6, 6};
+        put_attr(file, names[i], take(r, 16) == 1 ? r : &plain);
+    }
+}
+
+static void make_file(recipe r) {
+    static const H5Z_class2_t foreign = {H5Z_CLASS_T_VERS, FOREIGN, 1, 1, "foreign", NULL, NULL, pass_on};
+    pdb_hdf5_lock();
+    H5Zregister(&foreign);
+    hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_libver_bounds(list, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list);
+    H5Pclose(list);
+    if (file < 0)
+        abort();
+    put_head(file, &r);
+    for (unsigned n = 1 + take(&r, 4); n; n--)
+        put_group(file, &r);
+    H5Fclose(file);
+    pdb_hdf5_unlock();
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
 /* The tables of the seeds, as an op family would read them. */
 static const pdb_schema own = {
     .table = "own_perf",
@@ -90,7 +270,10 @@ static void load(pdb *db, const char *backend) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!*path)
         make_folder();
-    write_file(path, data, size);
+    if (size && data[0] == 0x89)
+        write_file(path, data, size);
+    else
+        make_file((recipe){data, size});
     const char *const dirs[] = {folder};
     static FILE *sink;
     if (!sink)
@@ -107,79 +290,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     pdb_close(db);
     pdb_export(path, "own_perf/vllm/1.0", sink, NULL);
     return 0;
-}
-
-/* ---- mutations behind the checksums ----------------------------------------------------------- */
-
-static uint32_t turned(uint32_t x, int bits) {
-    return x << bits | x >> (32 - bits);
-}
-
-static uint32_t word(const uint8_t *p, size_t n) {
-    uint32_t w = 0;
-    for (size_t i = 0; i < n && i < 4; i++)
-        w |= (uint32_t)p[i] << (8 * i);
-    return w;
-}
-
-/* The checksum of HDF5's metadata: Bob Jenkins' lookup3 over little-endian words. */
-static uint32_t checksum(const uint8_t *p, size_t n) {
-    uint32_t a = 0xdeadbeef + (uint32_t)n, b = a, c = a;
-    for (; n > 12; p += 12, n -= 12) {
-        static const int bits[6] = {4, 6, 8, 16, 19, 4};
-        uint32_t x[3] = {a + word(p, 4), b + word(p + 4, 4), c + word(p + 8, 4)};
-        for (int i = 0; i < 6; i++) {
-            uint32_t *to = &x[i % 3], *from = &x[(i + 2) % 3], *other = &x[(i + 1) % 3];
-            *to -= *from;
-            *to ^= turned(*from, bits[i]);
-            *from += *other;
-        }
-        a = x[0];
-        b = x[1];
-        c = x[2];
-    }
-    if (!n)
-        return c;
-    a += word(p, n);
-    b += n > 4 ? word(p + 4, n - 4) : 0;
-    c += n > 8 ? word(p + 8, n - 8) : 0;
-    static const int last[7] = {14, 11, 25, 16, 4, 14, 24};
-    uint32_t x[3] = {a, b, c};
-    for (int i = 0; i < 7; i++) {
-        uint32_t *to = &x[(i + 2) % 3], *from = &x[(i + 1) % 3];
-        *to ^= *from;
-        *to -= turned(*from, last[i]);
-    }
-    return x[2];
-}
-
-static void put_checksum(uint8_t *data, size_t size, size_t start, size_t end) {
-    if (end < start || end > size || size - end < 4)
-        return;
-    uint32_t sum = checksum(data + start, end - start);
-    for (int i = 0; i < 4; i++)
-        data[end + (size_t)i] = (uint8_t)(sum >> (8 * i));
-}
-
-/* Superblock of version 2 or 3 and object headers of version 2: all that small files have. */
-static void mend(uint8_t *data, size_t size) {
-    if (size >= 48)
-        put_checksum(data, size, 0, 44);
-    for (size_t at = 0; at + 16 < size; at++) {
-        if (memcmp(data + at, "OHDR\2", 5) != 0)
-            continue;
-        unsigned flags = data[at + 5];
-        size_t width = (size_t)1 << (flags & 3),
-               head = 6 + (flags & 0x20 ? 16u : 0u) + (flags & 0x10 ? 4u : 0u) + width;
-        if (width <= 4 && at + head <= size)
-            put_checksum(data, size, at, at + head + word(data + at + head - width, width));
-    }
-}
-
-/* Most mutants must get past the checksums to reach what lies behind them; the rest try the checksums. */
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed) {
-    size = LLVMFuzzerMutate(data, size, max_size);
-    if (seed % 8)
-        mend(data, size);
-    return size;
 }
