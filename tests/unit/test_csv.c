@@ -154,11 +154,29 @@ static void test_quote(void **state) {
     }
 }
 
+static void test_quoted_fields(void **state) {
+    (void)state;
+    static const char text[] = "5,\"5\",\"\",,\"a\"\"b\"\n";
+    write_file(text, sizeof text - 1);
+    aic_error err = {0};
+    aic_csv *c = aic_csv_open(path, &err);
+    char **fields;
+    size_t n;
+    assert_int_equal(aic_csv_next(c, &fields, &n, &err), 1);
+    static const bool quoted[] = {false, true, true, false, true};
+    assert_int_equal(n, 5);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(aic_csv_quoted(c, i), quoted[i]);
+    assert_string_equal(fields[0], fields[1]);
+    aic_csv_close(c);
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_records),      cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_long_records), cmocka_unit_test(test_missing_file),
-        cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_quote),        cmocka_unit_test(test_quoted_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
