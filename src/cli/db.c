@@ -76,14 +76,15 @@ static const struct verb {
     const char *name, *operands;
     size_t min, max;
     aic_code (*run)(const cli_args *args, aic_error *err);
+    bool folders;        /* it looks into data folders */
     const char *options; /* names between spaces */
 } verbs[] = {
-    {"info", "[SYSTEM]", 0, 1, info, ""},
-    {"verify", "[SYSTEM]", 0, 1, verify, ""},
-    {"coverage", "[SYSTEM]", 0, 1, cli_db_coverage, " backend version table own csv json "},
-    {"import", "DIR -o SYSTEM.h5", 1, 1, cli_db_import, " output force system quiet "},
-    {"export", "FILE.h5 TABLE/BACKEND/VERSION", 2, 2, export, ""},
-    {"diff", "A B", 2, 2, cli_db_diff, " system json "},
+    {"info", "[SYSTEM]", 0, 1, info, true, ""},
+    {"verify", "[SYSTEM]", 0, 1, verify, true, ""},
+    {"coverage", "[SYSTEM]", 0, 1, cli_db_coverage, true, " backend version table own csv json "},
+    {"import", "DIR -o SYSTEM.h5", 1, 1, cli_db_import, false, " output force system quiet "},
+    {"export", "FILE.h5 TABLE/BACKEND/VERSION", 2, 2, export, false, ""},
+    {"diff", "A B", 2, 2, cli_db_diff, false, " system json "},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
@@ -115,6 +116,9 @@ static bool check_options(const cli_args *args, const struct verb *v, aic_error 
         if (is_given(args, &options[i]) && !strstr(v->options, name))
             return aic_fail(err, AIC_BAD_INPUT, "db %s: --%s does not apply", v->name, options[i].name);
     }
+    bool folders = args->perfdb.n || args->models.n || args->ops.n || args->unlisted;
+    if (folders && !v->folders)
+        return aic_fail(err, AIC_BAD_INPUT, "db %s reads the files it is given, no data folders", v->name);
     return true;
 }
 

@@ -203,6 +203,7 @@ def test_verbs_and_their_options():
     assert 'did you mean "coverage"?' in program("db", "coverge", code=2).stderr
     assert "db diff: expected A B" in program("db", "diff", "a", code=2).stderr
     assert "db info: --own does not apply" in program("db", "info", "--own", code=2).stderr
+    assert "no data folders" in program("db", "diff", "a", "b", "--perfdb", ".", code=2).stderr
     assert "give the file to write" in program("db", "import", ".", code=2).stderr
     assert "give --json or --csv, not both" in program("db", "coverage", "--json", "--csv", code=2).stderr
     assert "holds no table gemm_perf/trtllm/1.0" in program("db", "export", EMBEDDED, "gemm_perf/trtllm/1.0", code=2).stderr
