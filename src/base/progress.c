@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/progress_internal.h"
+#include "base/text.h"
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,18 +50,6 @@ aic_progress *aic_progress_start(const char *unit, uint64_t total, bool quiet) {
     return p;
 }
 
-/* "1234567" -> "1,234,567" */
-static void grouped(uint64_t v, char out[32]) {
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)v), at = 0;
-    for (int i = 0; i < n; i++) {
-        if (i > 0 && (n - i) % 3 == 0)
-            out[at++] = ',';
-        out[at++] = digits[i];
-    }
-    out[at] = '\0';
-}
-
 static void clock_text(double seconds, char out[32]) {
     if (!(seconds < 1e9)) {
         snprintf(out, 32, "?");
@@ -77,11 +66,11 @@ static void draw(const aic_progress *p, uint64_t done, uint64_t refused, double 
     char done_text[32], total_text[32], rate_text[32], refused_text[32], eta[32], line[256];
     double seconds = now - p->base_time;
     double rate = done > p->base && seconds > 0 ? (double)(done - p->base) / seconds : 0;
-    grouped(done, done_text);
-    grouped((uint64_t)rate, rate_text);
+    aic_group_digits(done, done_text);
+    aic_group_digits((uint64_t)rate, rate_text);
     int n;
     if (p->total) {
-        grouped(p->total, total_text);
+        aic_group_digits(p->total, total_text);
         clock_text(done < p->total ? (double)(p->total - done) / rate : 0, eta);
         n = snprintf(line, sizeof line, "%s/%s %s  %.1f %%  %s/s  ETA %s", done_text, total_text, p->unit,
                      100.0 * (double)done / (double)p->total, rate_text, eta);
@@ -89,7 +78,7 @@ static void draw(const aic_progress *p, uint64_t done, uint64_t refused, double 
         n = snprintf(line, sizeof line, "%s %s  %s/s", done_text, p->unit, rate_text);
     }
     if (refused && n > 0 && (size_t)n < sizeof line) {
-        grouped(refused, refused_text);
+        aic_group_digits(refused, refused_text);
         snprintf(line + n, sizeof line - (size_t)n,
                  p->colour ? "  \033[33m%s refused\033[0m" : "  %s refused", refused_text);
     }

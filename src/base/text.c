@@ -244,3 +244,14 @@ bool aic_read_file(const char *path, size_t max_bytes, aic_buf *out, char *why, 
     fclose(f);
     return ok;
 }
+
+void aic_group_digits(uint64_t v, char out[32]) {
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)v), at = 0;
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0)
+            out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+}

@@ -24,6 +24,9 @@ void aic_buf_free(aic_buf *b);
 /* Shortest decimal text that strtod reads back to exactly v (17 digits at most). out: at least 32 bytes. */
 void aic_shortest(double v, char out[32]);
 
+/* "1234567" as "1,234,567". */
+void aic_group_digits(uint64_t v, char out[32]);
+
 /* String table: equal strings get equal ids, 0 = the empty string. Reading is safe from many threads only
  * while nobody adds; owners lock around aic_intern_add. */
 typedef struct aic_intern aic_intern;

@@ -41,14 +41,14 @@ static double rate(const result *r, const stage *s) {
 static void print_stage(const result *r, const char *name, const stage *s) {
     const swp_timing *t = &s->best;
     char per_second[32];
-    cli_group_digits((uint64_t)rate(r, s), per_second);
+    aic_group_digits((uint64_t)rate(r, s), per_second);
     printf("%-12s%12s points/s  %8.3f s: compile %.3f, evaluate %.3f, write %.3f (threads added up)\n", name,
            per_second, t->wall_s, t->compile_s, t->evaluate_s, t->write_s);
 }
 
 static void print_text(const result *r) {
     char points[32], bytes[32];
-    cli_group_digits(r->points, points);
+    aic_group_digits(r->points, points);
     cli_bytes((double)r->write.bytes, bytes);
     printf("%s points, %zu deployments, %u threads, best of %llu\n", points, r->deployments, r->threads,
            (unsigned long long)r->repeat);

@@ -115,8 +115,7 @@ bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point g
  * ---------------------------------------------------------------------------------------------------------
  */
 
-void cli_group_digits(uint64_t v, char out[32]); /* 1234567 -> "1,234,567" */
-void cli_bytes(double bytes, char out[32]);      /* "83.1 MB" */
+void cli_bytes(double bytes, char out[32]); /* "83.1 MB" */
 void cli_help_command(const cli_command *c, FILE *out);
 void cli_help_overview(FILE *out);
 /* A point as its deployment made it: version and modes resolved, sizes filled in. */

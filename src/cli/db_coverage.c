@@ -123,7 +123,7 @@ static void print_text(report *r, const merged *m) {
     aic_buf kinds = {0}, key = {0};
     char points[32];
     kinds_of(r, m->schema, &kinds);
-    cli_group_digits(pdb_table_rows(m->table), points);
+    aic_group_digits(pdb_table_rows(m->table), points);
     printf("  %s: %s points in %zu slice%s (%s)\n", m->schema->table, points, pdb_slice_count(m->table),
            pdb_slice_count(m->table) == 1 ? "" : "s", kinds.data);
     print_sources(r, m);

@@ -39,7 +39,7 @@ aic_code cli_db_import(const cli_args *args, aic_error *err) {
     if (!ok)
         return err->code;
     char rows[32];
-    cli_group_digits(s.rows, rows);
+    aic_group_digits(s.rows, rows);
     printf("%s: system %s of release %s, %zu table%s, %s rows, %.2f s\n", o.file, s.system, s.release,
            s.tables, s.tables == 1 ? "" : "s", rows, aic_now() - start);
     if (s.repeats)

@@ -39,7 +39,7 @@ static void print_reasons(const res_file *f) {
         sorted[i] = list[i];
     qsort(sorted, n, sizeof *sorted, by_count);
     for (size_t i = 0; i < n && i < TOP_REASONS; i++) {
-        cli_group_digits(sorted[i].count, count);
+        aic_group_digits(sorted[i].count, count);
         printf("%14s  %s: %s (point %llu for example)\n", count, srv_status_name(sorted[i].status),
                sorted[i].text, (unsigned long long)sorted[i].example);
     }
@@ -64,14 +64,14 @@ static bool print_summary(const res_summary *sum, const swp_timing *t, bool rank
     res_file *f = res_open(sum->path, err);
     if (!f)
         return false;
-    cli_group_digits(sum->points, points);
-    cli_group_digits((uint64_t)(t->wall_s > 0 ? (double)sum->points / t->wall_s : 0), rate);
+    aic_group_digits(sum->points, points);
+    aic_group_digits((uint64_t)(t->wall_s > 0 ? (double)sum->points / t->wall_s : 0), rate);
     cli_bytes((double)sum->file_bytes, bytes);
     printf("%s: %s points in %.2f s, %s points/s, %s\n", sum->path, points, t->wall_s, rate, bytes);
     for (int i = 0; i < SRV_STATUS_COUNT; i++) {
         if (!sum->by_status[i])
             continue;
-        cli_group_digits(sum->by_status[i], count);
+        aic_group_digits(sum->by_status[i], count);
         printf("%14s  %-9s  %5.1f %%\n", count, srv_status_name((srv_status)i),
                100.0 * (double)sum->by_status[i] / (double)sum->points);
     }

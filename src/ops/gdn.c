@@ -96,22 +96,15 @@ static bool generation_admit(const pdb_view *view, const pdb_schema *schema, pdb
     return is_generation_row(view, row);
 }
 
-#define GDN_TABLE                                                                                            \
-    .table = "gdn_perf",                                                                                     \
-    .cats = {{.column = "kernel_source", .text = true},                                                      \
-             {.column = "phase", .text = true},                                                              \
-             {.column = "d_model"},                                                                          \
-             {.column = "d_conv"},                                                                           \
-             {.column = "num_k_heads"},                                                                      \
-             {.column = "head_k_dim"},                                                                       \
-             {.column = "num_v_heads"},                                                                      \
-             {.column = "head_v_dim"}},                                                                      \
-    .n_cats = 8
-
-static const pdb_schema sequence_schema = {GDN_TABLE,
+static const pdb_schema sequence_schema = {.table = "gdn_perf",
+                                           SSM_DELTA_RULE_CATS,
                                            .axes = {{.column = "batch_size"}, {.column = "seq_len"}},
-                                           .n_axes = 2, .admit = sequence_admit};
-static const pdb_schema generation_schema = {GDN_TABLE, .axes = {{.column = "batch_size"}}, .n_axes = 1,
+                                           .n_axes = 2,
+                                           .admit = sequence_admit};
+static const pdb_schema generation_schema = {.table = "gdn_perf",
+                                             SSM_DELTA_RULE_CATS,
+                                             .axes = {{.column = "batch_size"}},
+                                             .n_axes = 1,
                                              .admit = generation_admit};
 
 /* ---- binding ------------------------------------------------------------------------------------------- */

@@ -19,6 +19,18 @@ typedef struct ssm_kernel {
 /* Categories every table of this family starts with; the shape follows, d_model first. */
 enum { SSM_KERNEL, SSM_PHASE, SSM_D_MODEL };
 
+/* Categories of the delta-rule tables (gdn_perf, kda_perf): kernel, phase, then the shape. */
+#define SSM_DELTA_RULE_CATS                                                                                  \
+    .cats = {{.column = "kernel_source", .text = true},                                                      \
+             {.column = "phase", .text = true},                                                              \
+             {.column = "d_model"},                                                                          \
+             {.column = "d_conv"},                                                                           \
+             {.column = "num_k_heads"},                                                                      \
+             {.column = "head_k_dim"},                                                                       \
+             {.column = "num_v_heads"},                                                                      \
+             {.column = "head_v_dim"}},                                                                      \
+    .n_cats = 8
+
 /* bytes over memory bandwidth; grid and part unset. */
 ssm_kernel ssm_by_bytes(const op_bound *b, ssm_bytes bytes, const void *ctx);
 
