@@ -63,6 +63,9 @@ bool aic_truthy(const aic_value *v);
 bool aic_as_real(const aic_value *v, double *out); /* int or real */
 const char *aic_vtype_name(aic_vtype t);
 
+/* The value of a scalar node; false for a list or mapping. A text is the document's. */
+bool aic_node_scalar(const aic_node *n, aic_value *out);
+
 /* A function of a scope. args are evaluated; a is for results that need memory. */
 typedef struct aic_fn {
     const char *name;

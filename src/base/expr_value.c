@@ -299,3 +299,27 @@ bool aic_value_text(const aic_value *v, aic_arena *arena, const char **out, aic_
     *out = copy;
     return copy != NULL;
 }
+
+bool aic_node_scalar(const aic_node *n, aic_value *out) {
+    switch (n->kind) {
+    case AIC_K_NULL:
+        *out = AIC_NULL_VALUE;
+        return true;
+    case AIC_K_BOOL:
+        *out = aic_bool(n->b);
+        return true;
+    case AIC_K_INT:
+        *out = aic_int(n->i);
+        return true;
+    case AIC_K_REAL:
+        *out = aic_real(n->r);
+        return true;
+    case AIC_K_TEXT:
+        *out = aic_str(n->text);
+        return true;
+    case AIC_K_LIST:
+    case AIC_K_MAP:
+        break;
+    }
+    return false;
+}

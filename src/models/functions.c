@@ -23,27 +23,10 @@ static bool list_value(const aic_node *n, aic_arena *a, aic_value *out, aic_erro
 
 /* A config value as the language sees it. */
 static bool node_value(const aic_node *n, aic_arena *a, aic_value *out, aic_error *err) {
-    switch (n->kind) {
-    case AIC_K_NULL:
-        *out = AIC_NULL_VALUE;
+    if (aic_node_scalar(n, out))
         return true;
-    case AIC_K_BOOL:
-        *out = aic_bool(n->b);
-        return true;
-    case AIC_K_INT:
-        *out = aic_int(n->i);
-        return true;
-    case AIC_K_REAL:
-        *out = aic_real(n->r);
-        return true;
-    case AIC_K_TEXT:
-        *out = aic_str(n->text);
-        return true;
-    case AIC_K_LIST:
+    if (n->kind == AIC_K_LIST)
         return list_value(n, a, out, err);
-    case AIC_K_MAP:
-        break;
-    }
     return aic_fail(err, AIC_BAD_INPUT, "config holds a mapping here; name one of its keys");
 }
 

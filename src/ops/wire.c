@@ -7,27 +7,10 @@
 
 /* A scalar, or a list of scalars, as a value of the expression language. */
 static bool to_value(aic_arena *a, const aic_node *n, aic_value *out, aic_error *err) {
-    switch (n->kind) {
-    case AIC_K_NULL:
-        *out = AIC_NULL_VALUE;
+    if (aic_node_scalar(n, out))
         return true;
-    case AIC_K_BOOL:
-        *out = aic_bool(n->b);
-        return true;
-    case AIC_K_INT:
-        *out = aic_int(n->i);
-        return true;
-    case AIC_K_REAL:
-        *out = aic_real(n->r);
-        return true;
-    case AIC_K_TEXT:
-        *out = aic_str(n->text);
-        return true;
-    case AIC_K_MAP:
+    if (n->kind == AIC_K_MAP)
         return aic_node_fail(err, n, "expected a value or a list of values, found a mapping");
-    case AIC_K_LIST:
-        break;
-    }
     aic_list *list = aic_arena_alloc(a, 1, sizeof *list);
     aic_value *items = aic_arena_alloc(a, n->count, sizeof *items);
     for (size_t i = 0; i < n->count; i++)
