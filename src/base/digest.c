@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <xxhash.h>
 #include <zlib.h>
 
 struct aic_sha256 {
@@ -45,6 +46,13 @@ void aic_sha256_text(const void *data, size_t len, char out[65]) {
     aic_sha256 *h = aic_sha256_new();
     aic_sha256_add(h, data, len);
     aic_sha256_hex(h, out);
+}
+
+void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]) {
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, len));
+    for (size_t i = 0; i < sizeof canonical.digest; i++)
+        snprintf(out + 2 * i, 3, "%02x", (unsigned)canonical.digest[i]);
 }
 
 uint32_t aic_crc32(const void *data, size_t len) {

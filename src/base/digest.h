@@ -1,4 +1,5 @@
-/* Digests: SHA-256 (libcrypto) for files and specs, CRC-32 (zlib) for journal lines. */
+/* Digests: SHA-256 (libcrypto) for files and specs, XXH3-128 (xxHash) for bulk data, CRC-32 (zlib) for
+ * journal lines. XXH3 finds accidents, at the speed of memory; it does not withstand forgery. */
 #ifndef AICFG_BASE_DIGEST_H
 #define AICFG_BASE_DIGEST_H
 
@@ -10,6 +11,8 @@ aic_sha256 *aic_sha256_new(void);
 void aic_sha256_add(aic_sha256 *h, const void *data, size_t len);
 void aic_sha256_hex(aic_sha256 *h, char out[65]); /* finishes and frees */
 void aic_sha256_text(const void *data, size_t len, char out[65]);
+enum { AIC_XXH128_HEX = 33 };
+void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]); /* canonical form */
 uint32_t aic_crc32(const void *data, size_t len);
 
 #endif

@@ -64,14 +64,13 @@ static bool copy_stripe(source *s, int g, res_stream *to, uint64_t index, res_ou
     char path[96];
     uint64_t from = s->taken[g]++;
     for (size_t f = 0; f < group->n_fields; f++) {
-        size_t size;
+        res_coded coded;
         const res_dataset *d = &s->sets[g][f];
         set_path(group, f, path);
         if (from >= d->rows / group->chunk)
             return res_damaged(err, s->in.path, path, "fewer rows than /chunk/order says");
-        if (!res_in_stored(&s->in, d, path, from, &s->bytes, &s->cap, &size, err) ||
-            !res_out_chunk(o, to->ids[f], index, group->chunk, (index + 1) * group->chunk, s->bytes, size,
-                           err))
+        if (!res_in_stored(&s->in, d, path, from, &s->bytes, &s->cap, &coded, err) ||
+            !res_out_chunk(o, to->ids[f], index, group->chunk, (index + 1) * group->chunk, &coded, err))
             return false;
     }
     return true;

@@ -1,10 +1,11 @@
 /* One HDF5 chunk to and from its stored bytes: byte shuffle for columns that say so, then deflate, as HDF5's
- * own filters would read and write them.
+ * own filters would read and write them; a chunk may skip filters that would not pay (HDF5 keeps a mask).
  *
- * Byte planes of shuffled figures either repeat or are noise. Deflate spends most of its time failing to find
- * anything in noise, so a plane that looks like it is put into the same stream as stored blocks: three times
- * as fast, the same size, and every inflate reads it. Breakdowns recur as whole values; they stay unshuffled
- * and go through libdeflate.
+ * Figures come in three sorts, told apart by samples of a chunk:
+ * - whole values recur (one prefill, many output lengths): deflate finds them best unshuffled;
+ * - six of eight byte planes are noise: deflate could save less than a quarter, the chunk is stored as it is;
+ * - anything else is shuffled, so that like bytes stand together. Deflate spends most of its time failing to
+ *   find anything in noise: a plane that looks like it becomes stored blocks of the same stream.
  */
 #include "results/internal.h"
 #include <assert.h>
@@ -13,7 +14,11 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { SAMPLE = 4096, HASHES = 1024 };
+enum {
+    SAMPLE = 1024, /* rows of a sample, and bytes of one of its planes */
+    HASHES = 1024,
+    NOISY_PLANES = 6 /* of eight: from here on compression does not pay */
+};
 
 struct res_codec {
     z_stream deflate;                    /* for chunks of byte planes */
@@ -141,6 +146,39 @@ static bool is_noise(const uint8_t *p) {
     return squares * 5 < even * 6 && !recurs(p);
 }
 
+/* Do three of four values of the sample stand in it before? */
+static bool values_recur(const uint8_t *rows) {
+    uint64_t seen[HASHES] = {0};
+    unsigned again = 0;
+    for (size_t i = 0; i < SAMPLE; i++) {
+        uint64_t v;
+        memcpy(&v, rows + i * sizeof v, sizeof v);
+        uint64_t *slot = &seen[(v * UINT64_C(0x9E3779B97F4A7C15)) >> 54];
+        again += *slot == v;
+        *slot = v;
+    }
+    return again >= SAMPLE / 4 * 3;
+}
+
+static unsigned noisy_planes(const uint8_t *rows) {
+    uint8_t planes[8 * SAMPLE];
+    unsigned noisy = 0;
+    shuffle8(rows, planes, SAMPLE);
+    for (size_t j = 0; j < 8; j++)
+        noisy += is_noise(planes + j * SAMPLE);
+    return noisy;
+}
+
+/* The filters, as bits of HDF5's mask, that a full chunk of 8-byte values skips: judged by two samples. */
+static unsigned filters_to_skip(const uint8_t *data, size_t chunk) {
+    const uint8_t *a = data + chunk / 8 * 8, *b = data + chunk / 8 * 5 * 8;
+    if (values_recur(a) && values_recur(b))
+        return RES_SKIP_SHUFFLE;
+    if (noisy_planes(a) >= NOISY_PLANES && noisy_planes(b) >= NOISY_PLANES)
+        return RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE;
+    return 0;
+}
+
 static void set_level(res_codec *c, int level) {
     if (c->current == level)
         return;
@@ -150,7 +188,16 @@ static void set_level(res_codec *c, int level) {
     c->current = level;
 }
 
-static size_t deflate_planes(res_codec *c, const uint8_t *in, size_t planes, size_t plane) {
+/* Which planes are noise, as bits; judged by a sample from the middle of each. */
+static unsigned noise_bits(const uint8_t *in, size_t planes, size_t plane) {
+    unsigned bits = 0;
+    for (size_t i = 0; i < planes && plane >= SAMPLE; i++)
+        if (is_noise(in + i * plane + (plane - SAMPLE) / 2))
+            bits |= 1u << i;
+    return bits;
+}
+
+static size_t deflate_planes(res_codec *c, const uint8_t *in, size_t planes, size_t plane, unsigned noise) {
     make_room(&c->coded, &c->coded_cap, aic_add(aic_mul(aic_mul(planes, plane), 2), 1024));
     z_stream *z = &c->deflate;
     deflateReset(z);
@@ -158,8 +205,7 @@ static size_t deflate_planes(res_codec *c, const uint8_t *in, size_t planes, siz
     z->avail_out = (uInt)c->coded_cap;
     int code = Z_OK;
     for (size_t i = 0; i < planes; i++) {
-        bool noise = plane >= SAMPLE && is_noise(in + i * plane);
-        set_level(c, noise ? 0 : c->level);
+        set_level(c, noise >> i & 1 ? 0 : c->level);
         z->next_in = (Bytef *)(uintptr_t)(in + i * plane);
         z->avail_in = (uInt)plane;
         code = deflate(z, i + 1 == planes ? Z_FINISH : Z_NO_FLUSH);
@@ -181,37 +227,69 @@ bool res_all_zero(const uint8_t *p, size_t n) {
     return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
+static size_t deflate_shuffled(res_codec *c, const uint8_t *in, size_t width, size_t chunk) {
+    unsigned noise = noise_bits(in, width, chunk);
+    return noise ? deflate_planes(c, in, width, chunk, noise) : deflate_whole(c, in, aic_mul(width, chunk));
+}
+
 bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
-                bool sparse, const uint8_t **out, size_t *size) {
+                bool sparse, res_coded *out) {
     size_t bytes = aic_mul(chunk, width), used = rows * width;
     if (sparse && res_all_zero(data, used))
         return false;
     make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
     uint8_t *whole = c->plain, *planes = c->plain + bytes;
     const uint8_t *from = data;
+    *out = (res_coded){0};
     if (rows < chunk) {
         memcpy(whole, data, used);
         memset(whole + used, 0, bytes - used);
         from = whole;
+    } else if (shuffled && width == 8 && chunk >= 8 * SAMPLE) {
+        out->skipped = filters_to_skip(from, chunk);
     }
-    if (shuffled)
+    if (out->skipped & RES_SKIP_DEFLATE) {
+        out->bytes = from;
+        out->size = bytes;
+        return true;
+    }
+    if (shuffled && !out->skipped) {
         shuffle(from, planes, chunk, width);
-    *size = shuffled ? deflate_planes(c, planes, width, chunk) : deflate_whole(c, from, bytes);
-    *out = c->coded;
+        out->size = deflate_shuffled(c, planes, width, chunk);
+    } else {
+        out->size = deflate_whole(c, from, bytes);
+    }
+    out->bytes = c->coded;
     return true;
 }
 
-bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size_t chunk, bool shuffled,
-                void *out) {
-    size_t bytes = aic_mul(chunk, width);
-    if (shuffled)
-        make_room(&c->plain, &c->plain_cap, bytes);
+static bool inflate_exactly(res_codec *c, const res_coded *in, uint8_t *to, size_t bytes) {
     size_t taken, made;
-    void *to = shuffled ? c->plain : out;
-    if (libdeflate_zlib_decompress_ex(c->inflate, in, size, to, bytes, &taken, &made) != LIBDEFLATE_SUCCESS ||
-        taken != size || made != bytes)
+    return libdeflate_zlib_decompress_ex(c->inflate, in->bytes, in->size, to, bytes, &taken, &made) ==
+               LIBDEFLATE_SUCCESS &&
+           taken == in->size && made == bytes;
+}
+
+bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, bool shuffled, void *out) {
+    size_t bytes = aic_mul(chunk, width);
+    bool deflated = true;
+    if (in->skipped) { /* what a writer may leave out, nothing else */
+        if (!shuffled || (in->skipped | RES_SKIP_DEFLATE) != (RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE))
+            return false;
+        deflated = !(in->skipped & RES_SKIP_DEFLATE);
+        shuffled = false;
+    }
+    if (!deflated) {
+        if (in->size != bytes)
+            return false;
+        memcpy(out, in->bytes, bytes);
+        return true;
+    }
+    if (!shuffled)
+        return inflate_exactly(c, in, out, bytes);
+    make_room(&c->plain, &c->plain_cap, bytes);
+    if (!inflate_exactly(c, in, c->plain, bytes))
         return false;
-    if (shuffled)
-        unshuffle(c->plain, out, chunk, width);
+    unshuffle(c->plain, out, chunk, width);
     return true;
 }

@@ -36,12 +36,12 @@ void res_out_done(hid_t id);
 /* Makes scale the dimension scale of itself and of the n datasets ids (which may contain it). */
 bool res_out_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n, aic_error *err);
 /* Extends the dataset to `rows` and stores encoded bytes as its chunk `index`; size 0 = extends only. */
-bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const void *bytes,
-                   size_t size, aic_error *err);
+bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const res_coded *coded,
+                   aic_error *err);
 
 /* ---- digests (digest.c) ------------------------------------------------------------------------------ */
 
-/* Digest of a dataset: SHA-256 over the hex SHA-256 of each chunk's rows. Content: one line per dataset, in
+/* Digest of a dataset: SHA-256 over the hex XXH3-128 of each chunk's rows. Content: one line per dataset, in
  * order of writing. */
 void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes);
 void res_content_line(aic_buf *content, const char *path, uint64_t rows, const char *sha256);
@@ -70,7 +70,7 @@ typedef struct res_stream {
     aic_sha256 *digests[RES_MAX_FIELDS];
     struct {
         size_t bytes; /* size of the all-zero chunk whose digest is hex; 0 = none yet */
-        char hex[65];
+        char hex[AIC_XXH128_HEX];
     } zero[RES_MAX_FIELDS];
 } res_stream;
 void res_stream_init(res_stream *s, res_group_id g);
@@ -83,7 +83,8 @@ enum { RES_ENCODERS_MAX = 4 };
 typedef struct res_encoders {
     unsigned n;
     res_codec *codec[RES_ENCODERS_MAX];
-    aic_buf coded[RES_MAX_FIELDS]; /* of the stripe at hand; empty = an all-zero chunk of a sparse group */
+    aic_buf coded[RES_MAX_FIELDS];    /* of the stripe at hand; empty = an all-zero chunk of a sparse group */
+    unsigned skipped[RES_MAX_FIELDS]; /* their filter masks */
 } res_encoders;
 void res_encoders_init(res_encoders *e, int level, unsigned threads);
 void res_encoders_free(res_encoders *e);
@@ -126,9 +127,10 @@ void res_dataset_close(res_dataset *d);
 /* Decodes chunk `index` into out (chunk x width bytes). */
 bool res_in_chunk(const res_in *in, const res_dataset *d, const char *path, uint64_t index, res_codec *c,
                   void *out, aic_error *err);
-/* The stored bytes of a chunk, into *bytes (grown as needed); *size 0 = a sparse chunk that is not stored. */
-bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uint64_t index, uint8_t **bytes,
-                   size_t *cap, size_t *size, aic_error *err);
+/* The stored bytes of a chunk, into *buffer (grown as needed), where *out points; size 0 = a sparse chunk
+ * that is not stored. */
+bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uint64_t index, uint8_t **buffer,
+                   size_t *cap, res_coded *out, aic_error *err);
 /* A whole group; its tables are the caller's to free. */
 bool res_in_group(const res_in *in, const res_group *g, res_codec *c, res_table *out, aic_error *err);
 

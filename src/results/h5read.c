@@ -252,23 +252,23 @@ static bool is_absent(const res_dataset *d, hsize_t offset) {
            address == HADDR_UNDEF;
 }
 
-static const char *read_stored(const res_in *in, const res_dataset *d, hsize_t offset, uint8_t **bytes,
-                               size_t *cap, size_t *size) {
+static const char *read_stored(const res_in *in, const res_dataset *d, hsize_t offset, uint8_t **buffer,
+                               size_t *cap, res_coded *out) {
     hsize_t stored = 0;
     uint32_t skipped = 0;
-    *size = 0;
+    *out = (res_coded){0};
     if (H5Dget_chunk_storage_size(d->id, &offset, &stored) < 0 || stored == 0)
         return is_absent(d, offset) ? (d->sparse ? NULL : "missing") : "damaged";
     if (stored > in->bytes || stored > d->chunk * d->width * 2 + 1024)
         return "larger than it can be";
     if (stored > *cap) {
-        free(*bytes);
+        free(*buffer);
         *cap = (size_t)stored;
-        *bytes = aic_alloc(*cap, 1);
+        *buffer = aic_alloc(*cap, 1);
     }
-    if (H5Dread_chunk(d->id, H5P_DEFAULT, &offset, &skipped, *bytes) < 0 || skipped != 0)
+    if (H5Dread_chunk(d->id, H5P_DEFAULT, &offset, &skipped, *buffer) < 0)
         return "damaged";
-    *size = (size_t)stored;
+    *out = (res_coded){*buffer, (size_t)stored, skipped};
     return NULL;
 }
 
@@ -279,10 +279,10 @@ static bool chunk_error(const res_in *in, const char *path, uint64_t index, cons
     return res_damaged(err, in->path, path, what);
 }
 
-bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uint64_t index, uint8_t **bytes,
-                   size_t *cap, size_t *size, aic_error *err) {
+bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uint64_t index, uint8_t **buffer,
+                   size_t *cap, res_coded *out, aic_error *err) {
     pdb_hdf5_lock();
-    const char *wrong = read_stored(in, d, index * d->chunk, bytes, cap, size);
+    const char *wrong = read_stored(in, d, index * d->chunk, buffer, cap, out);
     H5Eclear2(H5E_DEFAULT);
     pdb_hdf5_unlock();
     return !wrong || chunk_error(in, path, index, wrong, err);
@@ -290,14 +290,15 @@ bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uin
 
 bool res_in_chunk(const res_in *in, const res_dataset *d, const char *path, uint64_t index, res_codec *c,
                   void *out, aic_error *err) {
-    uint8_t *bytes = NULL;
-    size_t cap = 0, size;
-    bool ok = res_in_stored(in, d, path, index, &bytes, &cap, &size, err);
-    if (ok && size == 0)
+    uint8_t *buffer = NULL;
+    size_t cap = 0;
+    res_coded coded;
+    bool ok = res_in_stored(in, d, path, index, &buffer, &cap, &coded, err);
+    if (ok && coded.size == 0)
         memset(out, 0, d->chunk * d->width);
-    else if (ok && !res_decode(c, bytes, size, d->width, d->chunk, res_shuffled(d->type), out))
+    else if (ok && !res_decode(c, &coded, d->width, d->chunk, res_shuffled(d->type), out))
         ok = chunk_error(in, path, index, "damaged", err);
-    free(bytes);
+    free(buffer);
     return ok;
 }
 

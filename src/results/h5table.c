@@ -11,11 +11,12 @@ static bool write_rows(res_out *o, res_codec *c, hid_t id, res_dtype type, size_
     aic_sha256 *digest = aic_sha256_new();
     bool ok = true;
     for (uint64_t first = 0; ok && first < rows; first += chunk) {
-        size_t n = rows - first < chunk ? (size_t)(rows - first) : chunk, size;
-        const uint8_t *from = data + first * width, *bytes;
+        size_t n = rows - first < chunk ? (size_t)(rows - first) : chunk;
+        const uint8_t *from = data + first * width;
+        res_coded coded;
         res_digest_chunk(digest, from, n * width);
-        res_encode(c, from, n, width, chunk, res_shuffled(type), false, &bytes, &size);
-        ok = res_out_chunk(o, id, first / chunk, chunk, first + n, bytes, size, err);
+        res_encode(c, from, n, width, chunk, res_shuffled(type), false, &coded);
+        ok = res_out_chunk(o, id, first / chunk, chunk, first + n, &coded, err);
     }
     aic_sha256_hex(digest, sha256);
     return ok;

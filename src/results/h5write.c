@@ -259,12 +259,13 @@ void res_out_done(hid_t id) {
     pdb_hdf5_unlock();
 }
 
-bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const void *bytes,
-                   size_t size, aic_error *err) {
+bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const res_coded *coded,
+                   aic_error *err) {
     hsize_t extent = rows, offset = index * chunk;
     pdb_hdf5_lock();
     bool ok = H5Dset_extent(id, &extent) >= 0 &&
-              (size == 0 || H5Dwrite_chunk(id, H5P_DEFAULT, 0, &offset, size, bytes) >= 0);
+              (coded->size == 0 ||
+               H5Dwrite_chunk(id, H5P_DEFAULT, coded->skipped, &offset, coded->size, coded->bytes) >= 0);
     if (!ok)
         res_h5_fail(err, o->path, "cannot write");
     pdb_hdf5_unlock();

@@ -223,14 +223,22 @@ uint8_t res_table_get_u8(const res_table *t, size_t field, size_t row);
 typedef struct res_codec res_codec;
 res_codec *res_codec_new(int level); /* deflate level 0..9; readers give any */
 void res_codec_free(res_codec *c);
-/* Encodes `rows` values, padded with zero bytes to `chunk` rows: shuffled when shuffle, then deflated. *out
- * is valid until the next call. False when all bytes are zero and sparse: nothing is to be stored. */
+/* A chunk as it is stored. */
+typedef struct res_coded {
+    const uint8_t *bytes;
+    size_t size;
+    unsigned
+        skipped; /* filters that it did not pass, as HDF5's filter mask: RES_SKIP_* of shuffled columns */
+} res_coded;
+enum { RES_SKIP_SHUFFLE = 1, RES_SKIP_DEFLATE = 2 };
+/* Encodes `rows` values, padded with zero bytes to `chunk` rows: shuffled when shuffle, then deflated, as far
+ * as that pays. out->bytes are valid until the next call and no longer than data. False when all bytes are
+ * zero and sparse: nothing is to be stored. */
 bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffle,
-                bool sparse, const uint8_t **out, size_t *size);
+                bool sparse, res_coded *out);
 /* Decodes a whole chunk into out (chunk x width bytes). False when the stream is damaged or of another
  * length. */
-bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size_t chunk, bool shuffle,
-                void *out);
+bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, bool shuffle, void *out);
 bool res_all_zero(const uint8_t *p, size_t n);
 bool res_shuffled(res_dtype t); /* is a dataset of this type stored through the shuffle filter? */
 

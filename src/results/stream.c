@@ -72,15 +72,16 @@ void res_encoders_free(res_encoders *e) {
     *e = (res_encoders){0};
 }
 
-static void encode_field(const res_stream *s, res_codec *c, size_t f, aic_buf *out) {
+static void encode_field(const res_stream *s, res_encoders *e, res_codec *c, size_t f) {
     const res_group *g = s->group;
     const res_table *t = &s->rows;
-    const uint8_t *bytes;
-    size_t size;
-    aic_buf_clear(out);
-    if (res_encode(c, t->data[f], t->rows, t->width[f], g->chunk, res_shuffled(g->fields[f].type), g->sparse,
-                   &bytes, &size))
-        aic_buf_addn(out, (const char *)bytes, size);
+    res_coded coded;
+    aic_buf_clear(&e->coded[f]);
+    if (!res_encode(c, t->data[f], t->rows, t->width[f], g->chunk, res_shuffled(g->fields[f].type), g->sparse,
+                    &coded))
+        return;
+    aic_buf_addn(&e->coded[f], (const char *)coded.bytes, coded.size);
+    e->skipped[f] = coded.skipped;
 }
 
 /* Chunks of zeros are many where nothing measured power: their digest is computed once. */
@@ -92,10 +93,10 @@ static void digest_field(res_stream *s, size_t f) {
         return;
     }
     if (s->zero[f].bytes != bytes) {
-        aic_sha256_text(data, bytes, s->zero[f].hex);
+        aic_xxh128_text(data, bytes, s->zero[f].hex);
         s->zero[f].bytes = bytes;
     }
-    aic_sha256_add(s->digests[f], s->zero[f].hex, 64);
+    aic_sha256_add(s->digests[f], s->zero[f].hex, AIC_XXH128_HEX - 1);
 }
 
 /* Stores the rows at hand as the stripe after the last full one; a full one is digested, too. */
@@ -106,13 +107,14 @@ static bool store(res_stream *s, res_out *o, res_encoders *e, bool full, aic_err
     int fields = (int)g->n_fields;
 #pragma omp parallel for schedule(dynamic) num_threads((int)e->n)
     for (int f = 0; f < fields; f++) {
-        encode_field(s, e->codec[omp_get_thread_num()], (size_t)f, &e->coded[f]);
+        encode_field(s, e, e->codec[omp_get_thread_num()], (size_t)f);
         if (full)
             digest_field(s, (size_t)f);
     }
-    for (size_t f = 0; ok && f < g->n_fields; f++)
-        ok = res_out_chunk(o, s->ids[f], index, g->chunk, index * g->chunk + s->rows.rows,
-                           (const uint8_t *)e->coded[f].data, e->coded[f].len, err);
+    for (size_t f = 0; ok && f < g->n_fields; f++) {
+        res_coded coded = {(const uint8_t *)e->coded[f].data, e->coded[f].len, e->skipped[f]};
+        ok = res_out_chunk(o, s->ids[f], index, g->chunk, index * g->chunk + s->rows.rows, &coded, err);
+    }
     return ok;
 }
 
