@@ -8,6 +8,7 @@
  *   find anything in noise: a plane that looks like it becomes stored blocks of the same stream.
  */
 #include "results/internal.h"
+#include "results/words.h"
 #include <assert.h>
 #include <libdeflate.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct res_codec {
     z_stream deflate;                    /* for chunks of byte planes */
     int level, current;                  /* asked for; in effect inside the stream */
     struct libdeflate_compressor *whole; /* for chunks of one piece: faster, but one level for all of it */
+    res_words *words;                    /* for chunks in which words recur: faster still */
     struct libdeflate_decompressor *inflate;
     uint8_t *plain, *coded;
     size_t plain_cap, coded_cap;
@@ -33,6 +35,7 @@ res_codec *res_codec_new(int level) {
     res_codec *c = AIC_NEW(res_codec);
     c->level = c->current = level;
     c->whole = libdeflate_alloc_compressor(level);
+    c->words = res_words_new();
     c->inflate = libdeflate_alloc_decompressor();
     bool ok = c->whole && c->inflate &&
               deflateInit2(&c->deflate, level, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY) == Z_OK;
@@ -45,6 +48,7 @@ void res_codec_free(res_codec *c) {
     if (!c)
         return;
     libdeflate_free_compressor(c->whole);
+    res_words_free(c->words);
     deflateEnd(&c->deflate);
     libdeflate_free_decompressor(c->inflate);
     free(c->plain);
@@ -146,18 +150,18 @@ static bool is_noise(const uint8_t *p) {
     return squares * 5 < even * 6 && !recurs(p);
 }
 
-/* Do three of four values of the sample stand in it before? */
-static bool values_recur(const uint8_t *rows) {
+/* Does half of the words of a sample stand in it before? */
+static bool words_recur(const uint8_t *words) {
     uint64_t seen[HASHES] = {0};
     unsigned again = 0;
     for (size_t i = 0; i < SAMPLE; i++) {
         uint64_t v;
-        memcpy(&v, rows + i * sizeof v, sizeof v);
+        memcpy(&v, words + i * sizeof v, sizeof v);
         uint64_t *slot = &seen[(v * UINT64_C(0x9E3779B97F4A7C15)) >> 54];
         again += *slot == v;
         *slot = v;
     }
-    return again >= SAMPLE / 4 * 3;
+    return again >= SAMPLE / 2;
 }
 
 static unsigned noisy_planes(const uint8_t *rows) {
@@ -169,14 +173,21 @@ static unsigned noisy_planes(const uint8_t *rows) {
     return noisy;
 }
 
-/* The filters, as bits of HDF5's mask, that a full chunk of 8-byte values skips: judged by two samples. */
-static unsigned filters_to_skip(const uint8_t *data, size_t chunk) {
-    const uint8_t *a = data + chunk / 8 * 8, *b = data + chunk / 8 * 5 * 8;
-    if (values_recur(a) && values_recur(b))
-        return RES_SKIP_SHUFFLE;
-    if (noisy_planes(a) >= NOISY_PLANES && noisy_planes(b) >= NOISY_PLANES)
-        return RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE;
-    return 0;
+/* The ways to store a chunk. */
+typedef enum way { SHUFFLED, WHOLE, WORDS, RAW } way;
+
+/* The way that pays, judged by two samples of a chunk of `bytes`. */
+static way way_of(const uint8_t *data, size_t bytes, size_t width, bool shuffled) {
+    enum { PIECE = SAMPLE * 8 };
+    if (bytes < 4 * PIECE || bytes % 8 != 0)
+        return shuffled ? SHUFFLED : WHOLE;
+    const uint8_t *a = data + bytes / 64 * 8, *b = data + bytes / 64 * 40;
+    if (words_recur(a) && words_recur(b))
+        return WORDS;
+    if (!shuffled)
+        return WHOLE;
+    bool noise = width == 8 && noisy_planes(a) >= NOISY_PLANES && noisy_planes(b) >= NOISY_PLANES;
+    return noise ? RAW : SHUFFLED;
 }
 
 static void set_level(res_codec *c, int level) {
@@ -232,6 +243,11 @@ static size_t deflate_shuffled(res_codec *c, const uint8_t *in, size_t width, si
     return noise ? deflate_planes(c, in, width, chunk, noise) : deflate_whole(c, in, aic_mul(width, chunk));
 }
 
+static size_t deflate_words(res_codec *c, const uint8_t *in, size_t bytes) {
+    make_room(&c->coded, &c->coded_cap, res_words_bound(bytes / 8));
+    return res_words_deflate(c->words, in, bytes / 8, c->coded);
+}
+
 bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
                 bool sparse, res_coded *out) {
     size_t bytes = aic_mul(chunk, width), used = rows * width;
@@ -240,23 +256,28 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
     make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
     uint8_t *whole = c->plain, *planes = c->plain + bytes;
     const uint8_t *from = data;
-    *out = (res_coded){0};
+    way way = shuffled ? SHUFFLED : WHOLE;
     if (rows < chunk) {
         memcpy(whole, data, used);
         memset(whole + used, 0, bytes - used);
         from = whole;
-    } else if (shuffled && width == 8 && chunk >= 8 * SAMPLE) {
-        out->skipped = filters_to_skip(from, chunk);
+    } else if (c->level > 0) {
+        way = way_of(from, bytes, width, shuffled);
     }
-    if (out->skipped & RES_SKIP_DEFLATE) {
-        out->bytes = from;
-        out->size = bytes;
+    *out = (res_coded){0};
+    switch (way) {
+    case RAW:
+        *out = (res_coded){from, bytes, RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE};
         return true;
-    }
-    if (shuffled && !out->skipped) {
+    case WORDS:
+        out->size = deflate_words(c, from, bytes);
+        out->skipped = shuffled ? RES_SKIP_SHUFFLE : 0;
+        break;
+    case SHUFFLED:
         shuffle(from, planes, chunk, width);
         out->size = deflate_shuffled(c, planes, width, chunk);
-    } else {
+        break;
+    case WHOLE:
         out->size = deflate_whole(c, from, bytes);
     }
     out->bytes = c->coded;
