@@ -83,8 +83,8 @@ enum { RES_ENCODERS_MAX = 4 };
 typedef struct res_encoders {
     unsigned n;
     res_codec *codec[RES_ENCODERS_MAX];
-    aic_buf coded[RES_MAX_FIELDS];    /* of the stripe at hand; empty = an all-zero chunk of a sparse group */
-    unsigned skipped[RES_MAX_FIELDS]; /* their filter masks */
+    res_coded coded[RES_MAX_FIELDS]; /* of the stripe at hand; size 0 = an all-zero chunk of a sparse group */
+    aic_buf bytes[RES_MAX_FIELDS];   /* theirs, unless they are the stripe's own */
 } res_encoders;
 void res_encoders_init(res_encoders *e, int level, unsigned threads);
 void res_encoders_free(res_encoders *e);

@@ -8,6 +8,8 @@
 
 #define OPEN_FILE "open.tmp"
 
+enum { TILE = 64 /* points whose members stay in the nearest cache while they go to their columns */ };
+
 /* ---- opening ----------------------------------------------------------------------------------------- */
 
 static const char *copy(res_writer *w, const char *text) {
@@ -197,10 +199,13 @@ static bool add_points(res_writer *w, const res_points *p, size_t first, size_t 
         memcpy(t->data[RES_P_ROWS] + (t->rows + i) * sizeof stored, &stored, sizeof stored);
         w->rows += rows;
     }
-    for (size_t c = RES_C_batch; c < RES_COLUMN_COUNT; c++)
-        add_column(w, c, p->points + first, n);
-    t->rows += n;
-    w->points += n;
+    for (size_t tile; n > 0; first += tile, n -= tile) {
+        tile = n < TILE ? n : TILE;
+        for (size_t c = RES_C_batch; c < RES_COLUMN_COUNT; c++)
+            add_column(w, c, p->points + first, tile);
+        t->rows += tile;
+        w->points += tile;
+    }
     return t->rows < t->cap || flush(w, RES_G_POINTS, err);
 }
 
