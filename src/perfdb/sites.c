@@ -5,6 +5,7 @@
 
 enum { NEIGHBOURS = 4, TAIL = 3 };
 static const double GATE = 2.0; /* distance, in doublings, within which a shape may stand in for another */
+static const double GATE_SQUARE = 4.0 * (1 + 1e-15); /* a few ulps beyond its square: no need for a root */
 
 /* ---- building -------------------------------------------------------------------------------- */
 
@@ -306,7 +307,7 @@ static double distance_to(const candidates *k, uint32_t site) {
 /* Candidates within the gate; *any tells whether there were candidates at all. */
 static neighbours within_gate(const candidates *k, bool *any) {
     neighbours near = {0};
-    double bound = GATE * GATE * (1 + 1e-15);
+    double bound = GATE_SQUARE;
     *any = false;
     for (uint32_t i = 0; i < k->q->s->n; i++) {
         if (!is_candidate(k, i))
@@ -314,7 +315,7 @@ static neighbours within_gate(const candidates *k, bool *any) {
         *any = true;
         double square = square_to(k, i);
         if (square > bound)
-            continue; /* a few ulps beyond the worst distance that counts: no need for its root */
+            continue; /* beyond the worst distance that counts */
         double d = sqrt(square);
         if (d <= GATE)
             offer(&near, i, d);
@@ -420,7 +421,8 @@ struct pdb_site_aim {
     const pdb_sites *s;
     double shape[2];
     int64_t own;        /* the shape's own site, or -1 */
-    const ranked *rank; /* without an own site: all sites by (distance, site order) */
+    const ranked *rank; /* without an own site: the sites within the gate by (distance, site order) */
+    uint32_t n_rank;
     double low, high;   /* ends of the curves of all sites together */
 };
 
@@ -443,11 +445,15 @@ const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0
     aim->low = INFINITY;
     aim->high = -INFINITY;
     for (uint32_t i = 0; i < s->n; i++) {
-        rank[i] = (ranked){distance_to(&all, i), i};
+        if (square_to(&all, i) <= GATE_SQUARE) { /* a root only where it may matter */
+            double d = distance_to(&all, i);
+            if (d <= GATE)
+                rank[aim->n_rank++] = (ranked){d, i};
+        }
         aim->low = s->range[2 * i] < aim->low ? s->range[2 * i] : aim->low;
         aim->high = s->range[2 * i + 1] > aim->high ? s->range[2 * i + 1] : aim->high;
     }
-    qsort(rank, s->n, sizeof *rank, by_distance);
+    qsort(rank, aim->n_rank, sizeof *rank, by_distance);
     aim->rank = rank;
     return aim;
 }
@@ -457,7 +463,7 @@ const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0
 static neighbours aimed_neighbours(const pdb_site_aim *aim, const query *q) {
     neighbours near = {0};
     bool out_of_reach = q->c[0] < aim->low || q->c[0] > aim->high;
-    for (uint32_t i = 0; i < aim->s->n && near.n < NEIGHBOURS && aim->rank[i].distance <= GATE; i++)
+    for (uint32_t i = 0; i < aim->n_rank && near.n < NEIGHBOURS; i++)
         if (out_of_reach || covers(aim->s, aim->rank[i].site, q->c[0])) {
             near.site[near.n] = aim->rank[i].site;
             near.distance[near.n++] = aim->rank[i].distance;
