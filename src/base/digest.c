@@ -55,6 +55,10 @@ void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]) {
         snprintf(out + 2 * i, 3, "%02x", (unsigned)canonical.digest[i]);
 }
 
+uint64_t aic_hash64(const void *data, size_t len, uint64_t seed) {
+    return XXH3_64bits_withSeed(data, len, seed);
+}
+
 uint32_t aic_crc32(const void *data, size_t len) {
     return len ? (uint32_t)crc32_z(0, data, len)
                : 0; /* zlib takes a null pointer for a request of the start value */

@@ -13,6 +13,8 @@ void aic_sha256_hex(aic_sha256 *h, char out[65]); /* finishes and frees */
 void aic_sha256_text(const void *data, size_t len, char out[65]);
 enum { AIC_XXH128_HEX = 33 };
 void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]); /* canonical form */
+/* A hash for tables in memory: the same on every machine of one byte order. */
+uint64_t aic_hash64(const void *data, size_t len, uint64_t seed);
 uint32_t aic_crc32(const void *data, size_t len);
 
 #endif

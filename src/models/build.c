@@ -240,7 +240,7 @@ static bool set_lanes(builder *b, mdl_deployment *out) {
     for (size_t i = 0; i < 2; i++)
         for (size_t k = 0; k < lists[i].count; k++)
             both.items[both.count++] = lists[i].items[k];
-    if (op_list_set_lanes(&both, req->view, lane, b->arena, b->err))
+    if (op_list_set_lanes(&both, req->view, lane, b->err))
         return true;
     if (b->err->code == AIC_IO)
         return false;

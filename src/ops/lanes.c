@@ -201,12 +201,42 @@ static bool lane_order(const pdb_view *view, bool context, const char *override,
     return true;
 }
 
-bool op_lane_order(const pdb_view *view, bool context, const char *override, aic_arena *a, op_texts *out,
-                   aic_error *err) {
+/* One order per view, phase and override serves all deployments. */
+typedef struct order_key {
+    uint64_t context;
+    char override[56]; /* "" = none */
+} order_key;
+
+typedef struct order_made {
+    bool ok;
+    op_texts order;
+    aic_error err;
+} order_made;
+
+static const void *build_order(const pdb_view *view, const void *identity, aic_arena *a, const char **why) {
+    const order_key *k = identity;
+    (void)why;
+    order_made *m = aic_arena_alloc(a, 1, sizeof *m);
     aic_arena *scratch = aic_arena_new();
-    bool ok = lane_order(view, context, override, scratch, a, out, err);
+    m->ok = lane_order(view, k->context != 0, k->override[0] ? k->override : NULL, scratch, a, &m->order,
+                       &m->err);
     aic_arena_free(scratch);
-    return ok;
+    return m;
+}
+
+bool op_lane_order(const pdb_view *view, bool context, const char *override, op_texts *out, aic_error *err) {
+    static const char identity;
+    order_key k = {.context = context};
+    if (override && strlen(override) >= sizeof k.override)
+        return aic_fail(err, AIC_BAD_INPUT, "attention_backend \"%.60s...\" is not supported on backend %s",
+                        override, view->backend);
+    if (override)
+        memcpy(k.override, override, strlen(override));
+    const order_made *m = pdb_derived_keyed(view, &identity, &k, sizeof k, build_order, NULL);
+    *out = m->order;
+    if (!m->ok && err)
+        *err = m->err;
+    return m->ok;
 }
 
 static void set_lanes_of(op *o, const op_texts order[2]) {
@@ -218,27 +248,33 @@ static void set_lanes_of(op *o, const op_texts order[2]) {
             *(op_texts *)op_member(o, &o->desc->fields[i]) = order[context];
 }
 
-bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_arena *a,
-                       aic_error *err) {
+bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_error *err) {
     op_texts order[2];
     for (int context = 0; context < 2; context++)
-        if (!op_lane_order(view, context, override, a, &order[context], err))
+        if (!op_lane_order(view, context, override, &order[context], err))
             return false;
     for (size_t i = 0; i < list->count; i++)
         set_lanes_of(list->items[i], order);
     return true;
 }
 
-uint64_t op_context_fmha_modes(const pdb_view *view, pdb_quant kv) {
-    const char *why;
-    const pdb_table *t = pdb_table_get(view, &attention_context_schema, &why);
+static const void *build_fmha_modes(const pdb_view *view, const void *identity, aic_arena *a,
+                                    const char **why) {
+    const pdb_quant kv = *(const pdb_quant *)identity;
+    const pdb_table *t = pdb_table_get(view, &attention_context_schema, why);
     uint64_t wanted = kv == PDB_Q_UNSET ? 0 : pdb_text_id(view, pdb_quant_get(kv)->name);
-    uint64_t modes = 0;
+    uint64_t *modes = aic_arena_alloc(a, 1, sizeof *modes);
     for (size_t i = 0; t && i < pdb_slice_count(t); i++) {
         const uint64_t *cat = pdb_slice_at(t, i)->cat;
         pdb_quant fmha = pdb_quant_parse(pdb_text(view, cat[ATTENTION_CONTEXT_FMHA]), PDB_FMHA);
         if (fmha != PDB_Q_UNSET && (kv == PDB_Q_UNSET || cat[ATTENTION_CONTEXT_KV] == wanted))
-            modes |= UINT64_C(1) << fmha;
+            *modes |= UINT64_C(1) << fmha;
     }
     return modes;
+}
+
+uint64_t op_context_fmha_modes(const pdb_view *view, pdb_quant kv) {
+    static const char identity;
+    const uint64_t *modes = pdb_derived_keyed(view, &identity, &kv, sizeof kv, build_fmha_modes, NULL);
+    return *modes;
 }

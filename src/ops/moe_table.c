@@ -50,13 +50,6 @@ static op_key key_of(const op_bound *b, uint64_t table, pdb_quant q, const char 
     return key;
 }
 
-static bool any_slice(const pdb_table *t, const op_key *key) {
-    for (size_t i = 0; i < pdb_slice_count(t); i++)
-        if (moe_slice_matches(pdb_slice_at(t, i), key))
-            return true;
-    return false;
-}
-
 bool moe_slice_matches(const pdb_slice *s, const op_key *key) {
     return memcmp(s->cat, key->value, (size_t)key->n * sizeof *s->cat) == 0;
 }
@@ -64,10 +57,10 @@ bool moe_slice_matches(const pdb_slice *s, const op_key *key) {
 bool moe_find_distribution(const op_bound *b, const pdb_table *t, uint64_t table, pdb_quant q,
                            const char *wanted, op_key *key) {
     *key = key_of(b, table, q, wanted);
-    if (any_slice(t, key))
+    if (pdb_slice_any(b->view, t, key->value, 0, key->n))
         return true;
     op_key uniform = key_of(b, table, q, "uniform");
-    if (!any_slice(t, &uniform))
+    if (!pdb_slice_any(b->view, t, uniform.value, 0, uniform.n))
         return false;
     *key = uniform;
     return true;

@@ -240,12 +240,10 @@ bool op_is_logits(const op *o);      /* a Gemm whose name contains "logits_gemm"
 
 /* Kernel lane order of the attention ops of a view (docs/model/attention.md). override: attention_backend or
  * NULL. */
-bool op_lane_order(const pdb_view *view, bool context, const char *override, aic_arena *a, op_texts *out,
-                   aic_error *err);
+bool op_lane_order(const pdb_view *view, bool context, const char *override, op_texts *out, aic_error *err);
 /* Puts the order into every attention op of a list. Members of composites keep theirs ("default"): only an
  * op of the list itself chooses among kernels. */
-bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_arena *a,
-                       aic_error *err);
+bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_error *err);
 /* FMHA modes that have at least one context-attention row with this KV mode (PDB_Q_UNSET = any), over all
  * lanes. Bit q of the result = mode q. 0 = no information. */
 uint64_t op_context_fmha_modes(const pdb_view *view, pdb_quant kv);

@@ -108,13 +108,6 @@ static bool matches(const pdb_slice *s, const op_key *k, int from, int to) {
     return true;
 }
 
-static bool any_matches(const pdb_table *t, const op_key *k, int from, int to) {
-    for (size_t i = 0; i < pdb_slice_count(t); i++)
-        if (matches(pdb_slice_at(t, i), k, from, to))
-            return true;
-    return false;
-}
-
 static void add_value(line *l, const pdb_view *view, const pdb_schema *schema, int c, uint64_t value) {
     if (!schema->cats[c].text)
         line_add(l, "%" PRIu64, value);
@@ -122,46 +115,72 @@ static void add_value(line *l, const pdb_view *view, const pdb_schema *schema, i
         line_add(l, "%s", value ? pdb_text(view, value) : "(none)");
 }
 
+/* What identifies a refusal by key, and all that its text is made from. */
+typedef struct key_refusal {
+    const pdb_schema *schema;
+    const pdb_table *t;
+    int64_t skip, n;
+    uint64_t value[PDB_MAX_CATS];
+    char text[PDB_MAX_CATS][48]; /* names that were asked for, "" for integers; longer ones are cut */
+} key_refusal;
+
 /* Distinct values of category c among slices that match the key before it, in first-encounter order. */
-static void add_measured(line *l, const op_bound *b, const pdb_schema *schema, const pdb_table *t,
-                         const op_key *k, int skip, int c) {
+static void add_measured(line *l, const pdb_view *view, const key_refusal *r, const op_key *k, int c) {
     enum { MOST = 16 };
     uint64_t seen[MOST];
     int n = 0;
-    for (size_t i = 0; i < pdb_slice_count(t) && n < MOST; i++) {
-        const pdb_slice *s = pdb_slice_at(t, i);
-        bool known = !matches(s, k, skip, c);
+    for (size_t i = 0; i < pdb_slice_count(r->t) && n < MOST; i++) {
+        const pdb_slice *s = pdb_slice_at(r->t, i);
+        bool known = !matches(s, k, (int)r->skip, c);
         for (int j = 0; j < n && !known; j++)
             known = seen[j] == s->cat[c];
         if (known)
             continue;
         line_add(l, "%s", n ? ", " : "");
-        add_value(l, b->view, schema, c, s->cat[c]);
+        add_value(l, view, r->schema, c, s->cat[c]);
         seen[n++] = s->cat[c];
     }
     if (n == MOST)
         line_add(l, ", ...");
 }
 
-op_class op_refuse_key(op_refusal *why, const op_bound *b, const pdb_schema *schema, const pdb_table *t,
-                       const op_key *k, int skip, const char *page) {
-    int c = skip;
-    while (c < k->n - 1 && any_matches(t, k, skip, c + 1))
+static const void *build_key_text(const pdb_view *view, const void *identity, aic_arena *a,
+                                  const char **why) {
+    const key_refusal *r = identity;
+    (void)why;
+    op_key k = {.n = (int)r->n};
+    memcpy(k.value, r->value, sizeof k.value);
+    int skip = (int)r->skip, c = skip;
+    while (c < k.n - 1 && pdb_slice_any(view, r->t, k.value, skip, c + 1))
         c++;
     char key[400];
     line l = {key, sizeof key};
     key[0] = '\0';
-    line_add(&l, "no rows with %s ", schema->cats[c].column);
-    if (k->text[c])
-        line_add(&l, "%s", k->text[c]);
+    line_add(&l, "no rows with %s ", r->schema->cats[c].column);
+    if (r->text[c][0])
+        line_add(&l, "%s", r->text[c]);
     else
-        line_add(&l, "%" PRIu64, k->value[c]);
+        line_add(&l, "%" PRIu64, k.value[c]);
     for (int i = skip; i < c; i++) {
-        line_add(&l, "%s%s=", i == skip ? " at " : ", ", schema->cats[i].column);
-        add_value(&l, b->view, schema, i, k->value[i]);
+        line_add(&l, "%s%s=", i == skip ? " at " : ", ", r->schema->cats[i].column);
+        add_value(&l, view, r->schema, i, k.value[i]);
     }
     line_add(&l, "; measured: ");
-    add_measured(&l, b, schema, t, k, skip, c);
+    add_measured(&l, view, r, &k, c);
+    return aic_arena_strdup(a, key);
+}
+
+op_class op_refuse_key(op_refusal *why, const op_bound *b, const pdb_schema *schema, const pdb_table *t,
+                       const op_key *k, int skip, const char *page) {
+    static const char identity;
+    key_refusal r = {.schema = schema, .t = t, .skip = skip, .n = k->n};
+    for (int i = 0; i < k->n; i++) {
+        r.value[i] = k->value[i];
+        if (k->text[i])
+            snprintf(r.text[i], sizeof r.text[i], "%s", k->text[i]);
+    }
+    /* Thousands of deployments lack the same rows: each text is made once. */
+    const char *text = pdb_derived_keyed(b->view, &identity, &r, sizeof r, build_key_text, NULL);
     return op_refuse_op(why, b->op, OP_MISSING, "%s of %s/%s/%s has %s (docs/model/%s.md)", schema->table,
-                        b->view->system->name, b->view->backend, b->view->version, key, page);
+                        b->view->system->name, b->view->backend, b->view->version, text, page);
 }

@@ -157,6 +157,8 @@ typedef struct pdb_view_impl {
     aic_arena *arena;
     pdb_made *made;
     size_t n_made, cap_made;
+    uint32_t *made_index; /* its number + 1 by hash of identity and key, 0 = free; at most half full */
+    size_t n_made_index;  /* a power of two */
     pdb_resolved *resolved;
     size_t n_resolved, cap_resolved;
 } pdb_view_impl;

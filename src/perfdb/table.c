@@ -52,6 +52,46 @@ const pdb_slice *pdb_slice_at(const pdb_table *t, size_t i) {
     return &t->slices[i];
 }
 
+/* Slices told apart by some of their categories, as a set: slice number + 1 by hash. */
+typedef struct part_key {
+    const pdb_table *t;
+    int64_t from, to;
+} part_key;
+
+typedef struct part_set {
+    size_t n_index; /* a power of two, at most half full */
+    uint32_t *index;
+} part_set;
+
+static uint32_t *part_place(const part_set *set, const part_key *k, const uint64_t *cat) {
+    int n = (int)(k->to - k->from);
+    size_t mask = set->n_index - 1, at = hash_key(cat + k->from, n) & mask;
+    while (set->index[at] && !same_key(k->t->slices[set->index[at] - 1].cat + k->from, cat + k->from, n))
+        at = (at + 1) & mask;
+    return &set->index[at];
+}
+
+static const void *build_part_set(const pdb_view *view, const void *key, aic_arena *a, const char **why) {
+    const part_key *k = key;
+    (void)view;
+    (void)why;
+    part_set *set = aic_arena_alloc(a, 1, sizeof *set);
+    set->n_index = 2;
+    while (set->n_index < 2 * k->t->n_slices)
+        set->n_index *= 2;
+    set->index = aic_arena_alloc(a, set->n_index, sizeof *set->index);
+    for (size_t i = 0; i < k->t->n_slices; i++)
+        *part_place(set, k, k->t->slices[i].cat) = (uint32_t)i + 1;
+    return set;
+}
+
+bool pdb_slice_any(const pdb_view *view, const pdb_table *t, const uint64_t *cat, int from, int to) {
+    static const char identity;
+    const part_key k = {t, from, to};
+    const part_set *set = pdb_derived_keyed(view, &identity, &k, sizeof k, build_part_set, NULL);
+    return *part_place(set, &k, cat) != 0;
+}
+
 size_t pdb_table_rows(const pdb_table *t) {
     return t->rows;
 }

@@ -240,6 +240,7 @@ void pdb_view_free(pdb_view_impl *v) {
     aic_arena_free(v->arena);
     pthread_mutex_destroy(&v->lock);
     free(v->made);
+    free(v->made_index);
     free(v->resolved);
     free(v);
 }
@@ -256,6 +257,30 @@ static bool is_made(const pdb_made *m, const void *identity, const void *key, si
     return m->identity == identity && m->key_size == size && (size == 0 || memcmp(m->key, key, size) == 0);
 }
 
+static size_t hash_made(const void *identity, const void *key, size_t size) {
+    return (size_t)aic_hash64(key, size, (uint64_t)(uintptr_t)identity);
+}
+
+/* Place of an object in the index: its own, or the free one where it belongs. */
+static uint32_t *place_of(const pdb_view_impl *v, const void *identity, const void *key, size_t size) {
+    size_t mask = v->n_made_index - 1, at = hash_made(identity, key, size) & mask;
+    while (v->made_index[at] && !is_made(&v->made[v->made_index[at] - 1], identity, key, size))
+        at = (at + 1) & mask;
+    return &v->made_index[at];
+}
+
+static void grow_index(pdb_view_impl *v) {
+    if (2 * (v->n_made + 1) <= v->n_made_index)
+        return;
+    free(v->made_index);
+    v->n_made_index = v->n_made_index ? aic_mul(v->n_made_index, 2) : 64;
+    v->made_index = aic_calloc(v->n_made_index, sizeof *v->made_index);
+    for (size_t i = 0; i < v->n_made; i++) {
+        const pdb_made *m = &v->made[i];
+        *place_of(v, m->identity, m->key, m->key_size) = (uint32_t)i + 1;
+    }
+}
+
 static pdb_made make(pdb_view_impl *v, const void *identity, const void *key, size_t size,
                      pdb_builder build) {
     pdb_made m = {.identity = identity, .key_size = size};
@@ -264,18 +289,19 @@ static pdb_made make(pdb_view_impl *v, const void *identity, const void *key, si
         m.key = memcpy(copy, key, size);
     }
     m.object = build(&v->pub, size ? m.key : identity, v->arena, &m.why);
+    grow_index(v); /* build may have made others */
     AIC_GROW(v->made, v->n_made, v->cap_made);
-    return v->made[v->n_made++] = m;
+    v->made[v->n_made++] = m;
+    *place_of(v, identity, key, size) = (uint32_t)v->n_made;
+    return m;
 }
 
 const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const void *key, size_t size,
                               pdb_builder build, const char **why) {
     pdb_view_impl *v = pdb_impl(view);
     pthread_mutex_lock(&v->lock);
-    size_t i = 0;
-    while (i < v->n_made && !is_made(&v->made[i], identity, key, size))
-        i++;
-    pdb_made found = i < v->n_made ? v->made[i] : make(v, identity, key, size, build);
+    uint32_t at = v->n_made_index ? *place_of(v, identity, key, size) : 0;
+    pdb_made found = at ? v->made[at - 1] : make(v, identity, key, size, build);
     pthread_mutex_unlock(&v->lock);
     if (why)
         *why = found.object ? NULL : found.why;

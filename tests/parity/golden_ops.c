@@ -332,7 +332,7 @@ static void run_lanes(record *r) {
     aic_error err = {0};
     op_texts got = {0};
     bool ok = op_lane_order(view, strcmp(phase, "ctx") == 0, golden_text(aic_map_get(r->node, "override")),
-                            r->arena, &got, &err);
+                            &got, &err);
     if (!ok || error) {
         if (!ok && error)
             agree(r, true);

@@ -10,13 +10,13 @@ static void test_override_errors(void **state) {
     ops_fixture *f = *state;
     aic_error err = {0};
     op_texts order;
-    assert_false(op_lane_order(f->view, true, "fa3", f->arena, &order, &err));
+    assert_false(op_lane_order(f->view, true, "fa3", &order, &err));
     HAS(err.text, "not supported on backend trtllm; supported: default");
     const pdb_view *sglang = pdb_view_get(f->db, "h200_sxm", "sglang", "0.5.14", true, true, &err);
     assert_non_null(sglang);
-    assert_false(op_lane_order(sglang, true, "trtllm", f->arena, &order, &err));
+    assert_false(op_lane_order(sglang, true, "trtllm", &order, &err));
     HAS(err.text, "supported: default, fa3, fla, flashinfer, triton, trtllm_mha");
-    assert_false(op_lane_order(sglang, true, "trtllm_mha", f->arena, &order, &err));
+    assert_false(op_lane_order(sglang, true, "trtllm_mha", &order, &err));
     HAS(err.text, "has no context attention measurements on h200_sxm/sglang/0.5.14");
 }
 
@@ -42,7 +42,7 @@ static void test_set_in_list(void **state) {
                  "\"head_size\": 128, \"window_size\": 0, \"kv_cache_dtype\": \"fp8\"}}",
                  &err);
     assert_true(o && direct);
-    assert_true(op_list_set_lanes(&(op_list){2, (op *[]){o, direct}}, sglang, NULL, f->arena, &err));
+    assert_true(op_list_set_lanes(&(op_list){2, (op *[]){o, direct}}, sglang, NULL, &err));
     aic_buf out = {0};
     op_to_json(o, &out);
     const char *first = strstr(out.data, "\"lane_order\": [\"default\"]");
