@@ -130,7 +130,7 @@ static bool add_nvlink(void *feed_, pdb_row *from) {
     if (k == OP_COUNT(nvlink_kernels) || o == OP_COUNT(nvlink_operations))
         return true;
     const char *dtype = nvlink_operations[o].dtype;
-    pdb_row row = {.latency = from->latency, .axis = {0, from->axis[0]}};
+    pdb_row row = {.latency = from->latency, .from = from->from, .axis = {0, from->axis[0]}};
     row.cat[A2A_BACKEND] = pdb_text_add(f->view, nvlink_kernels[k].backend);
     row.cat[A2A_PHASE] = pdb_text_add(f->view, nvlink_operations[o].phase);
     row.cat[A2A_DTYPE] = dtype ? pdb_text_add(f->view, dtype) : from->cat[ALLTOALL_DTYPE];

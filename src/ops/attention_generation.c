@@ -111,6 +111,7 @@ static op_class generation_silicon(const op_bound *b, const op_shape *shape, op_
         sum.latency += v[i].latency;
         sum.energy += v[i].energy;
         sum.cover[op_cover_of(v[i].how)] += v[i].latency;
+        sum.from |= v[i].from;
     }
     sum.latency /= SAMPLES;
     sum.energy /= SAMPLES;

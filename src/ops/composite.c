@@ -40,15 +40,21 @@ static void inherit_refusal(op_bound *b, const op_bound *members, size_t n) {
     }
 }
 
-/* Members one after the other. */
+static op_tier worse(op_tier a, op_tier b) {
+    return a > b ? a : b;
+}
+
+/* Members one after the other. Refused, the sum still has the tier of what was estimated before. */
 static op_class sum_group(const group *g, op_mode mode, const op_shape *shape, op_result *out,
                           op_refusal *why) {
     *out = op_seed();
     for (size_t i = 0; i < g->count; i++) {
-        op_result r;
+        op_result r = op_seed();
         op_class cls = op_query(&g->items[i], mode, shape, &r, why);
-        if (cls != OP_OK)
+        if (cls != OP_OK) {
+            out->tier = worse(out->tier, r.tier);
             return cls;
+        }
         *out = op_plus(out, &r);
     }
     return OP_OK;
@@ -85,17 +91,20 @@ static void overlap_bind(op_binder *binder, op_bound *b) {
 static op_class overlap_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                               op_refusal *why) {
     const overlap_state *st = b->state;
-    op_result x, y;
+    op_result x, y = op_seed();
     op_class cls = sum_group(&st->a, mode, shape, &x, why);
     if (cls == OP_OK)
         cls = sum_group(&st->b, mode, shape, &y, why);
-    if (cls != OP_OK)
+    if (cls != OP_OK) {
+        out->tier = worse(x.tier, y.tier);
         return cls;
+    }
     op_result both = op_plus(&x, &y);
     *out = x.latency >= y.latency ? x : y;
     out->energy = both.energy;
     out->source = both.source;
     out->tier = both.tier;
+    out->from = both.from;
     out->has_sol = false;
     out->sol_math = out->sol_mem = 0.0;
     op_clamp(out);
@@ -160,16 +169,20 @@ static void fallback_bind(op_binder *binder, op_bound *b) {
         inherit_refusal(b, &st->primary, 1);
 }
 
-/* Only missing data turns to the chain. */
+/* Only missing data turns to the chain. What a composite primary estimated before it met the gap counts among the
+ * tiers of the answer. */
 static op_class fallback_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                                op_refusal *why) {
     const fallback_state *st = b->state;
+    *out = op_seed();
     op_class cls = op_query(&st->primary, primary_mode(mode), shape, out, NULL);
     if (cls == OP_OK)
         return cls;
     if (cls != OP_MISSING)
         return op_query(&st->primary, primary_mode(mode), shape, out, why); /* again, for its text */
+    op_tier before = out->tier;
     cls = sum_group(&st->chain, mode, shape, out, why);
+    out->tier = worse(before, out->tier);
     out->has_sol = false;
     out->sol_math = out->sol_mem = 0.0;
     op_clamp(out);

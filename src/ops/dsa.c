@@ -155,6 +155,7 @@ static op_result blend(double w, op_result full, op_result skip) {
     full.has_sol = full.has_sol && skip.has_sol;
     full.source = source;
     full.tier = tier;
+    full.from |= skip.from;
     return full;
 }
 

@@ -77,7 +77,8 @@ const dsa_parallel *dsa_bind_parallel(op_binder *binder, op_bound *b) {
 /* ---- answers ------------------------------------------------------------------------------------------- */
 
 /* What a rank saves on the indexer and its selection compared with the even share of the module. */
-static op_class uneven(const op_bound *b, const op_shape *shape, uint32_t per, double *ms, op_refusal *why) {
+static op_class uneven(const op_bound *b, const op_shape *shape, uint32_t per, double *ms, pdb_origins *from,
+                       op_refusal *why) {
     const dsa_params *p = b->op->params;
     const dsa_parallel *cp = ((const dsa_state *)b->state)->parallel;
     const struct {
@@ -91,7 +92,7 @@ static op_class uneven(const op_bound *b, const op_shape *shape, uint32_t per, d
     double t[OP_COUNT(looks)], ranks = p->cp_size;
     for (size_t i = 0; i < OP_COUNT(looks); i++) {
         op_class cls = sparse_look(b, looks[i].schema, looks[i].grid, shape->batch, looks[i].tokens,
-                                   shape->prefix, DSA_PAGE, &t[i], why);
+                                   shape->prefix, DSA_PAGE, &t[i], from, why);
         if (cls != OP_OK)
             return cls;
     }
@@ -112,7 +113,7 @@ static op_class compose(const op_bound *b, const dsa_half *half, op_mode mode, c
     double tokens = (double)shape->batch * shape->s, saved = 0.0, keys = 0.0, latents;
     op_class cls = op_by_mode(&dsa_paths, &half->b, mode, &rank, &base, why);
     if (cls == OP_OK && !half->sol.skip)
-        cls = uneven(b, shape, rank.s, &saved, why);
+        cls = uneven(b, shape, rank.s, &saved, &sum->from, why);
     if (cls == OP_OK && !half->sol.skip)
         cls = sparse_gather(cp->gather, mode, tokens * d->index_dim, sum, &keys, why);
     if (cls == OP_OK)

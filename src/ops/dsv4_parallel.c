@@ -60,7 +60,7 @@ static double logits_price(const void *unused, const double *c) {
 
 /* Chunk after chunk, each behind those before it. */
 static op_class logits_time(const op_bound *b, const pdb_grid *g, double tokens, const op_shape *shape,
-                            double *ms, op_refusal *why) {
+                            double *ms, pdb_origins *from, op_refusal *why) {
     *ms = 0.0;
     for (double done = 0.0; done < tokens; done += CHUNK) {
         double left = tokens - done;
@@ -70,21 +70,22 @@ static op_class logits_time(const op_bound *b, const pdb_grid *g, double tokens,
         if (miss != PDB_HIT)
             return op_refuse_miss(why, b, &dsv4_paged_schema, miss, "this head count", DSV4_PAGE);
         *ms += v.latency;
+        *from |= v.from;
     }
     return OP_OK;
 }
 
 /* What a rank saves on the indexer and its selection compared with the even share of the module. */
 static op_class uneven(const op_bound *b, const dsv4_parallel *cp, const op_shape *shape, double per,
-                       double *ms, op_refusal *why) {
+                       double *ms, pdb_origins *from, op_refusal *why) {
     const dsv4_params *p = b->op->params;
     double score[2], select[2], ranks = p->cp_size;
     const double tokens[2] = {shape->s, per};
     for (int i = 0; i < 2; i++) {
         op_class cls = sparse_look(b, &dsv4_calibration_schema, cp->select, shape->batch, tokens[i],
-                                   shape->prefix, DSV4_PAGE, &select[i], why);
+                                   shape->prefix, DSV4_PAGE, &select[i], from, why);
         if (cls == OP_OK) /* after that the chunks are few */
-            cls = logits_time(b, cp->logits, tokens[i], shape, &score[i], why);
+            cls = logits_time(b, cp->logits, tokens[i], shape, &score[i], from, why);
         if (cls != OP_OK)
             return cls;
     }
@@ -129,7 +130,7 @@ op_class dsv4_parallel_query(const op_bound *b, op_mode mode, const op_shape *sh
     if (cp->missing)
         return op_refuse(why, OP_MISSING, "%s", cp->missing);
     if (p->attn_kind == DSV4_Csa) {
-        cls = uneven(b, cp, shape, rank.s, &saved, why);
+        cls = uneven(b, cp, shape, rank.s, &saved, &sum.from, why);
         if (cls != OP_OK)
             return cls;
         sum.ms += saved;

@@ -150,6 +150,7 @@ static const void *build_steps(const pdb_view *view, const void *identity, aic_a
             row.axis[1] = (uint64_t)c[3 * leaf] + (uint64_t)c[3 * leaf + 1];
             row.latency = s->grid->leaf[leaf].latency;
             row.power = s->grid->leaf[leaf].power;
+            row.from = pdb_leaf_from(s->grid, leaf);
             pdb_gather_add(g, &row, n - leaf);
         }
         free(c);

@@ -55,6 +55,7 @@ static const pdb_grid *difference(aic_arena *a, const pdb_grid *flat, const pdb_
     double *x = aic_alloc(n, 3 * sizeof *x), *y = aic_alloc(m, 3 * sizeof *y);
     uint64_t *coords = aic_alloc(n, 3 * sizeof *coords);
     pdb_leaf *leaves = aic_calloc(n, sizeof *leaves);
+    pdb_origins *from = aic_calloc(n, sizeof *from);
     size_t kept = 0;
     op_leaf_coords(flat, x);
     op_leaf_coords(last, y);
@@ -65,13 +66,15 @@ static const pdb_grid *difference(aic_arena *a, const pdb_grid *flat, const pdb_
             continue;
         for (int k = 0; k < 3; k++)
             coords[3 * kept + (size_t)k] = (uint64_t)x[3 * i + (uint32_t)k];
+        from[kept] = pdb_leaf_from(flat, i) | pdb_leaf_from(last, j);
         leaves[kept++].latency = op_max(0.0, flat->leaf[i].latency - last->leaf[j].latency);
     }
-    const pdb_grid *g = kept ? pdb_grid_build(a, 3, kept, coords, leaves, NULL) : NULL;
+    const pdb_grid *g = kept ? pdb_grid_build(a, 3, kept, coords, leaves, from, NULL) : NULL;
     free(x);
     free(y);
     free(coords);
     free(leaves);
+    free(from);
     return g;
 }
 
@@ -96,28 +99,31 @@ const pdb_grid *dsv4_correction(const pdb_view *view, uint32_t native_heads, boo
 
 /* ---- between the points -------------------------------------------------------------------------------- */
 
-static double blend(const pdb_grid *g, int level, uint32_t lo, uint32_t hi, const double *c);
+static double blend(const pdb_grid *g, int level, uint32_t lo, uint32_t hi, const double *c,
+                    pdb_origins *used);
 
-static double value_at(const pdb_grid *g, int level, uint32_t at, const double *c) {
-    if (level == g->axes - 1)
-        return g->leaf[at].latency;
-    return blend(g, level + 1, g->first[level][at], g->first[level][at + 1], c);
+static double value_at(const pdb_grid *g, int level, uint32_t at, const double *c, pdb_origins *used) {
+    if (level < g->axes - 1)
+        return blend(g, level + 1, g->first[level][at], g->first[level][at + 1], c, used);
+    *used |= pdb_leaf_from(g, at);
+    return g->leaf[at].latency;
 }
 
 /* Level by level; an end of the keys stands for what lies beyond it. */
-static double blend(const pdb_grid *g, int level, uint32_t lo, uint32_t hi, const double *c) {
+static double blend(const pdb_grid *g, int level, uint32_t lo, uint32_t hi, const double *c,
+                    pdb_origins *used) {
     const uint64_t *keys = g->keys[level];
     double x = c[level];
     uint32_t after = sparse_key_from(keys, lo, hi, x);
     if (after == hi)
-        return value_at(g, level, hi - 1, c);
+        return value_at(g, level, hi - 1, c, used);
     if (after == lo || (double)keys[after] == x)
-        return value_at(g, level, after, c);
+        return value_at(g, level, after, c, used);
     double from = (double)keys[after - 1], t = (x - from) / ((double)keys[after] - from);
-    return value_at(g, level, after - 1, c) * (1.0 - t) + value_at(g, level, after, c) * t;
+    return value_at(g, level, after - 1, c, used) * (1.0 - t) + value_at(g, level, after, c, used) * t;
 }
 
-double dsv4_correction_at(const pdb_grid *g, double prefix, double tokens, double batch) {
+double dsv4_correction_at(const pdb_grid *g, double prefix, double tokens, double batch, pdb_origins *from) {
     const double c[3] = {batch, tokens, prefix};
-    return op_max(blend(g, 0, 0, g->n[0], c), 0.0);
+    return op_max(blend(g, 0, 0, g->n[0], c, from), 0.0);
 }

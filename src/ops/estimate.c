@@ -9,6 +9,7 @@
 typedef struct points {
     size_t n;
     double *coords, *latency;
+    const pdb_origins *from; /* the grid's */
 } points;
 
 void op_leaf_coords(const pdb_grid *g, double *out) {
@@ -25,7 +26,7 @@ void op_leaf_coords(const pdb_grid *g, double *out) {
 }
 
 static points points_of(const pdb_grid *g) {
-    points p = {.n = g->n[g->axes - 1]};
+    points p = {.n = g->n[g->axes - 1], .from = g->from};
     p.coords = aic_alloc(p.n, (size_t)g->axes * sizeof *p.coords);
     p.latency = aic_alloc(p.n, sizeof *p.latency);
     op_leaf_coords(g, p.coords);
@@ -41,7 +42,7 @@ static void points_free(points *p) {
 
 static const pdb_util *util_of_grid(aic_arena *a, const pdb_grid *g, pdb_sol sol, const void *ctx) {
     points p = points_of(g);
-    const pdb_util *u = pdb_util_build(a, g->axes, p.n, p.coords, p.latency, sol, ctx);
+    const pdb_util *u = pdb_util_build(a, g->axes, p.n, p.coords, p.latency, p.from, sol, ctx);
     points_free(&p);
     return u;
 }
@@ -82,7 +83,7 @@ static const void *build_delta(const pdb_view *view, const void *key, aic_arena 
     (void)view;
     (void)why;
     points p = points_of(g);
-    const pdb_delta *d = pdb_delta_build(a, g->axes, p.n, p.coords, p.latency);
+    const pdb_delta *d = pdb_delta_build(a, g->axes, p.n, p.coords, p.latency, p.from);
     points_free(&p);
     return d;
 }
@@ -97,9 +98,11 @@ const pdb_delta *op_delta_of_view(op_binder *binder, const pdb_grid *g) {
 op_class op_estimate(const op_bound *b, const pdb_util *u, const double *coords, double sol_query,
                      double scale, op_tier tier, op_result *out, op_refusal *why) {
     double util;
-    if (!u || !pdb_util_at(u, coords, &util) || !(util > 0.0))
+    pdb_origins from;
+    if (!u || !pdb_util_at(u, coords, &util, &from) || !(util > 0.0))
         return op_refuse_op(why, b->op, OP_NO_EMPIRICAL,
                             "no measured shape to calibrate an estimate from (docs/model/modes.md)");
     *out = op_estimated(sol_query / (util * scale), tier);
+    out->from = from;
     return OP_OK;
 }

@@ -273,7 +273,7 @@ static fpm_points make_points(aic_arena *a, const pass *passes, size_t n) {
         coords[3 * i + 2] = prefill ? at[FPM_TOTAL_KV] : 0;
         leaves[i] = (pdb_leaf){.latency = passes[i].latency};
     }
-    p.sites = pdb_sites_build_ascending(a, n, coords, leaves);
+    p.sites = pdb_sites_build_ascending(a, n, coords, leaves, NULL);
     free(coords);
     free(leaves);
     return p;

@@ -219,6 +219,7 @@ static op_class subtract(const op_bound *b, op_mode mode, const gemm_scale *meas
     r->latency -= part.latency;
     r->energy -= part.energy;
     r->tier = part.tier > r->tier ? part.tier : r->tier;
+    r->from |= part.from;
     *worst = part.cover > *worst ? part.cover : *worst;
     return OP_OK;
 }

@@ -16,6 +16,7 @@ typedef struct gemm_part {
     double latency, energy; /* ms, W*ms */
     op_cover cover;
     op_tier tier;
+    pdb_origins from;
 } gemm_part;
 
 /* A kernel bound for one path: table answers, or calibration. A table without the rows is kept as a reason.

@@ -93,7 +93,8 @@ static op_class measure(const op_bound *b, const gemm_scale *s, double m, double
         snprintf(about, sizeof about, "k=%.0f", k);
         return op_refuse_miss(why, b, s->kernel->schema, miss, about, GEMM_PAGE);
     }
-    *out = (gemm_part){.latency = v.latency, .energy = v.energy, .cover = op_cover_of(v.how)};
+    *out = (gemm_part){
+        .latency = v.latency, .energy = v.energy, .cover = op_cover_of(v.how), .from = v.from};
     if (at[0] == m && at[1] == k)
         return OP_OK;
     out->cover = OP_EXTRAPOLATED;
@@ -112,7 +113,7 @@ static op_class estimate(const op_bound *b, const gemm_scale *s, double m, doubl
     if (s->reason)
         return op_refuse(why, OP_NO_EMPIRICAL, "%s", s->reason);
     if (s->delta) {
-        if (!pdb_delta_at(s->delta, at, scale_sol, &s->price, &r.latency))
+        if (!pdb_delta_at(s->delta, at, scale_sol, &s->price, &r.latency, &r.from))
             return op_refuse_op(why, b->op, OP_NO_EMPIRICAL,
                                 "%s has no row to scale an estimate from (docs/model/" GEMM_PAGE ".md)",
                                 s->kernel->schema->table);
@@ -121,7 +122,8 @@ static op_class estimate(const op_bound *b, const gemm_scale *s, double m, doubl
         if (cls != OP_OK)
             return cls;
     }
-    *out = (gemm_part){.latency = r.latency, .cover = OP_FORMULA, .tier = OP_TIER_empirical};
+    *out = (gemm_part){
+        .latency = r.latency, .cover = OP_FORMULA, .tier = OP_TIER_empirical, .from = r.from};
     return OP_OK;
 }
 

@@ -129,18 +129,19 @@ static const pdb_grid *curve_at(aic_arena *a, const pdb_grid *g, uint32_t sms) {
     for (uint32_t i = 0; i < g->n[0]; i++)
         if (g->keys[0][i] == sms) {
             uint32_t from = g->first[0][i], to = g->first[0][i + 1];
-            return pdb_grid_build(a, 1, to - from, g->keys[1] + from, g->leaf + from, NULL);
+            return pdb_grid_build(a, 1, to - from, g->keys[1] + from, g->leaf + from,
+                                  g->from ? g->from + from : NULL, NULL);
         }
     return NULL;
 }
 
-/* Leaf of (SMs, tokens), or NULL. */
-static const pdb_leaf *leaf_at(const pdb_grid *g, uint64_t sms, uint64_t tokens) {
+/* Leaf of (SMs, tokens), or the number of leaves. */
+static uint32_t leaf_at(const pdb_grid *g, uint64_t sms, uint64_t tokens) {
     for (uint32_t i = 0; i < g->n[0]; i++)
         for (uint32_t j = g->first[0][i]; g->keys[0][i] == sms && j < g->first[0][i + 1]; j++)
             if (g->keys[1][j] == tokens)
-                return &g->leaf[j];
-    return NULL;
+                return j;
+    return g->n[1];
 }
 
 /* What both phases take together, where both are measured. */
@@ -148,16 +149,18 @@ static const pdb_grid *sum_of(aic_arena *a, const pdb_grid *x, const pdb_grid *y
     size_t n = 0;
     uint64_t *coords = aic_arena_alloc(a, aic_mul(x->n[1], 2), sizeof *coords);
     pdb_leaf *leaves = aic_arena_alloc(a, x->n[1], sizeof *leaves);
+    pdb_origins *from = aic_arena_alloc(a, x->n[1], sizeof *from);
     for (uint32_t i = 0; i < x->n[0]; i++)
         for (uint32_t j = x->first[0][i]; j < x->first[0][i + 1]; j++) {
-            const pdb_leaf *other = leaf_at(y, x->keys[0][i], x->keys[1][j]);
-            if (!other)
+            uint32_t other = leaf_at(y, x->keys[0][i], x->keys[1][j]);
+            if (other == y->n[1])
                 continue;
             coords[2 * n] = x->keys[0][i];
             coords[2 * n + 1] = x->keys[1][j];
-            leaves[n++] = (pdb_leaf){.latency = x->leaf[j].latency + other->latency};
+            from[n] = pdb_leaf_from(x, j) | pdb_leaf_from(y, other);
+            leaves[n++] = (pdb_leaf){.latency = x->leaf[j].latency + y->leaf[other].latency};
         }
-    return n ? pdb_grid_build(a, 2, n, coords, leaves, NULL) : NULL;
+    return n ? pdb_grid_build(a, 2, n, coords, leaves, from, NULL) : NULL;
 }
 
 static op_class refuse_dtype(const op_bound *b, int phase, op_refusal *why) {
@@ -264,6 +267,7 @@ static pdb_miss value_at(const a2a_state *st, double sms, double tokens, pdb_val
     out->latency = out->latency * sum.latency / (out->latency + other.latency);
     out->how = out->how > other.how ? out->how : other.how;
     out->how = out->how > sum.how ? out->how : sum.how;
+    out->from |= other.from | sum.from;
     return miss;
 }
 

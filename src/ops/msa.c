@@ -162,6 +162,7 @@ static op_class msa_empirical(const op_bound *b, const op_shape *shape, op_resul
                             ".md)",
                             p->dsa_architecture);
     *out = op_estimated(sparse_slower(sol_of_shape(&e->sol, shape)) / util, OP_TIER_xop);
+    out->from = measured.from;
     return OP_OK;
 }
 

@@ -103,7 +103,7 @@ op_cover op_cover_of(pdb_how how) {
 }
 
 op_result op_measured(const pdb_value *v) {
-    op_result r = {.latency = v->latency, .energy = v->energy, .source = OP_SRC_silicon};
+    op_result r = {.latency = v->latency, .energy = v->energy, .source = OP_SRC_silicon, .from = v->from};
     r.cover[op_cover_of(v->how)] = v->latency;
     return r;
 }
@@ -150,6 +150,7 @@ op_result op_plus(const op_result *a, const op_result *b) {
         r.sol_mem = r.has_sol ? a->sol_mem + b->sol_mem : 0.0;
     }
     r.tier = a->tier > b->tier ? a->tier : b->tier;
+    r.from = a->from | b->from;
     r.latency = a->latency + b->latency;
     r.energy = a->energy + b->energy;
     for (int i = 0; i < OP_COVERS; i++)

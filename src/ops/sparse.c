@@ -36,10 +36,11 @@ void sparse_witness(sparse_sum *sum, const op_result *part) {
         if (part->cover[c] > 0.0 && c > sum->worst)
             sum->worst = c;
     sum->tier = part->tier > sum->tier ? part->tier : sum->tier;
+    sum->from |= part->from;
 }
 
 op_result sparse_sum_result(const sparse_sum *sum) {
-    op_result r = {.latency = sum->ms, .source = OP_SRC_estimated, .tier = sum->tier};
+    op_result r = {.latency = sum->ms, .source = OP_SRC_estimated, .tier = sum->tier, .from = sum->from};
     op_cover_all(&r, sum->worst);
     return r;
 }
@@ -64,7 +65,8 @@ static uint32_t nearest(const uint64_t *keys, uint32_t lo, uint32_t hi, double x
 }
 
 op_class sparse_look(const op_bound *b, const pdb_schema *schema, const pdb_grid *g, double batch,
-                     double tokens, double prefix, const char *page, double *ms, op_refusal *why) {
+                     double tokens, double prefix, const char *page, double *ms, pdb_origins *from,
+                     op_refusal *why) {
     uint32_t row = nearest(g->keys[0], 0, g->n[0], batch);
     uint32_t lo = g->first[0][row], hi = g->first[0][row + 1];
     if (tokens > (double)g->keys[1][hi - 1])
@@ -81,9 +83,10 @@ op_class sparse_look(const op_bound *b, const pdb_schema *schema, const pdb_grid
         above = below = hi - 1;
     else if (above > lo && (double)steps[above] > prefix)
         below = above - 1;
-    double from = g->leaf[below].latency, to = g->leaf[above].latency;
-    *ms = below == above ? from
-                         : from + (to - from) * (prefix - (double)steps[below]) /
+    double low = g->leaf[below].latency, high = g->leaf[above].latency;
+    *from |= pdb_leaf_from(g, below) | pdb_leaf_from(g, above);
+    *ms = below == above ? low
+                         : low + (high - low) * (prefix - (double)steps[below]) /
                                       ((double)steps[above] - (double)steps[below]);
     return OP_OK;
 }

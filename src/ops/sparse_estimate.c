@@ -32,6 +32,7 @@ typedef struct rows {
     size_t n;
     int axes;
     double *coords, *latency; /* n x axes; n */
+    pdb_origins *from;        /* n */
     bool measured_heads;      /* only rows of the op's head count are left */
 } rows;
 
@@ -56,9 +57,12 @@ static rows rows_of(const sampling_key *key) {
     rows r = {.n = g->n[g->axes - 1], .axes = g->axes};
     r.coords = aic_alloc(r.n, (size_t)g->axes * sizeof *r.coords);
     r.latency = aic_alloc(r.n, sizeof *r.latency);
+    r.from = aic_alloc(r.n, sizeof *r.from);
     op_leaf_coords(g, r.coords);
-    for (size_t i = 0; i < r.n; i++)
+    for (size_t i = 0; i < r.n; i++) {
         r.latency[i] = g->leaf[i].latency;
+        r.from[i] = pdb_leaf_from(g, i);
+    }
     for (uint32_t i = 0; i < g->n[0]; i++)
         r.measured_heads |= (double)g->keys[0][i] == key->heads;
     return r;
@@ -67,6 +71,7 @@ static rows rows_of(const sampling_key *key) {
 static void free_rows(rows *r) {
     free(r->coords);
     free(r->latency);
+    free(r->from);
 }
 
 /* Keeps the rows that have the value on the axis. */
@@ -76,6 +81,7 @@ static void keep(rows *r, int axis, double value) {
         if (r->coords[i * axes + (size_t)axis] != value)
             continue;
         memmove(r->coords + n * axes, r->coords + i * axes, axes * sizeof *r->coords);
+        r->from[n] = r->from[i];
         r->latency[n++] = r->latency[i];
     }
     r->n = n;
@@ -92,7 +98,7 @@ static const pdb_util *sample(aic_arena *a, const rows *r, const priced *p) {
     int width = r->axes;
     for (int k = 0; k < r->axes; k++)
         width -= p->is_fixed[k];
-    const pdb_util *u = pdb_util_build(a, width, r->n, coords, r->latency, price, p);
+    const pdb_util *u = pdb_util_build(a, width, r->n, coords, r->latency, r->from, price, p);
     free(coords);
     return u;
 }
@@ -151,28 +157,36 @@ op_class sparse_prefill_estimate(const op_bound *b, const sparse_prefill *sample
 
 /* ---- decode -------------------------------------------------------------------------------------------- */
 
+/* A row of a decode grid with heads. */
+typedef struct decode_row {
+    double at[3]; /* heads, batch, length */
+    double latency;
+    pdb_origins from;
+} decode_row;
+
 static int by_length(const void *x, const void *y) {
-    const double *a = x, *b = y; /* heads, batch, length */
+    const decode_row *a = x, *b = y;
     static const int order[] = {0, 2, 1};
     for (size_t i = 0; i < OP_COUNT(order); i++)
-        if (a[order[i]] != b[order[i]])
-            return a[order[i]] < b[order[i]] ? -1 : 1;
+        if (a->at[order[i]] != b->at[order[i]])
+            return a->at[order[i]] < b->at[order[i]] ? -1 : 1;
     return 0;
 }
 
 /* Where heads are an axis, rows count by (heads, length, batch): equally distant samples are told apart by
  * it. */
 static void order_by_length(rows *r) {
-    enum { WIDTH = 4 };
-    double(*row)[WIDTH] = aic_alloc(r->n, sizeof *row);
+    decode_row *row = aic_alloc(r->n, sizeof *row);
     for (size_t i = 0; i < r->n; i++) {
-        memcpy(row[i], r->coords + 3 * i, 3 * sizeof(double));
-        row[i][3] = r->latency[i];
+        memcpy(row[i].at, r->coords + 3 * i, sizeof row[i].at);
+        row[i].latency = r->latency[i];
+        row[i].from = r->from[i];
     }
     qsort(row, r->n, sizeof *row, by_length);
     for (size_t i = 0; i < r->n; i++) {
-        memcpy(r->coords + 3 * i, row[i], 3 * sizeof(double));
-        r->latency[i] = row[i][3];
+        memcpy(r->coords + 3 * i, row[i].at, sizeof row[i].at);
+        r->latency[i] = row[i].latency;
+        r->from[i] = row[i].from;
     }
     free(row);
 }

@@ -73,11 +73,12 @@ op_class sparse_decode_estimate(const op_bound *b, const sparse_decode *samples,
 /* New tokens of one rank. */
 uint32_t sparse_per_rank(uint32_t tokens, uint32_t cp);
 
-/* A sum of parts in the making: how good its worst evidence is, and what estimates went in. */
+/* A sum of parts in the making: how good its worst evidence is, what estimates and whose rows went in. */
 typedef struct sparse_sum {
     double ms;
     op_cover worst;
     op_tier tier;
+    pdb_origins from;
 } sparse_sum;
 
 /* The evidence of an answer joins the sum; its time does not. */
@@ -86,9 +87,11 @@ void sparse_witness(sparse_sum *sum, const op_result *part);
 op_result sparse_sum_result(const sparse_sum *sum);
 
 /* Time of a kernel measured over (batch, new tokens, prefix): rows of the nearest batch and of the nearest
- * token count, blended over the prefix. More tokens than measured at that batch are a miss. */
+ * token count, blended over the prefix. More tokens than measured at that batch are a miss. The marks of the rows
+ * used join *from. */
 op_class sparse_look(const op_bound *b, const pdb_schema *schema, const pdb_grid *g, double batch,
-                     double tokens, double prefix, const char *page, double *ms, op_refusal *why);
+                     double tokens, double prefix, const char *page, double *ms, pdb_origins *from,
+                     op_refusal *why);
 
 /* The all-gather over cp ranks that hands `elements` of half precision around; the bound op is in the
  * binder's arena. */

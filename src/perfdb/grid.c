@@ -71,7 +71,7 @@ static void fill(grid_arrays *to, int axes, size_t kept, const uint64_t *coords,
 }
 
 const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
-                               const pdb_leaf *leaves, bool *keep) {
+                               const pdb_leaf *leaves, const pdb_origins *from, bool *keep) {
     uint32_t *order = aic_alloc(n, sizeof *order);
     pdb_sort_rows(n, axes, coords, order);
     if (keep && n)
@@ -86,6 +86,7 @@ const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t 
             to.first[i] = aic_arena_alloc(a, (size_t)g->n[i] + 1, sizeof **to.first);
     }
     fill(&to, axes, kept, coords, leaves, order);
+    g->from = pdb_keep_origins(a, from, kept, order);
     free(order);
     for (int i = 0; i < axes; i++) {
         double *logs = aic_arena_alloc(a, g->n[i], sizeof *logs);
@@ -113,6 +114,7 @@ typedef struct query {
     bool blended;         /* some axis did not meet a key exactly */
     bool beyond;          /* a branch was answered from one side only */
     const pdb_leaf *last; /* the leaf used last: the only one unless blended */
+    pdb_origins from;     /* of the leaves used so far */
 } query;
 
 typedef enum answer {
@@ -148,6 +150,7 @@ static answer interior(query *q, int level, uint32_t lo, uint32_t hi, double *la
     const pdb_grid *g = q->g;
     if (level == g->axes) {
         q->last = &g->leaf[lo];
+        q->from |= pdb_leaf_from(g, lo);
         *latency = g->leaf[lo].latency;
         *power = pdb_blend_power(&g->leaf[lo]);
         return ANSWERED;
@@ -215,7 +218,7 @@ static pdb_miss finish(const query *q, double efficiency, double power, double *
     return PDB_HIT;
 }
 
-static pdb_miss hold(const query *q, double *latency, double *power) {
+static pdb_miss hold(query *q, double *latency, double *power) {
     const pdb_grid *g = q->g;
     pdb_near_tree tree = {.axes = g->axes, .roots = g->n[0]};
     double target[PDB_MAX_AXES];
@@ -241,25 +244,28 @@ static pdb_miss hold(const query *q, double *latency, double *power) {
         const pdb_leaf *leaf = &g->leaf[hit[i].leaf];
         u += w[i] * (hit[i].value / leaf->latency);
         p += w[i] * pdb_blend_power(leaf);
+        q->from |= w[i] > 0 ? pdb_leaf_from(g, hit[i].leaf) : 0;
     }
     return finish(q, u / sum, p / sum, latency, power);
 }
 
-static pdb_miss hold_curve(const query *q, double *latency, double *power) {
+static pdb_miss hold_curve(query *q, double *latency, double *power) {
     const pdb_grid *g = q->g;
     uint32_t end = g->n[0] - 1, at = q->c[0] > (double)g->keys[0][end] ? end : 0;
     double key = (double)g->keys[0][at], sol = q->sol(q->ctx, &key);
     if (!(g->leaf[at].latency > 0 && sol > 0))
         return PDB_MISS_NO_ANCHOR;
+    q->from |= pdb_leaf_from(g, at);
     return finish(q, sol / g->leaf[at].latency, pdb_blend_power(&g->leaf[at]), latency, power);
 }
 
 static pdb_miss ask(query *q, pdb_value *out) {
     double latency, power;
     q->blended = q->beyond = false;
+    q->from = 0;
     bool inside = interior(q, 0, 0, q->g->n[0], &latency, &power) == ANSWERED;
     if (inside && !q->blended) {
-        *out = (pdb_value){q->last->latency, q->last->power, q->last->energy, PDB_EXACT};
+        *out = (pdb_value){q->last->latency, q->last->power, q->last->energy, PDB_EXACT, q->from};
         return PDB_HIT;
     }
     if (!inside) {
@@ -267,7 +273,8 @@ static pdb_miss ask(query *q, pdb_value *out) {
         if (miss != PDB_HIT)
             return miss;
     }
-    *out = (pdb_value){latency, power, power * latency, inside && !q->beyond ? PDB_INSIDE : PDB_BEYOND};
+    pdb_how how = inside && !q->beyond ? PDB_INSIDE : PDB_BEYOND;
+    *out = (pdb_value){latency, power, power * latency, how, q->from};
     return PDB_HIT;
 }
 

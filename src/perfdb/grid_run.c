@@ -23,7 +23,8 @@ typedef struct plan {
     double w[BRANCHES]; /* of a pair */
     leg legs[LEGS];     /* by branch less first_leg */
     int first_leg;
-    bool blended; /* a level above the last met no key exactly */
+    bool blended;     /* a level above the last met no key exactly */
+    pdb_origins from; /* of the leaves used for the length asked last */
 } plan;
 
 static bool whole_key(double c, uint64_t *floor) {
@@ -77,11 +78,13 @@ static bool on_leg(plan *p, leg *l, double c, uint64_t floor, double *latency, d
     *exact = keys[l->up - 1] == floor && (double)floor == c;
     *latency = from->latency;
     *power = pdb_blend_power(from);
+    p->from |= pdb_leaf_from(g, l->up - 1);
     if (*exact)
         return true;
     if (l->up == l->hi)
         return false;
     double key = (double)keys[l->up - 1], w = (c - key) / ((double)keys[l->up] - key);
+    p->from |= pdb_leaf_from(g, l->up);
     *power = *power + (pdb_blend_power(from + 1) - *power) * w;
     *latency = pdb_blend(from->latency, from[1].latency, w, last == p->sqrt_axis);
     return true;
@@ -91,6 +94,7 @@ static bool inside(plan *p, double c, pdb_value *out) {
     double latency[BRANCHES], power[BRANCHES];
     bool exact = true;
     uint64_t floor;
+    p->from = 0;
     if (!whole_key(c, &floor))
         return false;
     for (int b = 2 * p->first_leg; b >= p->first_leg; b--) {
@@ -105,7 +109,7 @@ static bool inside(plan *p, double c, pdb_value *out) {
         for (int b = p->first_leg; b <= 2 * p->first_leg; b++)
             if (p->used[b]) {
                 const pdb_leaf *leaf = &p->g->leaf[p->legs[b - p->first_leg].up - 1];
-                *out = (pdb_value){leaf->latency, leaf->power, leaf->energy, PDB_EXACT};
+                *out = (pdb_value){leaf->latency, leaf->power, leaf->energy, PDB_EXACT, p->from};
             }
         return true;
     }
@@ -119,7 +123,7 @@ static bool inside(plan *p, double c, pdb_value *out) {
             p->pair[b] ? pdb_blend(latency[l], latency[r], p->w[b], level == p->sqrt_axis) : latency[l];
         power[b] = p->pair[b] ? power[l] + (power[r] - power[l]) * p->w[b] : power[l];
     }
-    *out = (pdb_value){latency[0], power[0], power[0] * latency[0], PDB_INSIDE};
+    *out = (pdb_value){latency[0], power[0], power[0] * latency[0], PDB_INSIDE, p->from};
     return true;
 }
 

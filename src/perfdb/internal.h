@@ -161,11 +161,16 @@ typedef struct pdb_view_impl {
     size_t n_made_index;  /* a power of two */
     pdb_resolved *resolved;
     size_t n_resolved, cap_resolved;
+    pdb_origin origins[PDB_ORIGIN_MAX]; /* sources of rows taken from elsewhere, in the order met */
+    size_t n_origins;
 } pdb_view_impl;
 
 static inline pdb_view_impl *pdb_impl(const pdb_view *v) {
     return (pdb_view_impl *)(uintptr_t)v;
 }
+
+/* The marks of rows that come from a source of the view. v->lock held. */
+pdb_origins pdb_origin_of(pdb_view_impl *v, const pdb_source *s);
 
 /* Name of the system whose tables stand for those of `system`: itself unless its sheet says otherwise. */
 const char *pdb_measured_as(pdb *db, const char *system);
@@ -217,6 +222,20 @@ static inline uint32_t pdb_after(const uint64_t *keys, uint32_t lo, uint32_t hi,
             hi = mid;
     }
     return lo;
+}
+
+/* Where the leaves kept come from, in the arena: entry i is that of row order[i]; NULL when none is marked. */
+static inline const pdb_origins *pdb_keep_origins(aic_arena *a, const pdb_origins *from, size_t kept,
+                                                  const uint32_t *order) {
+    pdb_origins any = 0;
+    for (size_t i = 0; from && i < kept; i++)
+        any |= from[order[i]];
+    if (!any)
+        return NULL;
+    pdb_origins *out = aic_arena_alloc(a, kept, sizeof *out);
+    for (size_t i = 0; i < kept; i++)
+        out[i] = from[order[i]];
+    return out;
 }
 
 /* Between two latencies, on raw values or in square-root space. */

@@ -18,6 +18,18 @@ typedef struct pdb_leaf {
     double energy;  /* W*ms: stored power x measured latency (before the clamp) */
 } pdb_leaf;
 
+/* The sources besides the one asked for that something was computed from, as bits: the kinds of them, then the
+ * sources themselves as the view numbers them (pdb_origin_names). 0 = rows of the view's own backend and version
+ * alone. */
+typedef uint32_t pdb_origins;
+enum {
+    PDB_OTHER_VERSION = 1, /* rows of another version of the view's backend */
+    PDB_OTHER_BACKEND = 2, /* rows of another backend */
+    PDB_CARRIED = PDB_OTHER_VERSION | PDB_OTHER_BACKEND,
+    PDB_ORIGIN_BITS = 2, /* the bits above are sources */
+    PDB_ORIGIN_MAX = 30  /* sources that have a bit; those met after them have a kind only */
+};
+
 typedef enum pdb_how {
     PDB_EXACT,  /* a measured point verbatim */
     PDB_INSIDE, /* interpolated inside the measured range */
@@ -38,6 +50,7 @@ const char *pdb_miss_text(pdb_miss m);
 typedef struct pdb_value {
     double latency, power, energy; /* energy = stored on an exact GRID hit, else power x latency */
     pdb_how how;
+    pdb_origins from; /* of exactly the leaves that went in */
 } pdb_value;
 
 typedef double (*pdb_sol)(const void *ctx, const double *coords);
@@ -51,12 +64,17 @@ typedef struct pdb_grid {
     const uint32_t *first[4];  /* n[i]+1 entries, levels 0..axes-2 */
     const pdb_leaf *leaf;      /* n[axes-1] leaves in lexicographic key order */
     const double *log2_key[4]; /* log2(max(key, 1e-12)) of every key, for distances */
+    const pdb_origins *from;   /* by leaf; NULL: all rows are the view's own */
 } pdb_grid;
 
-/* Builds a grid in the arena from leaves given in priority order: coords is n x axes; the first leaf of a
- * coordinate wins, and keep[i] tells which rows were kept (keep may be NULL). */
+/* Builds a grid in the arena from leaves given in priority order: coords is n x axes; from tells where each leaf
+ * comes from (NULL: all are own); the first leaf of a coordinate wins, and keep[i] tells which rows were kept
+ * (keep may be NULL). */
 const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
-                               const pdb_leaf *leaves, bool *keep);
+                               const pdb_leaf *leaves, const pdb_origins *from, bool *keep);
+static inline pdb_origins pdb_leaf_from(const pdb_grid *g, size_t leaf) {
+    return g->from ? g->from[leaf] : 0;
+}
 
 /* sqrt_axis: the axis blended in square-root space, or -1. coords: grid->axes doubles. */
 pdb_miss pdb_grid_query(const pdb_grid *g, const double *coords, int sqrt_axis, pdb_sol sol, const void *ctx,
@@ -78,14 +96,16 @@ typedef struct pdb_sites {
     const uint64_t *key;     /* curve keys, ascending per site */
     const pdb_leaf *leaf;
     const uint32_t *by_site; /* site indices sorted by coordinates, for exact lookup */
+    const pdb_origins *from; /* by leaf; NULL: all rows are the view's own */
 } pdb_sites;
 
 /* From rows in priority order with coords n x 3 = (curve, site0, site1); order of first appearance as the
- * chapter says. */
-const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves);
+ * chapter says. from as for pdb_grid_build. */
+const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
+                                 const pdb_origins *from);
 /* The same with sites numbered in ascending order of their coordinates. */
 const pdb_sites *pdb_sites_build_ascending(aic_arena *a, size_t n, const uint64_t *coords,
-                                           const pdb_leaf *leaves);
+                                           const pdb_leaf *leaves, const pdb_origins *from);
 
 /* coords = (curve, site0, site1). own_fallback: an own site whose curve does not cover the query gives way to
  * its neighbours. */
@@ -99,22 +119,25 @@ const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0
 pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
                                pdb_value *out);
 
-/* Calibrated estimation (empirical mode): utilisation samples over normalised log axes. */
+/* Calibrated estimation (empirical mode): utilisation samples over normalised log axes. from tells where each
+ * sample comes from (NULL: all are own). */
 typedef struct pdb_util pdb_util;
 pdb_util *pdb_util_build(aic_arena *a, int axes, size_t n, const double *coords, const double *latency,
-                         pdb_sol sol, const void *ctx);
-bool pdb_util_at(const pdb_util *u, const double *coords, double *util); /* false: no samples */
+                         const pdb_origins *from, pdb_sol sol, const void *ctx);
+/* *from: the origins of the samples that went in. False: no samples. */
+bool pdb_util_at(const pdb_util *u, const double *coords, double *util, pdb_origins *from);
 size_t pdb_util_count(const pdb_util *u);                                /* samples fit for use */
 
 /* Index of the candidate nearest to `query` in normalised log space (n x dims candidates), -1 when n = 0. */
 #define PDB_MAX_FEATURES 8 /* dims at most */
 int pdb_nearest_ref(int dims, const double *query, size_t n, const double *candidates);
 
-/* Nearest non-negative difference (0 is a measurement). points: n x axes, copied. False = nothing to scale
- * from. */
+/* Nearest non-negative difference (0 is a measurement). points: n x axes, copied; from as above. False = nothing
+ * to scale from. */
 typedef struct pdb_delta pdb_delta;
 const pdb_delta *pdb_delta_build(aic_arena *a, int axes, size_t n, const double *points,
-                                 const double *latency);
-bool pdb_delta_at(const pdb_delta *d, const double *query, pdb_sol sol, const void *ctx, double *out);
+                                 const double *latency, const pdb_origins *from);
+bool pdb_delta_at(const pdb_delta *d, const double *query, pdb_sol sol, const void *ctx, double *out,
+                  pdb_origins *out_from);
 
 #endif

@@ -111,6 +111,7 @@ typedef struct pdb_row {
     uint64_t axis[PDB_MAX_AXES];
     double latency, power;           /* ms, W (0 when the table has no power column) */
     const struct pdb_source *source; /* the source file it comes from */
+    pdb_origins from;                /* the same as marks; they go with the row wherever it is put */
     const char *fault; /* a hook that sets it makes the whole table unusable for that reason; static text or
                           text that lives as long as the view */
 } pdb_row;
@@ -190,7 +191,7 @@ const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const 
  * and axes of the result; no file of its name is read. */
 typedef struct pdb_gather pdb_gather;
 pdb_gather *pdb_gather_new(const pdb_view *view, const pdb_schema *schema);
-/* Takes cat, axis, latency and power. Of one coordinate the row of the lowest rank stays, the one added first
+/* Takes cat, axis, latency, power and from. Of one coordinate the row of the lowest rank stays, the one added first
  * among equals. Slices stand in the order in which they were first added, whatever the rank. */
 void pdb_gather_add(pdb_gather *g, const pdb_row *row, uint32_t rank);
 /* Builds the table in a and frees g. NULL when no row was added, or when a is NULL (gives up). */
@@ -211,6 +212,12 @@ typedef struct pdb_source {
         *kernels; /* allowed kernel_source values, or NULL for all; n_kernels of them, byte-sorted */
     size_t n_kernels;
 } pdb_source;
+
+typedef struct pdb_origin {
+    const char *backend, *version; /* the system is the view's `measured` */
+} pdb_origin;
+/* Names the sources in a set of marks, in the order in which the view met them; returns how many. */
+size_t pdb_origin_names(const pdb_view *view, pdb_origins from, pdb_origin list[PDB_ORIGIN_MAX]);
 
 /* PEP 440 order, a total one: equal versions go by their text, unreadable ones come first. */
 int pdb_version_compare(const char *a, const char *b);

@@ -23,6 +23,7 @@ typedef struct scan {
     const pdb_view *view;
     const pdb_schema *schema;
     const pdb_source *source;
+    pdb_origins from; /* of the source's rows */
     pdb_group *group;
     bool (*visit)(void *ctx, pdb_row *row);
     void *ctx;
@@ -236,6 +237,7 @@ static void take_row(const scan *s, const block *b, size_t i, pdb_row *row) {
     row->latency = b->latency[i];
     row->power = b->power[i];
     row->source = s->source;
+    row->from = s->from;
     row->fault = NULL;
 }
 
@@ -294,6 +296,7 @@ bool pdb_scan(const pdb_view *view, const pdb_schema *schema, bool (*visit)(void
     bool ok = true;
     for (size_t i = 0; ok && !s.stopped && i < n; i++) {
         s.source = &list[i];
+        s.from = list[i].exists ? pdb_origin_of(v, s.source) : 0;
         ok = !list[i].exists || scan_source(&s);
     }
     if (!ok && why)

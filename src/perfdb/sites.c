@@ -78,9 +78,10 @@ typedef struct site_arrays {
     pdb_leaf *leaf;
 } site_arrays;
 
-/* Curves of all sites, each ascending, first row of a coordinate kept. Returns the points kept. */
+/* Curves of all sites, each ascending, first row of a coordinate kept. Returns the points kept; kept_row: the row
+ * of each. */
 static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
-                          const uint64_t *site_of) {
+                          const uint64_t *site_of, uint32_t *kept_row) {
     uint64_t *keys = aic_alloc(aic_mul(n, 2), sizeof *keys);
     uint32_t *order = aic_alloc(n, sizeof *order);
     for (size_t i = 0; i < n; i++) {
@@ -100,7 +101,8 @@ static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, con
         }
         to->range[2 * sites - 1] = (double)k[1];
         to->key[kept] = k[1];
-        to->leaf[kept++] = leaves[order[i]];
+        to->leaf[kept] = leaves[order[i]];
+        kept_row[kept++] = order[i];
     }
     to->first[sites] = (uint32_t)kept;
     free(keys);
@@ -110,7 +112,7 @@ static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, con
 
 /* Frees site_of: the number of every row's site, of `sites` in all. */
 static const pdb_sites *build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
-                              uint64_t *site_of, uint32_t sites) {
+                              const pdb_origins *from, uint64_t *site_of, uint32_t sites) {
     site_arrays to = {
         .site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.site),
         .key = aic_arena_alloc(a, n, sizeof *to.key),
@@ -120,24 +122,29 @@ static const pdb_sites *build(aic_arena *a, size_t n, const uint64_t *coords, co
         .by_site = aic_arena_alloc(a, sites, sizeof *to.by_site),
         .leaf = aic_arena_alloc(a, n, sizeof *to.leaf),
     };
-    fill_curves(&to, n, coords, leaves, site_of);
+    uint32_t *rows = aic_alloc(n, sizeof *rows);
+    size_t kept = fill_curves(&to, n, coords, leaves, site_of, rows);
+    const pdb_origins *kept_from = pdb_keep_origins(a, from, kept, rows);
+    free(rows);
     free(site_of);
     for (size_t i = 0; i < 2 * (size_t)sites; i++)
         to.log2_site[i] = pdb_log2_floor((double)to.site[i]);
     pdb_sort_rows(sites, 2, to.site, to.by_site);
     pdb_sites *s = aic_arena_alloc(a, 1, sizeof *s);
-    *s = (pdb_sites){sites, to.site, to.log2_site, to.range, to.first, to.key, to.leaf, to.by_site};
+    *s = (pdb_sites){sites, to.site, to.log2_site, to.range, to.first, to.key, to.leaf, to.by_site,
+                     kept_from};
     return s;
 }
 
-const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves) {
+const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
+                                 const pdb_origins *from) {
     uint64_t *site_of = aic_alloc(n, sizeof *site_of);
     uint32_t sites = number_sites(n, coords, site_of);
-    return build(a, n, coords, leaves, site_of, sites);
+    return build(a, n, coords, leaves, from, site_of, sites);
 }
 
 const pdb_sites *pdb_sites_build_ascending(aic_arena *a, size_t n, const uint64_t *coords,
-                                           const pdb_leaf *leaves) {
+                                           const pdb_leaf *leaves, const pdb_origins *from) {
     uint64_t *site_of = aic_alloc(n, sizeof *site_of), *shape = aic_alloc(aic_mul(n, 2), sizeof *shape);
     uint32_t *order = aic_alloc(n, sizeof *order), sites = 0;
     for (size_t i = 0; i < n; i++)
@@ -151,7 +158,7 @@ const pdb_sites *pdb_sites_build_ascending(aic_arena *a, size_t n, const uint64_
     }
     free(shape);
     free(order);
-    return build(a, n, coords, leaves, site_of, sites);
+    return build(a, n, coords, leaves, from, site_of, sites);
 }
 
 /* ---- querying -------------------------------------------------------------------------------- */
@@ -162,6 +169,21 @@ typedef struct query {
     pdb_sol sol;
     const void *ctx;
 } query;
+
+/* What a curve, or several, answer. */
+typedef struct curve_value {
+    double latency, power;
+    pdb_how how;
+    pdb_origins from;
+} curve_value;
+
+static pdb_origins leaf_from(const pdb_sites *s, uint32_t i) {
+    return s->from ? s->from[i] : 0;
+}
+
+static void put(const curve_value *v, pdb_value *out) {
+    *out = (pdb_value){v->latency, v->power, v->power * v->latency, v->how, v->from};
+}
 
 /* SOL at a site's own shape, at position x of its curve. */
 static double sol_at(const query *q, uint32_t site, double x) {
@@ -204,7 +226,7 @@ static double median(double *v, int n) {
 }
 
 /* Off the end of a curve: SOL divided by the median efficiency of the nearest end's points. */
-static pdb_miss off_curve(const query *q, uint32_t site, bool below, double *latency, double *power) {
+static pdb_miss off_curve(const query *q, uint32_t site, bool below, curve_value *out) {
     const pdb_sites *s = q->s;
     uint32_t lo = s->first[site], hi = s->first[site + 1];
     if (hi - lo > TAIL) {
@@ -213,11 +235,13 @@ static pdb_miss off_curve(const query *q, uint32_t site, bool below, double *lat
     }
     double u[TAIL], p[TAIL];
     int n = 0;
+    pdb_origins from = 0;
     for (uint32_t i = lo; i < hi; i++) {
         double sol = sol_at(q, site, (double)s->key[i]);
         if (s->leaf[i].latency > 0 && sol > 0) {
             u[n] = sol / s->leaf[i].latency;
             p[n++] = pdb_blend_power(&s->leaf[i]);
+            from |= leaf_from(s, i);
         }
     }
     if (!n)
@@ -225,13 +249,12 @@ static pdb_miss off_curve(const query *q, uint32_t site, bool below, double *lat
     double sol = sol_at(q, site, q->c[0]);
     if (!pdb_valid(sol))
         return PDB_MISS_QUERY_SOL;
-    *latency = sol / median(u, n);
-    *power = median(p, n);
+    *out = (curve_value){sol / median(u, n), median(p, n), PDB_BEYOND, from};
     return PDB_HIT;
 }
 
 /* SITE-CURVE: the answer of one site's curve at the query's position. */
-static pdb_miss on_curve(const query *q, uint32_t site, double *latency, double *power, pdb_how *how) {
+static pdb_miss on_curve(const query *q, uint32_t site, curve_value *out) {
     const pdb_sites *s = q->s;
     uint32_t lo = s->first[site], hi = s->first[site + 1], up = lo, end = hi;
     double x = q->c[0];
@@ -243,21 +266,17 @@ static pdb_miss on_curve(const query *q, uint32_t site, double *latency, double 
             end = mid;
     }
     if (up > lo && (double)s->key[up - 1] == x) {
-        *latency = s->leaf[up - 1].latency;
-        *power = pdb_blend_power(&s->leaf[up - 1]);
-        *how = PDB_EXACT;
+        const pdb_leaf *leaf = &s->leaf[up - 1];
+        *out = (curve_value){leaf->latency, pdb_blend_power(leaf), PDB_EXACT, leaf_from(s, up - 1)};
         return PDB_HIT;
     }
-    if (up == lo || up == hi) {
-        *how = PDB_BEYOND;
-        return off_curve(q, site, up == lo, latency, power);
-    }
+    if (up == lo || up == hi)
+        return off_curve(q, site, up == lo, out);
     const pdb_leaf *a = &s->leaf[up - 1], *b = &s->leaf[up];
     double from = (double)s->key[up - 1], to = (double)s->key[up], w = (x - from) / (to - from);
     double pa = pdb_blend_power(a), pb = pdb_blend_power(b);
-    *latency = a->latency + (b->latency - a->latency) * w;
-    *power = pa + (pb - pa) * w;
-    *how = PDB_INSIDE;
+    *out = (curve_value){a->latency + (b->latency - a->latency) * w, pa + (pb - pa) * w, PDB_INSIDE,
+                         leaf_from(s, up - 1) | leaf_from(s, up)};
     return PDB_HIT;
 }
 
@@ -363,30 +382,30 @@ static neighbours find_neighbours(const query *q, int64_t without) {
     return near.n || !any ? near : beyond_frontier(&k);
 }
 
-static pdb_miss transfer(const query *q, const neighbours *near, double *latency, double *power) {
+static pdb_miss transfer(const query *q, const neighbours *near, curve_value *out) {
     if (!near->n)
         return PDB_MISS_NO_SITE;
     double weights = 0, efficiency = 0, powers = 0;
+    pdb_origins from = 0;
     for (int i = 0; i < near->n; i++) {
-        double l, p;
-        pdb_how how;
-        if (on_curve(q, near->site[i], &l, &p, &how) != PDB_HIT)
+        curve_value v;
+        if (on_curve(q, near->site[i], &v) != PDB_HIT)
             continue;
         double sol = sol_at(q, near->site[i], q->c[0]);
-        if (!pdb_valid(l) || !pdb_valid(sol))
+        if (!pdb_valid(v.latency) || !pdb_valid(sol))
             continue;
         double w = 1 / (near->distance[i] * near->distance[i] + 1e-12);
         weights += w;
-        efficiency += w * (sol / l);
-        powers += w * p;
+        efficiency += w * (sol / v.latency);
+        powers += w * v.power;
+        from |= v.from;
     }
     if (!(weights > 0))
         return PDB_MISS_NO_NEIGHBOUR;
     double sol = q->sol(q->ctx, q->c);
     if (!pdb_valid(sol))
         return PDB_MISS_QUERY_SOL;
-    *latency = sol / (efficiency / weights);
-    *power = powers / weights;
+    *out = (curve_value){sol / (efficiency / weights), powers / weights, PDB_BEYOND, from};
     return PDB_HIT;
 }
 
@@ -395,18 +414,17 @@ pdb_miss pdb_sites_query(const pdb_sites *s, const double coords[3], bool own_fa
     if (s->n == 0)
         return PDB_MISS_EMPTY;
     query q = {s, coords, sol, ctx};
-    double latency, power;
-    pdb_how how = PDB_BEYOND;
+    curve_value v;
     int64_t own = own_site(s, coords);
     pdb_miss miss;
     if (own >= 0 && (!own_fallback || covers(s, (uint32_t)own, coords[0]))) {
-        miss = on_curve(&q, (uint32_t)own, &latency, &power, &how);
+        miss = on_curve(&q, (uint32_t)own, &v);
     } else {
         neighbours near = find_neighbours(&q, own);
-        miss = transfer(&q, &near, &latency, &power);
+        miss = transfer(&q, &near, &v);
     }
     if (miss == PDB_HIT)
-        *out = (pdb_value){latency, power, power * latency, how};
+        put(&v, out);
     return miss;
 }
 
@@ -477,16 +495,15 @@ pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol so
         return PDB_MISS_EMPTY;
     const double c[3] = {curve, aim->shape[0], aim->shape[1]};
     query q = {aim->s, c, sol, ctx};
-    double latency, power;
-    pdb_how how = PDB_BEYOND;
+    curve_value v;
     pdb_miss miss;
     if (aim->own >= 0) {
-        miss = on_curve(&q, (uint32_t)aim->own, &latency, &power, &how);
+        miss = on_curve(&q, (uint32_t)aim->own, &v);
     } else {
         neighbours near = aimed_neighbours(aim, &q);
-        miss = transfer(&q, &near, &latency, &power);
+        miss = transfer(&q, &near, &v);
     }
     if (miss == PDB_HIT)
-        *out = (pdb_value){latency, power, power * latency, how};
+        put(&v, out);
     return miss;
 }

@@ -231,6 +231,36 @@ static const pdb_resolved *resolved(pdb_view_impl *v, const char *table) {
     return &v->resolved[v->n_resolved++];
 }
 
+/* ---- marks ----------------------------------------------------------------------------------- */
+
+pdb_origins pdb_origin_of(pdb_view_impl *v, const pdb_source *s) {
+    if (s->channel == PDB_PRIMARY)
+        return 0;
+    pdb_origins kind = s->channel == PDB_CROSS ? PDB_OTHER_BACKEND : PDB_OTHER_VERSION;
+    size_t i = 0;
+    while (i < v->n_origins && (strcmp(v->origins[i].backend, s->backend) != 0 ||
+                                strcmp(v->origins[i].version, s->version) != 0))
+        i++;
+    if (i == PDB_ORIGIN_MAX)
+        return kind;
+    if (i == v->n_origins)
+        v->origins[v->n_origins++] = (pdb_origin){s->backend, s->version};
+    return kind | (pdb_origins)1 << (PDB_ORIGIN_BITS + i);
+}
+
+size_t pdb_origin_names(const pdb_view *view, pdb_origins from, pdb_origin list[PDB_ORIGIN_MAX]) {
+    pdb_view_impl *v = pdb_impl(view);
+    size_t n = 0;
+    pthread_mutex_lock(&v->lock);
+    for (size_t i = 0; i < v->n_origins; i++)
+        if (from >> (PDB_ORIGIN_BITS + i) & 1)
+            list[n++] = v->origins[i];
+    pthread_mutex_unlock(&v->lock);
+    return n;
+}
+
+/* ---- lists by table -------------------------------------------------------------------------- */
+
 size_t pdb_sources(const pdb_view *view, const char *table, const pdb_source **list) {
     pdb_view_impl *v = pdb_impl(view);
     pthread_mutex_lock(&v->lock);

@@ -114,6 +114,7 @@ typedef struct gathering {
     uint32_t *slice_of;
     uint64_t *coords; /* n_axes per row */
     pdb_leaf *leaves;
+    pdb_origins *from;
     size_t n, cap;
     size_t source_start; /* first row of the current source */
     const pdb_source *source;
@@ -154,9 +155,11 @@ static void reserve(gathering *g) {
     g->slice_of = aic_realloc(g->slice_of, g->cap, sizeof *g->slice_of);
     g->coords = aic_realloc(g->coords, aic_mul(g->cap, (size_t)g->schema->n_axes), sizeof *g->coords);
     g->leaves = aic_realloc(g->leaves, g->cap, sizeof *g->leaves);
+    g->from = aic_realloc(g->from, g->cap, sizeof *g->from);
 }
 
-/* Where the last row of a source wins, its rows are turned round: the first then wins everywhere. */
+/* Where the last row of a source wins, its rows are turned round: the first then wins everywhere. Their marks are
+ * those of one source. */
 static void reverse_source(gathering *g) {
     size_t axes = (size_t)g->schema->n_axes;
     for (size_t i = g->source_start, j = g->n; i + 1 < j; i++) {
@@ -187,6 +190,7 @@ static void take(gathering *g, const pdb_row *row) {
     size_t axes = (size_t)g->schema->n_axes;
     g->slice_of[g->n] = slice_for(g, row->cat);
     memcpy(g->coords + g->n * axes, row->axis, axes * sizeof *row->axis);
+    g->from[g->n] = row->from;
     pdb_leaf leaf = {row->latency, row->power, row->power * row->latency};
     if (g->schema->floor) {
         double least = g->schema->floor(g->view, row->cat, row->axis);
@@ -210,6 +214,7 @@ static void free_gathering(gathering *g) {
     free(g->slice_of);
     free(g->coords);
     free(g->leaves);
+    free(g->from);
 }
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -219,6 +224,7 @@ static void group_by_slice(gathering *g, uint32_t *start) {
     size_t axes = (size_t)g->schema->n_axes;
     uint64_t *coords = aic_alloc(aic_mul(g->n, axes), sizeof *coords);
     pdb_leaf *leaves = aic_alloc(g->n, sizeof *leaves);
+    pdb_origins *from = aic_alloc(g->n, sizeof *from);
     memset(start, 0, (g->n_slices + 1) * sizeof *start);
     for (size_t i = 0; i < g->n; i++)
         start[g->slice_of[i] + 1]++;
@@ -230,12 +236,15 @@ static void group_by_slice(gathering *g, uint32_t *start) {
         size_t to = at[g->slice_of[i]]++;
         memcpy(coords + to * axes, g->coords + i * axes, axes * sizeof *coords);
         leaves[to] = g->leaves[i];
+        from[to] = g->from[i];
     }
     free(at);
     free(g->coords);
     free(g->leaves);
+    free(g->from);
     g->coords = coords;
     g->leaves = leaves;
+    g->from = from;
 }
 
 static pdb_table *build(gathering *g, aic_arena *a) {
@@ -254,9 +263,10 @@ static pdb_table *build(gathering *g, aic_arena *a) {
         size_t n = start[s + 1] - start[s];
         const uint64_t *coords = g->coords + start[s] * axes;
         const pdb_leaf *leaves = g->leaves + start[s];
-        t->slices[s].grid = pdb_grid_build(a, (int)axes, n, coords, leaves, NULL);
+        const pdb_origins *from = g->from + start[s];
+        t->slices[s].grid = pdb_grid_build(a, (int)axes, n, coords, leaves, from, NULL);
         if (g->schema->sites)
-            t->slices[s].sites = pdb_sites_build(a, n, coords, leaves);
+            t->slices[s].sites = pdb_sites_build(a, n, coords, leaves, from);
         t->rows += t->slices[s].grid->n[axes - 1];
     }
     free(start);
@@ -323,19 +333,23 @@ static void order_by_rank(gathering *g, const uint64_t *rank) {
     uint32_t *order = aic_alloc(g->n, sizeof *order), *slice_of = aic_alloc(g->n, sizeof *slice_of);
     uint64_t *coords = aic_alloc(aic_mul(g->n, axes), sizeof *coords);
     pdb_leaf *leaves = aic_alloc(g->n, sizeof *leaves);
+    pdb_origins *from = aic_alloc(g->n, sizeof *from);
     pdb_sort_rows(g->n, 1, rank, order);
     for (size_t i = 0; i < g->n; i++) {
         slice_of[i] = g->slice_of[order[i]];
         memcpy(coords + i * axes, g->coords + order[i] * axes, axes * sizeof *coords);
         leaves[i] = g->leaves[order[i]];
+        from[i] = g->from[order[i]];
     }
     free(order);
     free(g->slice_of);
     free(g->coords);
     free(g->leaves);
+    free(g->from);
     g->slice_of = slice_of;
     g->coords = coords;
     g->leaves = leaves;
+    g->from = from;
 }
 
 const pdb_table *pdb_gather_finish(pdb_gather *g, aic_arena *a) {

@@ -43,6 +43,7 @@ struct pdb_util {
     span span[PDB_MAX_AXES];
     pdb_near_tree tree; /* samples nested by normalised coordinates; rank = the order they were given in */
     double *util;       /* by leaf */
+    const pdb_origins *from; /* by leaf; NULL = all own */
 };
 
 /* Bits that order doubles as unsigned integers do. */
@@ -52,9 +53,9 @@ static uint64_t ordered_bits(double x) {
     return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-/* Samples usable for calibration, packed: coords and utilisation. Returns how many. */
+/* Samples usable for calibration, packed: coords, utilisation and the sample's index. Returns how many. */
 static size_t collect(int axes, size_t n, const double *coords, const double *latency, pdb_sol sol,
-                      const void *ctx, double *kept, double *util) {
+                      const void *ctx, double *kept, double *util, uint32_t *row) {
     size_t m = 0;
     for (size_t i = 0; i < n; i++) {
         const double *at = coords + i * (size_t)axes;
@@ -64,6 +65,7 @@ static size_t collect(int axes, size_t n, const double *coords, const double *la
         if (!(s > 0))
             continue;
         memcpy(kept + m * (size_t)axes, at, (size_t)axes * sizeof *at);
+        row[m] = (uint32_t)i;
         util[m++] = s / latency[i];
     }
     return m;
@@ -102,12 +104,13 @@ static void nest(aic_arena *a, pdb_near_tree *t, size_t m, const uint64_t *bits,
 }
 
 pdb_util *pdb_util_build(aic_arena *a, int axes, size_t n, const double *coords, const double *latency,
-                         pdb_sol sol, const void *ctx) {
+                         const pdb_origins *from, pdb_sol sol, const void *ctx) {
     pdb_util *u = aic_arena_alloc(a, 1, sizeof *u);
     u->axes = u->tree.axes = axes;
     size_t width = (size_t)axes, cells = aic_mul(n, width);
     double *kept = aic_alloc(cells, sizeof *kept), *util = aic_alloc(n, sizeof *util);
-    size_t m = collect(axes, n, coords, latency, sol, ctx, kept, util);
+    uint32_t *row = aic_alloc(n, sizeof *row);
+    size_t m = collect(axes, n, coords, latency, sol, ctx, kept, util, row);
     for (size_t k = 0; k < width; k++)
         u->span[k] = span_of(m, width, kept + k, NULL);
     uint64_t *bits = aic_alloc(cells, sizeof *bits);
@@ -120,8 +123,12 @@ pdb_util *pdb_util_build(aic_arena *a, int axes, size_t n, const double *coords,
     nest(a, &u->tree, m, bits, kept, order);
     u->n = m;
     u->util = aic_arena_alloc(a, m, sizeof *u->util);
-    for (size_t i = 0; i < m; i++)
+    for (size_t i = 0; i < m; i++) {
         u->util[i] = util[order[i]];
+        order[i] = row[order[i]];
+    }
+    u->from = pdb_keep_origins(a, from, m, order);
+    free(row);
     free(kept);
     free(util);
     free(bits);
@@ -133,7 +140,11 @@ size_t pdb_util_count(const pdb_util *u) {
     return u->n;
 }
 
-bool pdb_util_at(const pdb_util *u, const double *coords, double *util) {
+static pdb_origins sample_from(const pdb_util *u, uint32_t leaf) {
+    return u->from ? u->from[leaf] : 0;
+}
+
+bool pdb_util_at(const pdb_util *u, const double *coords, double *util, pdb_origins *from) {
     double z[PDB_MAX_AXES];
     for (int i = 0; i < u->axes; i++) {
         double x = normal(u->span[i], coords[i]);
@@ -145,13 +156,16 @@ bool pdb_util_at(const pdb_util *u, const double *coords, double *util) {
         return false;
     if (hit[0].distance == 0) {
         *util = u->util[hit[0].leaf];
+        *from = sample_from(u, hit[0].leaf);
         return true;
     }
     double sum = 0, weights = 0;
+    *from = 0;
     for (int i = 0; i < n; i++) {
         double w = 1 / hit[i].distance;
         sum += u->util[hit[i].leaf] * w;
         weights += w;
+        *from |= sample_from(u, hit[i].leaf);
     }
     *util = sum / weights;
     return true;
@@ -203,16 +217,18 @@ struct pdb_delta {
     size_t n; /* usable points */
     span span[PDB_MAX_AXES];
     double *point, *z, *latency; /* n x axes as given and normalised; n */
+    pdb_origins *from;           /* n; NULL = all own */
 };
 
 const pdb_delta *pdb_delta_build(aic_arena *a, int axes, size_t n, const double *points,
-                                 const double *latency) {
+                                 const double *latency, const pdb_origins *from) {
     pdb_delta *d = aic_arena_alloc(a, 1, sizeof *d);
     size_t width = (size_t)axes, cells = aic_mul(n, width);
     *d = (pdb_delta){.axes = axes,
                      .point = aic_arena_alloc(a, cells, sizeof(double)),
                      .z = aic_arena_alloc(a, cells, sizeof(double)),
-                     .latency = aic_arena_alloc(a, n, sizeof(double))};
+                     .latency = aic_arena_alloc(a, n, sizeof(double)),
+                     .from = from ? aic_arena_alloc(a, n, sizeof(pdb_origins)) : NULL};
     for (size_t k = 0; k < width; k++)
         d->span[k] = span_of(n, width, points + k, latency);
     for (size_t i = 0; i < n; i++) {
@@ -222,12 +238,15 @@ const pdb_delta *pdb_delta_build(aic_arena *a, int axes, size_t n, const double 
             d->point[d->n * width + k] = points[i * width + k];
             d->z[d->n * width + k] = normal(d->span[k], points[i * width + k]);
         }
+        if (from)
+            d->from[d->n] = from[i];
         d->latency[d->n++] = latency[i];
     }
     return d;
 }
 
-bool pdb_delta_at(const pdb_delta *d, const double *query, pdb_sol sol, const void *ctx, double *out) {
+bool pdb_delta_at(const pdb_delta *d, const double *query, pdb_sol sol, const void *ctx, double *out,
+                  pdb_origins *out_from) {
     size_t width = (size_t)d->axes, best = d->n;
     double target[PDB_MAX_AXES], best_square = INFINITY;
     for (size_t k = 0; k < width; k++)
@@ -243,5 +262,6 @@ bool pdb_delta_at(const pdb_delta *d, const double *query, pdb_sol sol, const vo
             best_square = square;
         }
     }
+    *out_from = best < d->n && d->from ? d->from[best] : 0;
     return best < d->n && scale_delta(d->point + best * width, d->latency[best], query, sol, ctx, out);
 }

@@ -138,7 +138,7 @@ static reply ask_grid(cases *t, const aic_node *query) {
     static const int one = 1, two = 2;
     int axes = t->family[4] - '0';
     rows r = rows_of(t->arena, t->tables[0][aic_map_get(query, "id")->i], axes, NULL);
-    const pdb_grid *g = pdb_grid_build(t->arena, axes, r.n, r.coords, r.leaves, NULL);
+    const pdb_grid *g = pdb_grid_build(t->arena, axes, r.n, r.coords, r.leaves, NULL, NULL);
     const aic_node *at = aic_map_get(query, "coords");
     double c[3] = {0};
     for (size_t i = 0; i < at->count; i++)
@@ -165,7 +165,7 @@ static const pdb_quant_info *gemm_quant(const char *name) {
 static reply gemm_silicon(cases *t, int64_t id, const pdb_quant_info *q, const double *c) {
     rows r = rows_of(t->arena, t->tables[0][id], 3, stored_name(q->name));
     raise_to_sol(&r, q);
-    const pdb_sites *s = pdb_sites_build(t->arena, r.n, r.coords, r.leaves);
+    const pdb_sites *s = pdb_sites_build(t->arena, r.n, r.coords, r.leaves, NULL);
     pdb_value v = {0}, aimed = {0};
     pdb_miss miss = pdb_sites_query(s, c, false, sol_gemm, q, &v);
     const pdb_site_aim *aim =
@@ -184,9 +184,10 @@ static bool gemm_util(cases *t, int64_t id, const pdb_quant_info *stored, const 
         return false;
     raise_to_sol(&r, stored);
     double *coords, *latency;
+    pdb_origins from;
     size_t n =
-        flatten(t->arena, pdb_grid_build(t->arena, 3, r.n, r.coords, r.leaves, NULL), &coords, &latency);
-    return pdb_util_at(pdb_util_build(t->arena, 3, n, coords, latency, sol_gemm, priced), c, util);
+        flatten(t->arena, pdb_grid_build(t->arena, 3, r.n, r.coords, r.leaves, NULL, NULL), &coords, &latency);
+    return pdb_util_at(pdb_util_build(t->arena, 3, n, coords, latency, NULL, sol_gemm, priced), c, util, &from);
 }
 
 /* Quants of a table in order of first appearance, those of a known name. */
@@ -262,18 +263,20 @@ static double clamped(double x, double lo, double hi) {
 static reply scale_part(cases *t, int64_t id, int which, bool empirical, double m, double k) {
     double cell = which == 1 ? 2 : 3, c[2] = {m, k};
     rows r = rows_of(t->arena, t->tables[which][id], 2, "fp8");
-    const pdb_grid *g = pdb_grid_build(t->arena, 2, r.n, r.coords, r.leaves, NULL);
+    const pdb_grid *g = pdb_grid_build(t->arena, 2, r.n, r.coords, r.leaves, NULL, NULL);
     if (!r.n)
         return (reply){0};
     if (empirical) {
         double *coords, *latency, out, util;
+        pdb_origins from;
         size_t n = flatten(t->arena, g, &coords, &latency);
         if (which == 1)
-            return pdb_delta_at(pdb_delta_build(t->arena, 2, n, coords, latency), c, sol_scale, &cell, &out)
+            return pdb_delta_at(pdb_delta_build(t->arena, 2, n, coords, latency, NULL), c, sol_scale, &cell, &out,
+                                &from)
                        ? (reply){true, out, 0}
                        : (reply){0};
-        const pdb_util *u = pdb_util_build(t->arena, 2, n, coords, latency, sol_scale, &cell);
-        return pdb_util_at(u, c, &util) && util > 0 ? (reply){true, sol_scale(&cell, c) / (util * 1.0), 0}
+        const pdb_util *u = pdb_util_build(t->arena, 2, n, coords, latency, NULL, sol_scale, &cell);
+        return pdb_util_at(u, c, &util, &from) && util > 0 ? (reply){true, sol_scale(&cell, c) / (util * 1.0), 0}
                                                     : (reply){0};
     }
     double k_lo = INFINITY, k_hi = 0;

@@ -39,7 +39,7 @@ static void test_first_row_wins(void **state) {
     const uint64_t coords[] = {4, 1, 2, 9, 4, 1, 2, 1, 2, 9};
     const pdb_leaf leaves[] = {{1, 0, 0}, {2, 0, 0}, {3, 0, 0}, {4, 0, 0}, {5, 0, 0}};
     bool keep[5];
-    const pdb_grid *g = pdb_grid_build(a, 2, 5, coords, leaves, keep);
+    const pdb_grid *g = pdb_grid_build(a, 2, 5, coords, leaves, NULL, keep);
     assert_int_equal(g->n[0], 2);
     assert_int_equal(g->n[1], 3);
     assert_int_equal(g->keys[0][0], 2);
@@ -54,7 +54,7 @@ static void test_first_row_wins(void **state) {
 static void test_empty(void **state) {
     (void)state;
     aic_arena *a = aic_arena_new();
-    const pdb_grid *g = pdb_grid_build(a, 3, 0, NULL, NULL, NULL);
+    const pdb_grid *g = pdb_grid_build(a, 3, 0, NULL, NULL, NULL, NULL);
     pdb_value v;
     const double c[] = {1, 2, 3};
     assert_int_equal(pdb_grid_query(g, c, -1, sol_first, NULL, &v), PDB_MISS_EMPTY);
@@ -67,7 +67,7 @@ static void test_curve(void **state) {
     const uint64_t keys[] = {10, 20};
     const pdb_leaf leaves[] = {{1, 5, 50},
                                {3, 7, 21}}; /* energy of the first is not power x latency: verbatim only */
-    const pdb_grid *g = pdb_grid_build(a, 1, 2, keys, leaves, NULL);
+    const pdb_grid *g = pdb_grid_build(a, 1, 2, keys, leaves, NULL, NULL);
     pdb_value v;
     double c = 10;
     assert_int_equal(pdb_grid_query(g, &c, -1, sol_first, NULL, &v), PDB_HIT);
@@ -90,7 +90,7 @@ static void test_odd_coordinates(void **state) {
     aic_arena *a = aic_arena_new();
     const uint64_t keys[] = {0, 1, 0, 5, 7, 1};
     const pdb_leaf leaves[] = {{1, 0, 0}, {2, 0, 0}, {3, 0, 0}};
-    const pdb_grid *g = pdb_grid_build(a, 2, 3, keys, leaves, NULL);
+    const pdb_grid *g = pdb_grid_build(a, 2, 3, keys, leaves, NULL, NULL);
     const double odd[] = {-1, NAN, INFINITY, -INFINITY, 1e300, 18446744073709551616.0, 0.5};
     pdb_value v;
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
@@ -112,7 +112,7 @@ static void test_ragged(void **state) {
     aic_arena *a = aic_arena_new();
     const uint64_t keys[] = {1, 1, 1, 8, 3, 1, 3, 2};
     const pdb_leaf leaves[] = {{1, 0, 0}, {2, 0, 0}, {3, 0, 0}, {4, 0, 0}};
-    const pdb_grid *g = pdb_grid_build(a, 2, 4, keys, leaves, NULL);
+    const pdb_grid *g = pdb_grid_build(a, 2, 4, keys, leaves, NULL, NULL);
     pdb_value v;
     const double c[] = {2, 8};
     assert_int_equal(pdb_grid_query(g, c, -1, sol_product, NULL, &v), PDB_HIT);
@@ -127,7 +127,7 @@ static void test_nan_latency(void **state) {
     aic_arena *a = aic_arena_new();
     const uint64_t keys[] = {1, 1, 1, 3, 3, 1, 3, 3};
     const pdb_leaf leaves[] = {{NAN, 0, 0}, {2, 0, 0}, {3, 0, 0}, {4, 0, 0}};
-    const pdb_grid *g = pdb_grid_build(a, 2, 4, keys, leaves, NULL);
+    const pdb_grid *g = pdb_grid_build(a, 2, 4, keys, leaves, NULL, NULL);
     pdb_value v;
     const double inside[] = {2, 2}, beyond[] = {9, 9};
     assert_int_equal(pdb_grid_query(g, inside, -1, sol_product, NULL, &v), PDB_HIT);
@@ -202,7 +202,7 @@ static void test_nearest_equals_scan(void **state) {
         bool powers = round % 2; /* powers of two make exact ties */
         for (size_t i = 0; i < n * (size_t)axes; i++)
             coords[i] = powers ? (uint64_t)1 << next_random(&seed) % 12 : next_random(&seed) % 40;
-        const pdb_grid *g = pdb_grid_build(a, axes, n, coords, leaves, NULL);
+        const pdb_grid *g = pdb_grid_build(a, axes, n, coords, leaves, NULL, NULL);
         for (int q = 0; q < 20; q++) {
             double target[4];
             for (int k = 0; k < 4; k++)

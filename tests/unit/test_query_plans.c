@@ -25,14 +25,16 @@ static double volume(const void *ctx, const double *c) {
 static const pdb_sites *random_sites(aic_arena *a, uint32_t *seed, size_t rows) {
     uint64_t *coords = aic_arena_alloc(a, rows * 3, sizeof *coords);
     pdb_leaf *leaves = aic_arena_alloc(a, rows, sizeof *leaves);
+    pdb_origins *from = aic_arena_alloc(a, rows, sizeof *from);
     for (size_t i = 0; i < rows; i++) {
+        from[i] = 1u << next(seed) % 32;
         coords[3 * i] = 1u << (next(seed) % 12);
         coords[3 * i + 1] = (64u << (next(seed) % 5)) + next(seed) % 2;
         coords[3 * i + 2] = 64u << (next(seed) % 5);
         leaves[i].latency = next(seed) % 20 ? (double)(1 + next(seed) % 1000) : 0.0;
         leaves[i].power = (double)(next(seed) % 3);
     }
-    return pdb_sites_build(a, rows, coords, leaves);
+    return pdb_sites_build(a, rows, coords, leaves, from);
 }
 
 static void test_aimed_sites(void **state) {
@@ -53,7 +55,8 @@ static void test_aimed_sites(void **state) {
                 answered += miss == PDB_HIT;
                 missed += miss != PDB_HIT;
                 assert_true(plain.latency == aimed.latency && plain.power == aimed.power &&
-                            plain.energy == aimed.energy && plain.how == aimed.how);
+                            plain.energy == aimed.energy && plain.how == aimed.how &&
+                            plain.from == aimed.from);
             }
         }
         aic_arena_free(a);
@@ -70,11 +73,14 @@ static double uneven(const void *ctx, const double *c) {
 static const pdb_grid *random_grid(aic_arena *a, uint32_t *seed, int axes, size_t rows) {
     uint64_t *coords = aic_arena_alloc(a, rows * 4, sizeof *coords);
     pdb_leaf *leaves = aic_arena_alloc(a, rows, sizeof *leaves);
+    pdb_origins *from = aic_arena_alloc(a, rows, sizeof *from);
     for (size_t i = 0; i < rows * (size_t)axes; i++)
         coords[i] = 1 + next(seed) % 9;
-    for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; i < rows; i++) {
         leaves[i] = (pdb_leaf){(double)(1 + next(seed) % 1000), 0.0, (double)(next(seed) % 3)};
-    return pdb_grid_build(a, axes, rows, coords, leaves, NULL);
+        from[i] = 1u << next(seed) % 32;
+    }
+    return pdb_grid_build(a, axes, rows, coords, leaves, from, NULL);
 }
 
 static void test_runs_along_the_last_axis(void **state) {
@@ -97,7 +103,8 @@ static void test_runs_along_the_last_axis(void **state) {
             c[axes - 1] = last[i];
             assert_int_equal(pdb_grid_query(g, c, sqrt_axis, uneven, NULL, &plain), PDB_HIT);
             assert_true(plain.latency == run[i].latency && plain.power == run[i].power &&
-                        plain.energy == run[i].energy && plain.how == run[i].how);
+                        plain.energy == run[i].energy && plain.how == run[i].how &&
+                        plain.from == run[i].from && plain.from);
         }
         aic_arena_free(a);
     }

@@ -22,7 +22,7 @@ static void test_enumeration(void **state) {
     aic_arena *a = aic_arena_new();
     const uint64_t rows[] = {8, 1, 1, 4, 2, 2, 8, 3, 3, 4, 1, 1, 8, 1, 9, 4, 7, 7};
     const pdb_leaf leaves[6] = {{1, 0, 0}, {2, 0, 0}, {3, 0, 0}, {4, 0, 0}, {5, 0, 0}, {6, 0, 0}};
-    const pdb_sites *s = pdb_sites_build(a, 6, rows, leaves);
+    const pdb_sites *s = pdb_sites_build(a, 6, rows, leaves, NULL);
     const uint64_t expected[] = {1, 1, 1, 9, 3, 3, 2, 2, 7, 7};
     assert_int_equal(s->n, 5);
     assert_memory_equal(s->site, expected, sizeof expected);
@@ -42,7 +42,7 @@ static void test_ties_keep_enumeration_order(void **state) {
     pdb_leaf leaves[5];
     for (size_t i = 0; i < 5; i++)
         leaves[i] = (pdb_leaf){(double)(i + 1), 0, 0};
-    const pdb_sites *s = pdb_sites_build(a, 5, rows, leaves);
+    const pdb_sites *s = pdb_sites_build(a, 5, rows, leaves, NULL);
     const double c[] = {1, 16, 16}; /* distance 1 to the first four sites, sqrt 2 to the fifth */
     pdb_value v;
     assert_int_equal(pdb_sites_query(s, c, false, sol_volume, NULL, &v), PDB_HIT);
@@ -59,7 +59,7 @@ static void test_ties_keep_enumeration_order(void **state) {
 static const pdb_sites *one_site(aic_arena *a, size_t points) {
     static const uint64_t rows[] = {10, 4, 4, 20, 4, 4, 30, 4, 4, 40, 4, 4};
     static const pdb_leaf leaves[] = {{1, 2, 3}, {2, 2, 4}, {4, 2, 0}, {8, 2, 0}};
-    return pdb_sites_build(a, points, rows, leaves);
+    return pdb_sites_build(a, points, rows, leaves, NULL);
 }
 
 static void test_own_curve(void **state) {
@@ -94,7 +94,7 @@ static void test_one_point(void **state) {
     assert_int_equal(pdb_sites_query(s, c, true, sol_volume, NULL, &v), PDB_MISS_NO_SITE);
     c[0] = 10;
     assert_int_equal(pdb_sites_query(s, c, true, sol_volume, NULL, &v), PDB_HIT);
-    const pdb_sites *none = pdb_sites_build(a, 0, NULL, NULL);
+    const pdb_sites *none = pdb_sites_build(a, 0, NULL, NULL, NULL);
     assert_int_equal(pdb_sites_query(none, c, false, sol_volume, NULL, &v), PDB_MISS_EMPTY);
     aic_arena_free(a);
 }
@@ -118,7 +118,7 @@ static void test_unusable_neighbours(void **state) {
     aic_arena *a = aic_arena_new();
     const uint64_t rows[] = {10, 4, 4, 20, 4, 4};
     const pdb_leaf leaves[] = {{0, 0, 0}, {NAN, 0, 0}};
-    const pdb_sites *s = pdb_sites_build(a, 2, rows, leaves);
+    const pdb_sites *s = pdb_sites_build(a, 2, rows, leaves, NULL);
     const double near[] = {10, 4, 5}, tail[] = {40, 4, 4};
     pdb_value v;
     assert_int_equal(pdb_sites_query(s, near, false, sol_volume, NULL, &v), PDB_MISS_NO_NEIGHBOUR);

@@ -125,6 +125,52 @@ static void test_merge(void **state) {
     maker_end(&m);
 }
 
+/* The answer of bf16 rows at (x, y): its marks. */
+static pdb_origins marks_at(const pdb_view *v, const pdb_table *t, double x, double y) {
+    const double c[] = {x, y};
+    uint64_t cat[PDB_MAX_CATS] = {pdb_text_id(v, "bf16")};
+    pdb_value got;
+    assert_int_equal(pdb_grid_query(pdb_slice_find(t, cat)->grid, c, -1, no_sol, NULL, &got), PDB_HIT);
+    return got.from;
+}
+
+static void assert_from(const pdb_view *v, pdb_origins from, pdb_origins kinds, size_t n, const char *backend,
+                        const char *version) {
+    pdb_origin list[PDB_ORIGIN_MAX];
+    assert_int_equal(from & PDB_CARRIED, kinds);
+    assert_int_equal(pdb_origin_names(v, from, list), n);
+    if (n) {
+        assert_string_equal(list[0].backend, backend);
+        assert_string_equal(list[0].version, version);
+    }
+}
+
+/* bf16 has (2, 1) and (4, 1) of its own, (8, 2) of an older version and (16, 1) of another backend. */
+static void test_marks(void **state) {
+    (void)state;
+    static const pdb_schema schema = {.table = "t", T_CATS, T_AXES};
+    maker m;
+    pdb *db = make_box(&m);
+    const pdb_view *v = view(db, true);
+    const pdb_table *t = pdb_table_get(v, &schema, NULL);
+    assert_from(v, marks_at(v, t, 4, 1), 0, 0, NULL, NULL);
+    assert_from(v, marks_at(v, t, 3, 1), 0, 0, NULL, NULL);
+    assert_from(v, marks_at(v, t, 8, 2), PDB_OTHER_VERSION, 1, "vllm", "1.0");
+    assert_from(v, marks_at(v, t, 16, 1), PDB_OTHER_BACKEND, 1, "trtllm", "2.0");
+    /* A branch that does not reach the query leaves no mark: only the other one answers. */
+    assert_from(v, marks_at(v, t, 6, 1), 0, 0, NULL, NULL);
+    assert_from(v, marks_at(v, t, 6, 2), PDB_OTHER_VERSION, 1, "vllm", "1.0");
+    assert_from(v, marks_at(v, t, 12, 1), PDB_OTHER_BACKEND, 1, "trtllm", "2.0");
+    assert_from(v, marks_at(v, t, 8, 2) | marks_at(v, t, 16, 1), PDB_CARRIED, 2, "vllm", "1.0");
+    /* A version alone has no rows to mark. */
+    const pdb_view *alone = view(db, false);
+    t = pdb_table_get(alone, &schema, NULL);
+    assert_null(pdb_slice_at(t, 0)->grid->from);
+    assert_from(alone, marks_at(alone, t, 3, 1), 0, 0, NULL, NULL);
+    pdb_close(db);
+    maker_end(&m);
+}
+
 static double least_latency(const pdb_view *v, const uint64_t *cat, const uint64_t *axis) {
     if (strcmp(pdb_text(v, cat[0]), "fp8") == 0)
         return NAN; /* no bound known */
@@ -402,7 +448,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference_tables), cmocka_unit_test(test_merge), cmocka_unit_test(test_rules),
         cmocka_unit_test(test_columns),          cmocka_unit_test(test_scan),  cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_threads_share),
+        cmocka_unit_test(test_threads_share),    cmocka_unit_test(test_marks),
     };
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);
 }

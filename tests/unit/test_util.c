@@ -23,18 +23,23 @@ static void test_samples(void **state) {
     (void)state;
     aic_arena *a = aic_arena_new();
     const double coords[] = {1, 2, 4, 8, 16}, latency[] = {0, 4, NAN, 16, -1};
-    const pdb_util *u = pdb_util_build(a, 1, 5, coords, latency, sol_first, NULL);
+    const pdb_util *u = pdb_util_build(a, 1, 5, coords, latency, NULL, sol_first, NULL);
+    const pdb_origins marks[] = {1, 2, 4, 8, 16};
+    pdb_origins from;
     double util, at = 2;
-    assert_true(pdb_util_at(u, &at, &util));
-    assert_true(util == 0.5);
+    assert_true(pdb_util_at(u, &at, &util, &from));
+    assert_true(util == 0.5 && from == 0);
+    u = pdb_util_build(a, 1, 5, coords, latency, marks, sol_first, NULL);
+    assert_true(pdb_util_at(u, &at, &util, &from));
+    assert_true(util == 0.5 && from == 2);
     at = 1; /* below the first usable sample: frozen */
-    assert_true(pdb_util_at(u, &at, &util));
+    assert_true(pdb_util_at(u, &at, &util, &from));
     assert_true(util == 0.5);
     at = 4; /* half way in log space: equal weights */
-    assert_true(pdb_util_at(u, &at, &util));
-    assert_true(fabs(util - 0.5) < 1e-15);
-    const pdb_util *none = pdb_util_build(a, 1, 1, coords, latency, sol_first, NULL);
-    assert_false(pdb_util_at(none, &at, &util));
+    assert_true(pdb_util_at(u, &at, &util, &from));
+    assert_true(fabs(util - 0.5) < 1e-15 && from == (2 | 8));
+    const pdb_util *none = pdb_util_build(a, 1, 1, coords, latency, NULL, sol_first, NULL);
+    assert_false(pdb_util_at(none, &at, &util, &from));
     aic_arena_free(a);
 }
 
@@ -43,14 +48,15 @@ static void test_sample_ties(void **state) {
     (void)state;
     aic_arena *a = aic_arena_new();
     const double coords[] = {4, 1, 1, 1, 4, 4}, latency[] = {1, 2, 4}; /* (4,1) (1,1) (4,4) */
-    const pdb_util *u = pdb_util_build(a, 2, 3, coords, latency, sol_first, NULL);
+    const pdb_util *u = pdb_util_build(a, 2, 3, coords, latency, NULL, sol_first, NULL);
+    pdb_origins from;
     double util;
     const double at[] = {1, 4}; /* distance 1 to (1,1) and (4,4) */
-    assert_true(pdb_util_at(u, at, &util));
+    assert_true(pdb_util_at(u, at, &util, &from));
     assert_true(util == (0.5 * 1.0 + 1.0 * 1.0) / 2.0);
     const double dup[] = {2, 2, 2, 2}, two[] = {1, 2}; /* the same place twice: the first sample speaks */
-    u = pdb_util_build(a, 2, 2, dup, two, sol_first, NULL);
-    assert_true(pdb_util_at(u, dup, &util) && util == 2);
+    u = pdb_util_build(a, 2, 2, dup, two, NULL, sol_first, NULL);
+    assert_true(pdb_util_at(u, dup, &util, &from) && util == 2);
     aic_arena_free(a);
 }
 
@@ -66,8 +72,9 @@ static void test_nearest_ref(void **state) {
 
 static bool delta(aic_arena *a, size_t n, const double *points, const double *latency, double q,
                   double *out) {
-    const pdb_delta *d = pdb_delta_build(a, 1, n, points, latency);
-    return pdb_delta_at(d, &q, sol_first, NULL, out);
+    pdb_origins from;
+    const pdb_delta *d = pdb_delta_build(a, 1, n, points, latency, NULL);
+    return pdb_delta_at(d, &q, sol_first, NULL, out, &from);
 }
 
 static void test_delta(void **state) {
