@@ -64,10 +64,6 @@ static void kinds_of(const report *r, const pdb_schema *schema, aic_buf *out) {
     }
 }
 
-static size_t points_of(const pdb_slice *s) {
-    return s->grid->n[s->grid->axes - 1];
-}
-
 /* ---- text ------------------------------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b) {
@@ -155,8 +151,8 @@ static void print_csv(report *r, const merged *m) {
             aic_buf_printf(&line, "%s,%s,%s,%s,", r->view->system->name, r->view->backend, r->view->version,
                            m->schema->table);
             aic_csv_quote(&line, key.data);
-            aic_buf_printf(&line, ",%zu,%s,%" PRIu64 ",%" PRIu64 ",%zu\n", points_of(s), name, range.low,
-                           range.high, range.points);
+            aic_buf_printf(&line, ",%zu,%s,%" PRIu64 ",%" PRIu64 ",%zu\n", pdb_slice_leaves(s), name,
+                           range.low, range.high, range.points);
             fputs(line.data, stdout);
         }
     }
@@ -177,7 +173,7 @@ static void put_slice(const report *r, const merged *m, const pdb_slice *s, aic_
         else
             aic_buf_add(out, text);
     }
-    aic_buf_printf(out, "}, \"points\": %zu, \"axes\": {", points_of(s));
+    aic_buf_printf(out, "}, \"points\": %zu, \"axes\": {", pdb_slice_leaves(s));
     for (int k = 0; k < m->schema->n_axes; k++) {
         pdb_range range = pdb_coverage_axis(m->table, s, k);
         axis_name(&m->schema->axes[k], text);

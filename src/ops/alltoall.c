@@ -78,8 +78,8 @@ alltoall *alltoall_bind(op_binder *binder, op_bound *b, const alltoall_params *p
     op_refusal why;
     const pdb_slice *s = find_slice(b, params, &why);
     if (s) {
-        a->curve = s->grid;
-        a->util = binder->mode == OP_SILICON ? NULL : op_util_of_grid(binder, s->grid, price, a);
+        a->curve = pdb_slice_grid(s);
+        a->util = binder->mode == OP_SILICON ? NULL : op_util_of_grid(binder, pdb_slice_grid(s), price, a);
         return a;
     }
     a->reason = aic_arena_strdup(binder->arena, why.text);

@@ -81,7 +81,7 @@ static void context_bind(op_binder *binder, op_bound *b) {
     const pdb_slice *s = attention_slice(binder, b, &attention_context_schema, t, &p->lane_order, &key);
     if (!s)
         return;
-    st->grid = s->grid;
+    st->grid = pdb_slice_grid(s);
     st->extras = fused_extras(b, OP_SILICON);
     b->state = st;
 }

@@ -52,7 +52,7 @@ static const pdb_util *samples(op_binder *binder, const attention_wanted *w, con
     attention_sol sol = w->sol;
     sol.head_size = (double)s->cat[head_of(&w->key)];
     sol.window = (double)s->cat[head_of(&w->key) + 1];
-    const pdb_util *u = op_util_of_view(binder, s->grid, w->table_sol, &sol, sizeof sol);
+    const pdb_util *u = op_util_of_view(binder, pdb_slice_grid(s), w->table_sol, &sol, sizeof sol);
     return pdb_util_count(u) ? u : NULL;
 }
 

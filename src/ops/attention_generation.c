@@ -53,7 +53,7 @@ static void generation_bind(op_binder *binder, op_bound *b) {
     const pdb_slice *s = attention_slice(binder, b, &attention_generation_schema, t, &p->lane_order, &key);
     if (!s)
         return;
-    st->grid = s->grid;
+    st->grid = pdb_slice_grid(s);
     b->state = st;
 }
 

@@ -69,7 +69,7 @@ void kernel_bind(op_binder *binder, op_bound *b) {
     const pdb_slice *s = NULL;
     op_refusal why;
     if (resolve(b, &st->by, &s, &why) == OP_OK) {
-        st->grid = s->grid;
+        st->grid = pdb_slice_grid(s);
         b->state = st;
     } else {
         op_bind_refuse(binder, b, &why);
@@ -84,7 +84,7 @@ void kernel_bind_estimate(op_binder *binder, op_bound *b) {
     if (cls == OP_OK) {
         pricing samples = st->by;
         samples.cost.heads = 0.0; /* all head counts share one calibration */
-        st->util = op_util_of_view(binder, s->grid, sample_sol, &samples, sizeof samples);
+        st->util = op_util_of_view(binder, pdb_slice_grid(s), sample_sol, &samples, sizeof samples);
         b->estimate = st;
         return;
     }

@@ -17,7 +17,7 @@ static double ring(const pdb_system *sys, uint32_t e, uint32_t n) {
 comm_curve comm_curve_of(const pdb_system *sys, const pdb_schema *schema, const pdb_slice *s,
                          uint32_t measured, uint32_t gpus) {
     bool beyond = gpus > measured;
-    return (comm_curve){schema, s->grid, beyond, beyond ? ring(sys, measured, gpus) : 1.0};
+    return (comm_curve){schema, pdb_slice_grid(s), beyond, beyond ? ring(sys, measured, gpus) : 1.0};
 }
 
 op_class comm_curve_at(const op_bound *b, const comm_curve *curve, double size, op_result *out,
@@ -54,7 +54,7 @@ const comm_estimate *comm_calibrate(op_binder *binder, const op_bound *b, const 
     comm_price price = comm_price_of(b->system, measured, weight);
     e->tier = measured == gpus ? OP_TIER_empirical : OP_TIER_xshape;
     if (s)
-        e->util = op_util_of_grid(binder, s->grid, sol, &price);
+        e->util = op_util_of_grid(binder, pdb_slice_grid(s), sol, &price);
     else
         e->reason = aic_arena_strdup(binder->arena, why->text);
     return e;

@@ -59,7 +59,7 @@ static void bind_half(op_binder *binder, const op_bound *b, bool skip, dsa_half 
         refuse_half(binder, h, &why);
         return;
     }
-    h->grid = s->grid;
+    h->grid = pdb_slice_grid(s);
     if (binder->mode == OP_EMPIRICAL)
         bind_samples(binder, h);
 }

@@ -45,7 +45,7 @@ static const pdb_grid *kernel_grid(const op_bound *b, const pdb_schema *schema, 
     const pdb_slice *s = t ? pdb_slice_find(t, (uint64_t[]){p->num_heads, mode}) : NULL;
     if (t && !s)
         s = pdb_slice_find(t, (uint64_t[]){0, mode});
-    return s ? s->grid : NULL;
+    return s ? pdb_slice_grid(s) : NULL;
 }
 
 const dsa_parallel *dsa_bind_parallel(op_binder *binder, op_bound *b) {

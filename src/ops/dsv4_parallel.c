@@ -19,7 +19,7 @@ static const pdb_grid *logits_grid(const op_bound *b) {
     const pdb_slice *s = t ? pdb_slice_find(t, (uint64_t[]){p->native_heads, p->tp_size}) : NULL;
     if (t && !s)
         s = pdb_slice_find(t, (uint64_t[]){p->native_heads, 1});
-    return s ? s->grid : NULL;
+    return s ? pdb_slice_grid(s) : NULL;
 }
 
 static void refuse_kernels(op_binder *binder, op_bound *b, dsv4_parallel *cp) {

@@ -140,17 +140,18 @@ static const void *build_steps(const pdb_view *view, const void *identity, aic_a
     pdb_gather *g = pdb_gather_new(view, &file->steps);
     for (size_t i = 0; i < pdb_slice_count(t); i++) {
         const pdb_slice *s = pdb_slice_at(t, i);
-        uint32_t n = s->grid->n[2];
+        const pdb_grid *grid = pdb_slice_grid(s);
+        uint32_t n = grid->n[2];
         double *c = aic_alloc(n, 3 * sizeof *c);
-        op_leaf_coords(s->grid, c);
+        op_leaf_coords(grid, c);
         pdb_row row = {0};
         memcpy(row.cat, s->cat, KEY * sizeof *s->cat);
         for (uint32_t leaf = 0; leaf < n; leaf++) {
             row.axis[0] = (uint64_t)c[3 * leaf + 2];
             row.axis[1] = (uint64_t)c[3 * leaf] + (uint64_t)c[3 * leaf + 1];
-            row.latency = s->grid->leaf[leaf].latency;
-            row.power = s->grid->leaf[leaf].power;
-            row.from = pdb_leaf_from(s->grid, leaf);
+            row.latency = grid->leaf[leaf].latency;
+            row.power = grid->leaf[leaf].power;
+            row.from = pdb_leaf_from(grid, leaf);
             pdb_gather_add(g, &row, n - leaf);
         }
         free(c);

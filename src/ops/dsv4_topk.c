@@ -37,7 +37,7 @@ const pdb_grid *dsv4_calibration(const pdb_view *view, uint32_t native_heads, co
     op_key_int(&key, native_heads);
     op_key_text(&key, view, score_mode);
     const pdb_slice *s = pdb_slice_find(t, key.value);
-    return s ? s->grid : NULL;
+    return s ? pdb_slice_grid(s) : NULL;
 }
 
 /* ---- differences --------------------------------------------------------------------------------------- */

@@ -164,7 +164,7 @@ static void gdn_bind(op_binder *binder, op_bound *b) {
     const pdb_table *t =
         pdb_table_get(b->view, p->is_generation ? &generation_schema : &sequence_schema, NULL);
     const pdb_slice *s = t ? choose(b, t) : NULL;
-    k->grid = s ? s->grid : NULL;
+    k->grid = s ? pdb_slice_grid(s) : NULL;
 }
 
 static op_class gdn_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,

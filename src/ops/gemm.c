@@ -119,7 +119,7 @@ static void gemm_bind(op_binder *binder, op_bound *b) {
     }
     const pdb_slice *s = gemm_slice(b, &gemm_schema, pdb_quant_get(stored_as(p->quant_mode))->name, &why);
     if (s)
-        st->aim = pdb_sites_aim(binder->arena, s->sites, (double)p->n, (double)p->k);
+        st->aim = pdb_sites_aim(binder->arena, pdb_slice_sites(s), (double)p->n, (double)p->k);
     else
         op_bind_refuse(binder, b, &why);
     bind_scales(binder, b, false, &st->compute, &st->matrix);
@@ -135,7 +135,7 @@ static const pdb_util *samples(op_binder *binder, const op_bound *b, const pdb_t
     op_key key = {0};
     op_key_text(&key, b->view, pdb_quant_get(q)->name);
     const pdb_slice *s = pdb_slice_find(t, key.value);
-    const pdb_util *u = s ? op_util_of_view(binder, s->grid, table_sol, sol, sizeof *sol) : NULL;
+    const pdb_util *u = s ? op_util_of_view(binder, pdb_slice_grid(s), table_sol, sol, sizeof *sol) : NULL;
     return u && pdb_util_count(u) ? u : NULL;
 }
 

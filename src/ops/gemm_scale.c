@@ -63,12 +63,12 @@ gemm_scale *gemm_scale_bind(op_binder *binder, const op_bound *b, const gemm_ker
     if (!slice) {
         s->reason = aic_arena_strdup(binder->arena, why.text);
     } else if (!estimate) {
-        s->grid = slice->grid;
+        s->grid = pdb_slice_grid(slice);
         set_range(s);
     } else if (kernel->delta) {
-        s->delta = op_delta_of_view(binder, slice->grid);
+        s->delta = op_delta_of_view(binder, pdb_slice_grid(slice));
     } else {
-        s->util = op_util_of_view(binder, slice->grid, scale_sol, &s->price, sizeof s->price);
+        s->util = op_util_of_view(binder, pdb_slice_grid(slice), scale_sol, &s->price, sizeof s->price);
     }
     return s;
 }
@@ -93,8 +93,7 @@ static op_class measure(const op_bound *b, const gemm_scale *s, double m, double
         snprintf(about, sizeof about, "k=%.0f", k);
         return op_refuse_miss(why, b, s->kernel->schema, miss, about, GEMM_PAGE);
     }
-    *out = (gemm_part){
-        .latency = v.latency, .energy = v.energy, .cover = op_cover_of(v.how), .from = v.from};
+    *out = (gemm_part){.latency = v.latency, .energy = v.energy, .cover = op_cover_of(v.how), .from = v.from};
     if (at[0] == m && at[1] == k)
         return OP_OK;
     out->cover = OP_EXTRAPOLATED;
@@ -122,8 +121,7 @@ static op_class estimate(const op_bound *b, const gemm_scale *s, double m, doubl
         if (cls != OP_OK)
             return cls;
     }
-    *out = (gemm_part){
-        .latency = r.latency, .cover = OP_FORMULA, .tier = OP_TIER_empirical, .from = r.from};
+    *out = (gemm_part){.latency = r.latency, .cover = OP_FORMULA, .tier = OP_TIER_empirical, .from = r.from};
     return OP_OK;
 }
 

@@ -186,7 +186,7 @@ static void bind_table(const op_bound *b, const pdb_table *t, kda_state *st) {
     const pdb_slice *s = pdb_slice_find(t, key.value);
     if (!s)
         s = ssm_like(t, &key, NUM_V_HEADS);
-    st->kernel.grid = s ? s->grid : NULL;
+    st->kernel.grid = s ? pdb_slice_grid(s) : NULL;
 }
 
 static void kda_bind(op_binder *binder, op_bound *b) {

@@ -56,23 +56,41 @@ static lanes with_room(aic_arena *a, size_t room) {
     return (lanes){0, aic_arena_alloc(a, room, sizeof(lane))};
 }
 
-/* Slices and leaves per lane, in the order met; none when the table cannot be read. */
+static const char *lane_name(const pdb_view *view, const pdb_slice *s) {
+    uint64_t id = s->cat[ATTENTION_LANE];
+    return id ? pdb_text(view, id) : "default";
+}
+
+static size_t leaves_of(const pdb_view *view, const pdb_table *t, const char *name) {
+    size_t leaves = 0;
+    for (size_t i = 0; i < pdb_slice_count(t); i++)
+        if (strcmp(lane_name(view, pdb_slice_at(t, i)), name) == 0)
+            leaves += pdb_slice_leaves(pdb_slice_at(t, i));
+    return leaves;
+}
+
+/* Slices per lane, in the order met, and leaves where slices are a tie; none when the table cannot be read.
+ */
 static lanes density(const pdb_view *view, const pdb_schema *schema, aic_arena *a) {
     const char *why;
     const pdb_table *t = pdb_table_get(view, schema, &why);
     lanes found = with_room(a, t ? pdb_slice_count(t) : 0);
     for (size_t i = 0; t && i < pdb_slice_count(t); i++) {
-        const pdb_slice *s = pdb_slice_at(t, i);
-        uint64_t id = s->cat[ATTENTION_LANE];
-        const char *name = id ? pdb_text(view, id) : "default";
+        const char *name = lane_name(view, pdb_slice_at(t, i));
         lane *l = find_lane(&found, name);
         if (!l) {
             add_lane(&found, (lane){.name = name});
             l = &found.items[found.n - 1];
         }
         l->slices++;
-        l->leaves += s->grid->n[s->grid->axes - 1];
     }
+    for (size_t i = 0; i < found.n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (found.items[i].slices ==
+                found.items[j].slices) { /* leaves cost a grid each: only where they decide */
+                found.items[i].leaves = leaves_of(view, t, found.items[i].name);
+                found.items[j].leaves = leaves_of(view, t, found.items[j].name);
+            }
     return found;
 }
 

@@ -64,7 +64,7 @@ static void mamba2_bind(op_binder *binder, op_bound *b) {
     const pdb_slice *s = pdb_slice_find(t, key.value);
     if (!s)
         s = ssm_like(t, &key, -1);
-    k->grid = s ? s->grid : NULL;
+    k->grid = s ? pdb_slice_grid(s) : NULL;
 }
 
 static op_class mamba2_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,

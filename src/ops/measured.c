@@ -98,7 +98,7 @@ static op_class find_grid(op_binder *binder, const op_bound *b, const pdb_grid *
     const pdb_slice *s = k->schema.n_cats ? pdb_slice_find(t, key.value) : pdb_slice_at(t, 0);
     if (!s)
         return op_refuse_key(why, b, &k->schema, t, &key, 0, MEASURED_PAGE);
-    *out = s->grid;
+    *out = pdb_slice_grid(s);
     return OP_OK;
 }
 

@@ -136,7 +136,7 @@ static void megamoe_bind(op_binder *binder, op_bound *b) {
         op_key key = key_of(b);
         const pdb_slice *s = pdb_slice_find(t, key.value);
         if (s)
-            b->state = s->grid;
+            b->state = pdb_slice_grid(s);
         else
             op_refuse_key(&why, b, &megamoe_schema, t, &key, 0, LARGE_EP_PAGE);
     } else if (reason) {

@@ -119,7 +119,7 @@ static op_class bind_parts(const op_bound *b, mhc_state *st, op_refusal *why) {
         const pdb_slice *s = cls == OP_OK ? find_curve(b, parts[i], why) : NULL;
         if (!s)
             return why->cls;
-        c->grid = s->grid;
+        c->grid = pdb_slice_grid(s);
     }
     return OP_OK;
 }

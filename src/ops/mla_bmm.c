@@ -112,7 +112,7 @@ static void bmm_bind(op_binder *binder, op_bound *b) {
     const pdb_slice *s = NULL;
     op_refusal why;
     if (resolve(b, CAT_OP, st, &s, &why) == OP_OK) {
-        st->curve = s->grid;
+        st->curve = pdb_slice_grid(s);
         b->state = st;
     } else {
         op_bind_refuse(binder, b, &why);
@@ -125,7 +125,7 @@ static void bmm_bind_estimate(op_binder *binder, op_bound *b) {
     op_refusal why;
     op_class cls = resolve(b, CAT_DTYPE, st, &s, &why);
     if (cls == OP_OK) {
-        st->util = op_util_of_view(binder, s->grid, curve_sol, &st->cost, sizeof st->cost);
+        st->util = op_util_of_view(binder, pdb_slice_grid(s), curve_sol, &st->cost, sizeof st->cost);
         b->estimate = st;
         return;
     }

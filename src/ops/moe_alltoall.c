@@ -108,7 +108,7 @@ static const pdb_grid *grid_of(const op_bound *b, const pdb_table *t, int phase,
                                topology at) {
     op_key key = key_of(b, phase, dtype, at);
     const pdb_slice *s = pdb_slice_find(t, key.value);
-    return s ? s->grid : NULL;
+    return s ? pdb_slice_grid(s) : NULL;
 }
 
 /* ---- binding ------------------------------------------------------------------------------------------- */

@@ -71,7 +71,7 @@ static const pdb_util *nearest_shape(const search *q, const candidates *c, moe_s
     sol.experts = shape[1];
     sol.hidden = shape[2];
     sol.inter = shape[3];
-    return samples(q, c->slices[at]->grid, &sol);
+    return samples(q, pdb_slice_grid(c->slices[at]), &sol);
 }
 
 /* ---- the ladder ---------------------------------------------------------------------------------------- */

@@ -170,7 +170,7 @@ static void bind_curve(op_bound *b, expert_state *st, const char *kernel, const 
     choose_distribution(b, t, &key);
     const pdb_slice *s = pdb_slice_find(t, key.value);
     if (s)
-        st->curve = s->grid;
+        st->curve = pdb_slice_grid(s);
     else
         op_refuse_key(why, b, &expert_schema, t, &key, 0, LARGE_EP_PAGE);
 }

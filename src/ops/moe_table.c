@@ -82,7 +82,7 @@ const pdb_grid *moe_find_curve(const op_bound *b, const pdb_table *t, uint64_t t
         add_shape(key, &w->shape);
         s = pdb_slice_find(t, key->value);
     }
-    return s ? s->grid : NULL;
+    return s ? pdb_slice_grid(s) : NULL;
 }
 
 bool moe_covers(const pdb_view *view, pdb_quant quant, const moe_shape *shape) {

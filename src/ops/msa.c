@@ -115,7 +115,7 @@ static void msa_bind(op_binder *binder, op_bound *b) {
         op_bind_refuse(binder, b, &why);
         return;
     }
-    st->grid = s->grid;
+    st->grid = pdb_slice_grid(s);
     b->state = st;
 }
 

@@ -21,9 +21,10 @@ static size_t distinct(uint64_t *values, size_t n) {
 
 /* Appends a slice's coordinates; a coordinate may stand there several times. */
 static void gather(const pdb_slice *s, int axis, uint64_t **keys, size_t *n) {
-    size_t more = s->grid->n[axis];
+    const pdb_grid *g = pdb_slice_grid(s);
+    size_t more = g->n[axis];
     *keys = aic_realloc(*keys, aic_add(*n, more), sizeof **keys);
-    memcpy(*keys + *n, s->grid->keys[axis], more * sizeof **keys);
+    memcpy(*keys + *n, g->keys[axis], more * sizeof **keys);
     *n = distinct(*keys, *n + more);
 }
 

@@ -116,10 +116,10 @@ typedef struct pdb_row {
                           text that lives as long as the view */
 } pdb_row;
 
+/* Rows of a table with one key. */
 typedef struct pdb_slice {
     uint64_t cat[PDB_MAX_CATS];
-    const pdb_grid *grid;   /* leaves over the schema's axes */
-    const pdb_sites *sites; /* the same leaves re-indexed by shape, when the schema asks for it; else NULL */
+    const struct pdb_table *table;
 } pdb_slice;
 
 /* How to read one measured table. Static data of an op family; its address is the table's identity in a view.
@@ -159,8 +159,11 @@ const pdb_slice *pdb_slice_at(const pdb_table *t, size_t i); /* in first-encount
 bool pdb_slice_any(const pdb_view *view, const pdb_table *t, const uint64_t *cat, int from, int to);
 const pdb_slice *pdb_slice_find(const pdb_table *t,
                                 const uint64_t *cat); /* n_cats - n_extra values; NULL = no such slice */
-size_t pdb_table_rows(const pdb_table *t);            /* leaves kept */
-size_t pdb_table_bytes(const pdb_table *t);           /* memory held */
+size_t pdb_table_rows(const pdb_table *t);            /* leaves kept of all slices: builds every grid */
+/* Leaves of a slice over the schema's axes; built when first asked for, kept as long as the view. */
+const pdb_grid *pdb_slice_grid(const pdb_slice *s);
+const pdb_sites *pdb_slice_sites(const pdb_slice *s); /* the same by shape; NULL when the schema wants none */
+size_t pdb_slice_leaves(const pdb_slice *s);          /* how many */
 
 /* Interned id of a category text; 0 for "" and for texts no table has shown so far (call after the table is
  * loaded). */
@@ -191,8 +194,8 @@ const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const 
  * and axes of the result; no file of its name is read. */
 typedef struct pdb_gather pdb_gather;
 pdb_gather *pdb_gather_new(const pdb_view *view, const pdb_schema *schema);
-/* Takes cat, axis, latency, power and from. Of one coordinate the row of the lowest rank stays, the one added first
- * among equals. Slices stand in the order in which they were first added, whatever the rank. */
+/* Takes cat, axis, latency, power and from. Of one coordinate the row of the lowest rank stays, the one added
+ * first among equals. Slices stand in the order in which they were first added, whatever the rank. */
 void pdb_gather_add(pdb_gather *g, const pdb_row *row, uint32_t rank);
 /* Builds the table in a and frees g. NULL when no row was added, or when a is NULL (gives up). */
 const pdb_table *pdb_gather_finish(pdb_gather *g, aic_arena *a);

@@ -1,15 +1,33 @@
-/* Merged tables: slices of grids from rows admitted in source order (docs/model/sources.md). */
+/* Merged tables: slices of grids from rows admitted in source order (docs/model/sources.md).
+ *
+ * A table keeps its rows grouped by slice; the grid of a slice is built when it is first asked for, since a
+ * sweep touches few of the hundreds of slices that a table may have.
+ */
 #include "perfdb/internal.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* What is built of a slice on demand; NULL = not yet. */
+typedef struct slice_made {
+    _Atomic(const pdb_grid *) grid;
+    _Atomic(const pdb_sites *) sites;
+} slice_made;
+
 struct pdb_table {
+    const pdb_view *view;
+    const pdb_schema *schema;
     int n_key;         /* categories of a slice's key */
     pdb_slice *slices; /* first-encounter order */
+    slice_made *made;  /* one per slice */
     size_t n_slices;
     uint32_t *index; /* slice number + 1 by hash of the key, 0 = free; a power of two, at most half full */
     size_t n_index;
-    size_t rows, bytes;
+    const uint32_t *start;  /* n_slices + 1: first row of each slice in order */
+    const uint32_t *order;  /* rows grouped by slice, in source order within */
+    const uint64_t *coords; /* n_axes per row */
+    const pdb_leaf *leaves;
+    const pdb_origins *from;
 };
 
 /* ---- slices by key --------------------------------------------------------------------------- */
@@ -92,12 +110,85 @@ bool pdb_slice_any(const pdb_view *view, const pdb_table *t, const uint64_t *cat
     return *part_place(set, &k, cat) != 0;
 }
 
-size_t pdb_table_rows(const pdb_table *t) {
-    return t->rows;
+/* ---- what is built on demand ------------------------------------------------------------------- */
+
+/* Rows of one slice brought together and raised to the schema's floor. */
+typedef struct slice_rows {
+    size_t n;
+    uint64_t *coords;
+    pdb_leaf *leaves;
+    pdb_origins *from;
+} slice_rows;
+
+static slice_rows rows_of(const pdb_table *t, size_t slice) {
+    size_t axes = (size_t)t->schema->n_axes, first = t->start[slice], n = t->start[slice + 1] - first;
+    slice_rows r = {.n = n,
+                    .coords = aic_alloc(aic_mul(n, axes), sizeof *r.coords),
+                    .leaves = aic_alloc(n, sizeof *r.leaves),
+                    .from = aic_alloc(n, sizeof *r.from)};
+    for (size_t i = 0; i < n; i++) {
+        size_t row = t->order[first + i];
+        memcpy(r.coords + i * axes, t->coords + row * axes, axes * sizeof *r.coords);
+        r.leaves[i] = t->leaves[row];
+        r.from[i] = t->from[row];
+    }
+    for (size_t i = 0; t->schema->floor && i < n; i++) {
+        double least = t->schema->floor(t->view, t->slices[slice].cat, r.coords + i * axes);
+        if (least > r.leaves[i].latency)
+            r.leaves[i].latency = least; /* energy stays: power over the time that was measured */
+    }
+    return r;
 }
 
-size_t pdb_table_bytes(const pdb_table *t) {
-    return t->bytes;
+static void free_rows(slice_rows *r) {
+    free(r->coords);
+    free(r->leaves);
+    free(r->from);
+}
+
+/* Grid or sites of a slice, built under the view's lock by whoever asks first. */
+static void make(const pdb_table *t, size_t slice, bool sites) {
+    pdb_view_impl *v = pdb_impl(t->view);
+    slice_made *m = &t->made[slice];
+    pthread_mutex_lock(&v->lock);
+    if (sites ? !atomic_load(&m->sites) : !atomic_load(&m->grid)) {
+        slice_rows r = rows_of(t, slice);
+        if (sites)
+            atomic_store(&m->sites, pdb_sites_build(v->arena, r.n, r.coords, r.leaves, r.from));
+        else
+            atomic_store(&m->grid,
+                         pdb_grid_build(v->arena, t->schema->n_axes, r.n, r.coords, r.leaves, r.from, NULL));
+        free_rows(&r);
+    }
+    pthread_mutex_unlock(&v->lock);
+}
+
+const pdb_grid *pdb_slice_grid(const pdb_slice *s) {
+    const pdb_table *t = s->table;
+    size_t i = (size_t)(s - t->slices);
+    if (!atomic_load_explicit(&t->made[i].grid, memory_order_acquire))
+        make(t, i, false);
+    return atomic_load_explicit(&t->made[i].grid, memory_order_acquire);
+}
+
+const pdb_sites *pdb_slice_sites(const pdb_slice *s) {
+    const pdb_table *t = s->table;
+    size_t i = (size_t)(s - t->slices);
+    if (t->schema->sites && !atomic_load_explicit(&t->made[i].sites, memory_order_acquire))
+        make(t, i, true);
+    return atomic_load_explicit(&t->made[i].sites, memory_order_acquire);
+}
+
+size_t pdb_slice_leaves(const pdb_slice *s) {
+    const pdb_grid *g = pdb_slice_grid(s);
+    return g->n[g->axes - 1];
+}
+
+size_t pdb_table_rows(const pdb_table *t) {
+    size_t rows = 0;
+    for (size_t i = 0; i < t->n_slices; i++)
+        rows += pdb_slice_leaves(&t->slices[i]);
+    return rows;
 }
 
 /* ---- gathering rows -------------------------------------------------------------------------- */
@@ -113,7 +204,7 @@ typedef struct gathering {
     size_t n_index;
     uint32_t *slice_of;
     uint64_t *coords; /* n_axes per row */
-    pdb_leaf *leaves;
+    pdb_leaf *leaves; /* as measured */
     pdb_origins *from;
     size_t n, cap;
     size_t source_start; /* first row of the current source */
@@ -158,8 +249,8 @@ static void reserve(gathering *g) {
     g->from = aic_realloc(g->from, g->cap, sizeof *g->from);
 }
 
-/* Where the last row of a source wins, its rows are turned round: the first then wins everywhere. Their marks are
- * those of one source. */
+/* Where the last row of a source wins, its rows are turned round: the first then wins everywhere. Their marks
+ * are those of one source. */
 static void reverse_source(gathering *g) {
     size_t axes = (size_t)g->schema->n_axes;
     for (size_t i = g->source_start, j = g->n; i + 1 < j; i++) {
@@ -191,13 +282,7 @@ static void take(gathering *g, const pdb_row *row) {
     g->slice_of[g->n] = slice_for(g, row->cat);
     memcpy(g->coords + g->n * axes, row->axis, axes * sizeof *row->axis);
     g->from[g->n] = row->from;
-    pdb_leaf leaf = {row->latency, row->power, row->power * row->latency};
-    if (g->schema->floor) {
-        double least = g->schema->floor(g->view, row->cat, row->axis);
-        if (least > leaf.latency)
-            leaf.latency = least; /* energy stays: power over the time that was measured */
-    }
-    g->leaves[g->n++] = leaf;
+    g->leaves[g->n++] = (pdb_leaf){row->latency, row->power, row->power * row->latency};
 }
 
 static bool gather(void *ctx, pdb_row *row) {
@@ -219,58 +304,47 @@ static void free_gathering(gathering *g) {
 
 /* ---- building -------------------------------------------------------------------------------- */
 
-/* Rows of each slice brought together, order kept. start: n_slices + 1 entries. */
-static void group_by_slice(gathering *g, uint32_t *start) {
-    size_t axes = (size_t)g->schema->n_axes;
-    uint64_t *coords = aic_alloc(aic_mul(g->n, axes), sizeof *coords);
-    pdb_leaf *leaves = aic_alloc(g->n, sizeof *leaves);
-    pdb_origins *from = aic_alloc(g->n, sizeof *from);
+/* Numbers of the rows by slice, order kept. start: n_slices + 1 entries. */
+static void group_by_slice(const gathering *g, uint32_t *start, uint32_t *order) {
+    uint32_t *at = aic_alloc(g->n_slices, sizeof *at);
     memset(start, 0, (g->n_slices + 1) * sizeof *start);
     for (size_t i = 0; i < g->n; i++)
         start[g->slice_of[i] + 1]++;
     for (size_t s = 0; s < g->n_slices; s++)
         start[s + 1] += start[s];
-    uint32_t *at = aic_alloc(g->n_slices, sizeof *at);
     memcpy(at, start, g->n_slices * sizeof *at);
-    for (size_t i = 0; i < g->n; i++) {
-        size_t to = at[g->slice_of[i]]++;
-        memcpy(coords + to * axes, g->coords + i * axes, axes * sizeof *coords);
-        leaves[to] = g->leaves[i];
-        from[to] = g->from[i];
-    }
+    for (size_t i = 0; i < g->n; i++)
+        order[at[g->slice_of[i]]++] = (uint32_t)i;
     free(at);
-    free(g->coords);
-    free(g->leaves);
-    free(g->from);
-    g->coords = coords;
-    g->leaves = leaves;
-    g->from = from;
 }
 
-static pdb_table *build(gathering *g, aic_arena *a) {
-    size_t before = aic_arena_bytes(a), axes = (size_t)g->schema->n_axes;
-    uint32_t *start = aic_alloc(g->n_slices + 1, sizeof *start);
-    group_by_slice(g, start);
+/* Copies n items to the arena. */
+static void *keep(aic_arena *a, const void *items, size_t n, size_t size) {
+    void *copy = aic_arena_alloc(a, n, size);
+    return n ? memcpy(copy, items, n * size) : copy;
+}
+
+static pdb_table *build(const gathering *g, aic_arena *a) {
     pdb_table *t = aic_arena_alloc(a, 1, sizeof *t);
-    t->n_key = g->n_key;
-    t->n_slices = g->n_slices;
-    t->slices = aic_arena_alloc(a, g->n_slices, sizeof *t->slices);
-    t->n_index = g->n_index;
-    t->index = aic_arena_alloc(a, g->n_index, sizeof *t->index);
-    memcpy(t->slices, g->slices, g->n_slices * sizeof *t->slices);
-    memcpy(t->index, g->index, g->n_index * sizeof *t->index);
-    for (size_t s = 0; s < g->n_slices; s++) {
-        size_t n = start[s + 1] - start[s];
-        const uint64_t *coords = g->coords + start[s] * axes;
-        const pdb_leaf *leaves = g->leaves + start[s];
-        const pdb_origins *from = g->from + start[s];
-        t->slices[s].grid = pdb_grid_build(a, (int)axes, n, coords, leaves, from, NULL);
-        if (g->schema->sites)
-            t->slices[s].sites = pdb_sites_build(a, n, coords, leaves, from);
-        t->rows += t->slices[s].grid->n[axes - 1];
-    }
-    free(start);
-    t->bytes = aic_arena_bytes(a) - before;
+    uint32_t *start = aic_arena_alloc(a, g->n_slices + 1, sizeof *start);
+    uint32_t *order = aic_arena_alloc(a, g->n, sizeof *order);
+    group_by_slice(g, start, order);
+    *t =
+        (pdb_table){.view = g->view,
+                    .schema = g->schema,
+                    .n_key = g->n_key,
+                    .slices = keep(a, g->slices, g->n_slices, sizeof *g->slices),
+                    .made = aic_arena_alloc(a, g->n_slices, sizeof *t->made),
+                    .n_slices = g->n_slices,
+                    .index = keep(a, g->index, g->n_index, sizeof *g->index),
+                    .n_index = g->n_index,
+                    .start = start,
+                    .order = order,
+                    .coords = keep(a, g->coords, aic_mul(g->n, (size_t)g->schema->n_axes), sizeof *g->coords),
+                    .leaves = keep(a, g->leaves, g->n, sizeof *g->leaves),
+                    .from = keep(a, g->from, g->n, sizeof *g->from)};
+    for (size_t i = 0; i < t->n_slices; i++)
+        t->slices[i].table = t;
     return t;
 }
 

@@ -226,7 +226,7 @@ static void add_table(content *c, aic_arena *a, const pdb_view *v, const pdb_sch
         aic_buf key = {0};
         for (int k = 0; k < s->n_cats - s->n_extra; k++)
             add_category(v, s, slice, k, &key);
-        add_leaves(c, a, slice->grid, key.data, 0, 0, slice->grid->n[0]);
+        add_leaves(c, a, pdb_slice_grid(slice), key.data, 0, 0, pdb_slice_grid(slice)->n[0]);
         aic_buf_free(&key);
     }
 }
@@ -306,7 +306,7 @@ static void case_row(perfdb_cases *t, const aic_node *line) {
         read_key(v, m->parts[i], aic_map_get(line, "key"), cat, axis);
         const pdb_slice *s = pdb_slice_find(table, cat);
         pdb_value got;
-        right = s && pdb_grid_query(s->grid, axis, -1, no_sol, NULL, &got) == PDB_HIT &&
+        right = s && pdb_grid_query(pdb_slice_grid(s), axis, -1, no_sol, NULL, &got) == PDB_HIT &&
                 got.how == PDB_EXACT && got.latency == json_real(leaf, "latency") &&
                 got.energy == json_real(leaf, "energy") && got.power == json_real(leaf, "power");
     }

@@ -275,7 +275,7 @@ static void test_keys_that_do_not_fit(void **state) {
     const pdb_table *t = pdb_table_get(v, &wide, &why);
     assert_non_null(t);
     assert_int_equal(pdb_table_rows(t), 2);
-    assert_true(pdb_slice_at(t, 0)->grid->keys[0][1] == 1ULL << 40);
+    assert_true(pdb_slice_grid(pdb_slice_at(t, 0))->keys[0][1] == 1ULL << 40);
     pdb_close(db);
     maker_end(&m);
 }
