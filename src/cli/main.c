@@ -1,5 +1,8 @@
 /* The program: finds the subcommand, parses its options, runs it, reports its error. */
 #include "cli/cli.h"
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,8 +90,20 @@ static aic_code run_command(const cli_command *c, int argc, char **argv, int fir
     return code;
 }
 
+/* Columns of tables and blocks of points come and go by the megabyte: memory that went back to the system
+ * each time would have to be cleared by it each time. */
+static void keep_memory(void) {
+#ifdef __GLIBC__
+    enum { LARGE = 1 << 30, STEP = 1 << 22 };
+    mallopt(M_MMAP_THRESHOLD, LARGE);
+    mallopt(M_TRIM_THRESHOLD, LARGE);
+    mallopt(M_TOP_PAD, STEP);
+#endif
+}
+
 int main(int argc, char **argv) {
     int first;
+    keep_memory();
     if (argc < 2) {
         cli_help_overview(stderr);
         return AIC_BAD_INPUT;

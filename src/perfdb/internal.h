@@ -165,6 +165,32 @@ typedef struct pdb_view_impl {
     size_t n_origins;
 } pdb_view_impl;
 
+/* ---- rows of a table on their way into memory (scan.c) ----------------------------------------------------
+ */
+
+enum { PDB_BLOCK = 256 }; /* rows filled column by column before they are visited */
+
+/* Some rows of every column, integers widened and texts interned. Absent optional columns are zero. */
+typedef struct pdb_block {
+    size_t n;
+    const pdb_source *source;
+    pdb_origins from;
+    uint64_t cat[PDB_MAX_CATS][PDB_BLOCK], axis[PDB_MAX_AXES][PDB_BLOCK];
+    double latency[PDB_BLOCK], power[PDB_BLOCK];
+} pdb_block;
+
+/* Where rows go. */
+typedef struct pdb_sink {
+    void *ctx;
+    void (*expect)(void *ctx,
+                   size_t rows); /* told first: no more rows than these follow; NULL = need not know */
+    bool (*visit)(void *ctx, pdb_row *row); /* false stops the scan */
+    void (*block)(void *ctx,
+                  const pdb_block *b); /* in place of visit where every row is admitted; NULL = never */
+} pdb_sink;
+/* pdb_scan for callers that can take more than one row at a time. */
+bool pdb_scan_to(const pdb_view *view, const pdb_schema *schema, const pdb_sink *sink, const char **why);
+
 static inline pdb_view_impl *pdb_impl(const pdb_view *v) {
     return (pdb_view_impl *)(uintptr_t)v;
 }

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 256 }; /* rows filled column by column before they are visited */
-
 /* A column of the current source. */
 typedef struct column {
     bool present;
@@ -25,8 +23,7 @@ typedef struct scan {
     const pdb_source *source;
     pdb_origins from; /* of the source's rows */
     pdb_group *group;
-    bool (*visit)(void *ctx, pdb_row *row);
-    void *ctx;
+    const pdb_sink *sink;
     bool stopped;
     aic_error err;
 } scan;
@@ -147,12 +144,6 @@ static bool read_rows(scan *s, source_rows *r) {
 
 /* ---- from columns to rows -------------------------------------------------------------------- */
 
-/* Some rows of every column, integers widened and texts interned. Absent optional columns stay zero. */
-typedef struct block {
-    uint64_t cat[PDB_MAX_CATS][BLOCK], axis[PDB_MAX_AXES][BLOCK];
-    double latency[BLOCK], power[BLOCK];
-} block;
-
 /* Cells from..from+n of an integer or text column. A negative cell becomes UINT64_MAX, which no limit admits.
  */
 static void widen(const column *c, size_t from, size_t n, uint64_t *out) {
@@ -194,7 +185,7 @@ static bool fits(scan *s, const char *name, const uint64_t *keys, size_t n, uint
 static bool fill_axis(scan *s, const source_rows *r, int axis, size_t from, size_t n, uint64_t *out) {
     const pdb_column *a = &s->schema->axes[axis];
     bool wide = s->schema->wide_axis && axis == s->schema->n_axes - 1;
-    uint64_t limit = wide ? UINT64_MAX - 1 : UINT32_MAX, added[BLOCK];
+    uint64_t limit = wide ? UINT64_MAX - 1 : UINT32_MAX, added[PDB_BLOCK];
     if (r->axis[axis].present)
         widen(&r->axis[axis], from, n, out);
     if (!fits(s, a->column, out, n, limit))
@@ -209,7 +200,7 @@ static bool fill_axis(scan *s, const source_rows *r, int axis, size_t from, size
     return fits(s, a->column, out, n, limit);
 }
 
-static bool fill_block(scan *s, const source_rows *r, size_t from, size_t n, block *b) {
+static bool fill_block(scan *s, const source_rows *r, size_t from, size_t n, pdb_block *b) {
     for (int i = 0; i < s->schema->n_cats; i++) {
         if (!r->cat[i].present)
             continue;
@@ -229,7 +220,7 @@ static bool fill_block(scan *s, const source_rows *r, size_t from, size_t n, blo
     return true;
 }
 
-static void take_row(const scan *s, const block *b, size_t i, pdb_row *row) {
+static void take_row(const scan *s, const pdb_block *b, size_t i, pdb_row *row) {
     for (int k = 0; k < s->schema->n_cats; k++)
         row->cat[k] = b->cat[k][i];
     for (int k = 0; k < s->schema->n_axes; k++)
@@ -248,24 +239,35 @@ static bool passes_filter(const source_rows *r, size_t row) {
     return r->allowed[k->width == 1 ? ((const uint8_t *)k->data)[row] : ((const uint16_t *)k->data)[row]];
 }
 
-static bool visit_rows(scan *s, const source_rows *r) {
-    block *b = AIC_NEW(block);
-    pdb_row row = {0};
+static bool visit_block(scan *s, const source_rows *r, const pdb_block *b, size_t from, pdb_row *row) {
     bool ok = true;
-    for (size_t from = 0; ok && !s->stopped && from < r->rows; from += BLOCK) {
-        size_t n = r->rows - from < BLOCK ? r->rows - from : BLOCK;
-        ok = fill_block(s, r, from, n, b);
-        for (size_t i = 0; ok && !s->stopped && i < n; i++) {
-            if (!passes_filter(r, from + i))
-                continue;
-            take_row(s, b, i, &row);
-            bool admitted = !s->schema->admit || s->schema->admit(s->view, s->schema, &row);
-            if (admitted && !row.fault)
-                s->stopped = !s->visit(s->ctx, &row);
-            if (row.fault)
-                ok = aic_fail(&s->err, AIC_BAD_INPUT, "table %s: %s: %s", s->schema->table, s->source->group,
-                              row.fault);
-        }
+    for (size_t i = 0; ok && !s->stopped && i < b->n; i++) {
+        if (!passes_filter(r, from + i))
+            continue;
+        take_row(s, b, i, row);
+        bool admitted = !s->schema->admit || s->schema->admit(s->view, s->schema, row);
+        if (admitted && !row->fault)
+            s->stopped = !s->sink->visit(s->sink->ctx, row);
+        if (row->fault)
+            ok = aic_fail(&s->err, AIC_BAD_INPUT, "table %s: %s: %s", s->schema->table, s->source->group,
+                          row->fault);
+    }
+    return ok;
+}
+
+static bool visit_rows(scan *s, const source_rows *r) {
+    pdb_block *b = AIC_NEW(pdb_block);
+    pdb_row row = {0};
+    bool ok = true, whole = s->sink->block && !s->schema->admit && !r->allowed;
+    b->source = s->source;
+    b->from = s->from;
+    for (size_t from = 0; ok && !s->stopped && from < r->rows; from += PDB_BLOCK) {
+        b->n = r->rows - from < PDB_BLOCK ? r->rows - from : PDB_BLOCK;
+        ok = fill_block(s, r, from, b->n, b);
+        if (ok && whole)
+            s->sink->block(s->sink->ctx, b);
+        else if (ok)
+            ok = visit_block(s, r, b, from, &row);
     }
     free(b);
     return ok;
@@ -274,33 +276,63 @@ static bool visit_rows(scan *s, const source_rows *r) {
 /* ---- sources --------------------------------------------------------------------------------- */
 
 static bool scan_source(scan *s) {
-    s->group = pdb_group_open(pdb_impl(s->view)->file, s->source->group, &s->err);
-    if (!s->group)
-        return false;
     source_rows rows = {0};
     bool ok = read_rows(s, &rows) && visit_rows(s, &rows);
     free_rows(&rows);
-    pdb_group_close(s->group);
     return ok;
 }
 
-bool pdb_scan(const pdb_view *view, const pdb_schema *schema, bool (*visit)(void *ctx, pdb_row *row),
-              void *ctx, const char **why) {
+/* Opens the groups of all sources, so that the number of rows is known before the first. */
+static bool open_sources(scan *s, const pdb_source *list, size_t n, pdb_group **groups) {
+    size_t rows = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!list[i].exists)
+            continue;
+        groups[i] = pdb_group_open(pdb_impl(s->view)->file, list[i].group, &s->err);
+        if (!groups[i])
+            return false;
+        rows += pdb_group_rows(groups[i]);
+    }
+    if (rows > UINT32_MAX)
+        return aic_fail(&s->err, AIC_BAD_INPUT, "table %s: more than 2^32 rows", s->schema->table);
+    if (s->sink->expect)
+        s->sink->expect(s->sink->ctx, rows);
+    return true;
+}
+
+static bool scan_sources(scan *s, const pdb_source *list, size_t n) {
+    pdb_group **groups = AIC_NEW_ARRAY(pdb_group *, n);
+    bool ok = open_sources(s, list, n, groups);
+    for (size_t i = 0; ok && !s->stopped && i < n; i++) {
+        if (!groups[i])
+            continue;
+        s->source = &list[i];
+        s->group = groups[i];
+        s->from = pdb_origin_of(pdb_impl(s->view), s->source);
+        ok = scan_source(s);
+    }
+    for (size_t i = 0; i < n; i++)
+        pdb_group_close(groups[i]);
+    free(groups);
+    return ok;
+}
+
+bool pdb_scan_to(const pdb_view *view, const pdb_schema *schema, const pdb_sink *sink, const char **why) {
     pdb_view_impl *v = pdb_impl(view);
-    scan s = {.view = view, .schema = schema, .visit = visit, .ctx = ctx};
+    scan s = {.view = view, .schema = schema, .sink = sink};
     pthread_mutex_lock(&v->lock);
     const pdb_source *list;
     size_t n = pdb_sources(view, schema->table, &list);
     if (schema->primary_only && n > 1)
         n = 1;
-    bool ok = true;
-    for (size_t i = 0; ok && !s.stopped && i < n; i++) {
-        s.source = &list[i];
-        s.from = list[i].exists ? pdb_origin_of(v, s.source) : 0;
-        ok = !list[i].exists || scan_source(&s);
-    }
+    bool ok = scan_sources(&s, list, n);
     if (!ok && why)
         *why = aic_arena_strdup(v->arena, s.err.text);
     pthread_mutex_unlock(&v->lock);
     return ok;
+}
+
+bool pdb_scan(const pdb_view *view, const pdb_schema *schema, bool (*visit)(void *ctx, pdb_row *row),
+              void *ctx, const char **why) {
+    return pdb_scan_to(view, schema, &(pdb_sink){.ctx = ctx, .visit = visit}, why);
 }

@@ -197,6 +197,7 @@ size_t pdb_table_rows(const pdb_table *t) {
 typedef struct gathering {
     const pdb_view *view;
     const pdb_schema *schema;
+    aic_arena *arena; /* where the arrays lie once their size is known; NULL: they grow on the heap */
     int n_key;
     pdb_slice *slices;
     size_t n_slices, cap_slices, last; /* last: slice of the row before, often this row's too */
@@ -237,6 +238,15 @@ static uint32_t slice_for(gathering *g, const uint64_t *cat) {
     }
     g->last = g->index[at] - 1;
     return (uint32_t)g->last;
+}
+
+static void expect(void *ctx, size_t rows) {
+    gathering *g = ctx;
+    g->cap = rows;
+    g->slice_of = aic_alloc(rows, sizeof *g->slice_of);
+    g->coords = aic_arena_alloc(g->arena, aic_mul(rows, (size_t)g->schema->n_axes), sizeof *g->coords);
+    g->leaves = aic_arena_alloc(g->arena, rows, sizeof *g->leaves);
+    g->from = aic_arena_alloc(g->arena, rows, sizeof *g->from);
 }
 
 static void reserve(gathering *g) {
@@ -293,10 +303,37 @@ static bool gather(void *ctx, pdb_row *row) {
     return true;
 }
 
+/* Whole columns at a time; a slice is looked up where a category changes. */
+static void gather_block(void *ctx, const pdb_block *b) {
+    gathering *g = ctx;
+    uint64_t changes[PDB_BLOCK] = {1}, cat[PDB_MAX_CATS];
+    size_t axes = (size_t)g->schema->n_axes;
+    if (b->source != g->source)
+        next_source(g, b->source);
+    for (int k = 0; k < g->n_key; k++)
+        for (size_t i = 1; i < b->n; i++)
+            changes[i] |= b->cat[k][i] ^ b->cat[k][i - 1];
+    for (size_t i = 0; i < b->n; i++) {
+        for (int k = 0; changes[i] && k < g->n_key; k++)
+            cat[k] = b->cat[k][i];
+        g->slice_of[g->n + i] = changes[i] ? slice_for(g, cat) : (uint32_t)g->last;
+    }
+    for (size_t k = 0; k < axes; k++)
+        for (size_t i = 0; i < b->n; i++)
+            g->coords[(g->n + i) * axes + k] = b->axis[k][i];
+    for (size_t i = 0; i < b->n; i++)
+        g->leaves[g->n + i] = (pdb_leaf){b->latency[i], b->power[i], b->power[i] * b->latency[i]};
+    for (size_t i = 0; i < b->n; i++)
+        g->from[g->n + i] = b->from;
+    g->n += b->n;
+}
+
 static void free_gathering(gathering *g) {
     free(g->slices);
     free(g->index);
     free(g->slice_of);
+    if (g->arena)
+        return;
     free(g->coords);
     free(g->leaves);
     free(g->from);
@@ -329,20 +366,24 @@ static pdb_table *build(const gathering *g, aic_arena *a) {
     uint32_t *start = aic_arena_alloc(a, g->n_slices + 1, sizeof *start);
     uint32_t *order = aic_arena_alloc(a, g->n, sizeof *order);
     group_by_slice(g, start, order);
-    *t =
-        (pdb_table){.view = g->view,
-                    .schema = g->schema,
-                    .n_key = g->n_key,
-                    .slices = keep(a, g->slices, g->n_slices, sizeof *g->slices),
-                    .made = aic_arena_alloc(a, g->n_slices, sizeof *t->made),
-                    .n_slices = g->n_slices,
-                    .index = keep(a, g->index, g->n_index, sizeof *g->index),
-                    .n_index = g->n_index,
-                    .start = start,
-                    .order = order,
-                    .coords = keep(a, g->coords, aic_mul(g->n, (size_t)g->schema->n_axes), sizeof *g->coords),
-                    .leaves = keep(a, g->leaves, g->n, sizeof *g->leaves),
-                    .from = keep(a, g->from, g->n, sizeof *g->from)};
+    *t = (pdb_table){.view = g->view,
+                     .schema = g->schema,
+                     .n_key = g->n_key,
+                     .slices = keep(a, g->slices, g->n_slices, sizeof *g->slices),
+                     .made = aic_arena_alloc(a, g->n_slices, sizeof *t->made),
+                     .n_slices = g->n_slices,
+                     .index = keep(a, g->index, g->n_index, sizeof *g->index),
+                     .n_index = g->n_index,
+                     .start = start,
+                     .order = order,
+                     .coords = g->coords,
+                     .leaves = g->leaves,
+                     .from = g->from};
+    if (!g->arena) {
+        t->coords = keep(a, g->coords, aic_mul(g->n, (size_t)g->schema->n_axes), sizeof *g->coords);
+        t->leaves = keep(a, g->leaves, g->n, sizeof *g->leaves);
+        t->from = keep(a, g->from, g->n, sizeof *g->from);
+    }
     for (size_t i = 0; i < t->n_slices; i++)
         t->slices[i].table = t;
     return t;
@@ -365,8 +406,10 @@ static const char *no_rows(const pdb_view *view, const pdb_schema *schema, aic_a
 static const void *load(const pdb_view *view, const void *identity, aic_arena *a, const char **why) {
     const pdb_schema *schema = identity;
     gathering g = gathering_of(view, schema);
+    const pdb_sink sink = {.ctx = &g, .expect = expect, .visit = gather, .block = gather_block};
     pdb_table *t = NULL;
-    if (pdb_scan(view, schema, gather, &g, why)) {
+    g.arena = a;
+    if (pdb_scan_to(view, schema, &sink, why)) {
         next_source(&g, NULL);
         if (g.n)
             t = build(&g, a);
