@@ -12,6 +12,7 @@
 #include "base/expr.h"     /* the expression language and name templates */
 #include "base/mem.h"      /* checked allocation, arenas */
 #include "base/progress.h" /* progress with rate and ETA, interrupt flag */
+#include "base/shuffle.h"  /* the byte shuffle of HDF5 files */
 #include "base/text.h"     /* string buffer, interning, nearest name */
 
 #endif

@@ -38,7 +38,7 @@ static bool checksum_holds(const uint8_t *stored, size_t n) {
     return sum == fletcher32(stored, n);
 }
 
-/* ---- deflate, shuffle ------------------------------------------------------------------------- */
+/* ---- deflate ---------------------------------------------------------------------------------- */
 
 static bool inflate_exactly(const uint8_t *from, size_t size, uint8_t *to, size_t bytes) {
     struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
@@ -47,13 +47,6 @@ static bool inflate_exactly(const uint8_t *from, size_t size, uint8_t *to, size_
         d && libdeflate_zlib_decompress_ex(d, from, size, to, bytes, &taken, &made) == LIBDEFLATE_SUCCESS;
     libdeflate_free_decompressor(d);
     return ok && made == bytes && taken == size;
-}
-
-/* Byte j of every cell, then byte j + 1 of every cell: back to cells. */
-static void unshuffle(const uint8_t *from, uint8_t *to, size_t cells, size_t width) {
-    for (size_t j = 0; j < width; j++)
-        for (size_t i = 0; i < cells; i++)
-            to[i * width + j] = from[j * cells + i];
 }
 
 /* ---- chunks ----------------------------------------------------------------------------------- */
@@ -78,7 +71,7 @@ bool pdb_chunk_decode(const pdb_filters *filters, uint32_t skipped, const uint8_
     bool ok = !has[PDB_DEFLATE] || inflate_exactly(stored, size, inflated ? inflated : out, bytes);
     const uint8_t *plain = inflated ? inflated : has[PDB_DEFLATE] ? out : stored;
     if (ok && planes)
-        unshuffle(plain, out, cells, width);
+        aic_unshuffle(plain, out, cells, width);
     else if (ok && plain != out)
         memcpy(out, plain, bytes);
     free(inflated);

@@ -64,63 +64,6 @@ static void make_room(uint8_t **buffer, size_t *cap, size_t bytes) {
     *cap = bytes;
 }
 
-/* ---- shuffle ----------------------------------------------------------------------------------------- */
-
-/* Transposes 8 x 8 bytes held in eight little-endian words. */
-static void transpose8(uint64_t a[8]) {
-    static const uint64_t masks[] = {UINT64_C(0x00000000FFFFFFFF), UINT64_C(0x0000FFFF0000FFFF),
-                                     UINT64_C(0x00FF00FF00FF00FF)};
-    for (int step = 4, m = 0; step; step >>= 1, m++)
-        for (int k = 0; k < 8; k++) {
-            if (k & step)
-                continue;
-            uint64_t x = a[k], y = a[k + step];
-            a[k] = (x & masks[m]) | (y & masks[m]) << (8 * step);
-            a[k + step] = (x >> (8 * step) & masks[m]) | (y & ~masks[m]);
-        }
-}
-
-/* Chunks have a multiple of eight rows. */
-static void shuffle8(const uint8_t *in, uint8_t *out, size_t n) {
-    for (size_t i = 0; i < n; i += 8) {
-        uint64_t a[8];
-        memcpy(a, in + i * 8, sizeof a);
-        transpose8(a);
-        for (size_t j = 0; j < 8; j++)
-            memcpy(out + j * n + i, &a[j], 8);
-    }
-}
-
-static void unshuffle8(const uint8_t *in, uint8_t *out, size_t n) {
-    for (size_t i = 0; i < n; i += 8) {
-        uint64_t a[8];
-        for (size_t j = 0; j < 8; j++)
-            memcpy(&a[j], in + j * n + i, 8);
-        transpose8(a);
-        memcpy(out + i * 8, a, sizeof a);
-    }
-}
-
-static void shuffle(const uint8_t *in, uint8_t *out, size_t n, size_t width) {
-    if (width == 8) {
-        shuffle8(in, out, n);
-        return;
-    }
-    for (size_t j = 0; j < width; j++)
-        for (size_t i = 0; i < n; i++)
-            out[j * n + i] = in[i * width + j];
-}
-
-static void unshuffle(const uint8_t *in, uint8_t *out, size_t n, size_t width) {
-    if (width == 8) {
-        unshuffle8(in, out, n);
-        return;
-    }
-    for (size_t j = 0; j < width; j++)
-        for (size_t i = 0; i < n; i++)
-            out[i * width + j] = in[j * n + i];
-}
-
 /* ---- deflate ----------------------------------------------------------------------------------------- */
 
 /* Does four-byte text recur within the sample? */
@@ -167,7 +110,7 @@ static bool words_recur(const uint8_t *words) {
 static unsigned noisy_planes(const uint8_t *rows) {
     uint8_t planes[8 * SAMPLE];
     unsigned noisy = 0;
-    shuffle8(rows, planes, SAMPLE);
+    aic_shuffle(rows, planes, SAMPLE, 8);
     for (size_t j = 0; j < 8; j++)
         noisy += is_noise(planes + j * SAMPLE);
     return noisy;
@@ -274,7 +217,7 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
         out->skipped = shuffled ? RES_SKIP_SHUFFLE : 0;
         break;
     case SHUFFLED:
-        shuffle(from, planes, chunk, width);
+        aic_shuffle(from, planes, chunk, width);
         out->size = deflate_shuffled(c, planes, width, chunk);
         break;
     case WHOLE:
@@ -311,6 +254,6 @@ bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, b
     make_room(&c->plain, &c->plain_cap, bytes);
     if (!inflate_exactly(c, in, c->plain, bytes))
         return false;
-    unshuffle(c->plain, out, chunk, width);
+    aic_unshuffle(c->plain, out, chunk, width);
     return true;
 }
