@@ -275,45 +275,37 @@ static bool visit_rows(scan *s, const source_rows *r) {
 
 /* ---- sources --------------------------------------------------------------------------------- */
 
-static bool scan_source(scan *s) {
-    source_rows rows = {0};
-    bool ok = read_rows(s, &rows) && visit_rows(s, &rows);
-    free_rows(&rows);
+/* Reads the columns of one source. Nothing of a group can be trusted before: not even its number of rows. */
+static bool read_source(scan *s, source_rows *out) {
+    s->group = pdb_group_open(pdb_impl(s->view)->file, s->source->group, &s->err);
+    bool ok = s->group && read_rows(s, out);
+    pdb_group_close(s->group);
     return ok;
 }
 
-/* Opens the groups of all sources, so that the number of rows is known before the first. */
-static bool open_sources(scan *s, const pdb_source *list, size_t n, pdb_group **groups) {
-    size_t rows = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!list[i].exists)
-            continue;
-        groups[i] = pdb_group_open(pdb_impl(s->view)->file, list[i].group, &s->err);
-        if (!groups[i])
-            return false;
-        rows += pdb_group_rows(groups[i]);
-    }
-    if (rows > UINT32_MAX)
-        return aic_fail(&s->err, AIC_BAD_INPUT, "table %s: more than 2^32 rows", s->schema->table);
-    if (s->sink->expect)
-        s->sink->expect(s->sink->ctx, rows);
-    return true;
-}
-
+/* Columns of all sources first, so that the number of rows is known before the first of them is visited. */
 static bool scan_sources(scan *s, const pdb_source *list, size_t n) {
-    pdb_group **groups = AIC_NEW_ARRAY(pdb_group *, n);
-    bool ok = open_sources(s, list, n, groups);
-    for (size_t i = 0; ok && !s->stopped && i < n; i++) {
-        if (!groups[i])
-            continue;
+    source_rows *sources = AIC_NEW_ARRAY(source_rows, n);
+    size_t rows = 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
         s->source = &list[i];
-        s->group = groups[i];
-        s->from = pdb_origin_of(pdb_impl(s->view), s->source);
-        ok = scan_source(s);
+        ok = !list[i].exists || read_source(s, &sources[i]);
+        rows += sources[i].rows;
     }
-    for (size_t i = 0; i < n; i++)
-        pdb_group_close(groups[i]);
-    free(groups);
+    ok = ok && (rows <= UINT32_MAX ||
+                aic_fail(&s->err, AIC_BAD_INPUT, "table %s: more than 2^32 rows", s->schema->table));
+    if (ok && s->sink->expect)
+        s->sink->expect(s->sink->ctx, rows);
+    for (size_t i = 0; i < n; i++) {
+        s->source = &list[i];
+        if (ok && !s->stopped && sources[i].rows) {
+            s->from = pdb_origin_of(pdb_impl(s->view), s->source);
+            ok = visit_rows(s, &sources[i]);
+        }
+        free_rows(&sources[i]);
+    }
+    free(sources);
     return ok;
 }
 
