@@ -27,11 +27,14 @@ static void print_ops(const srv_deployment *d, const srv_block *b) {
         return;
     for (size_t i = 0; i < d->n_rows; i++)
         total += b->latency[i];
-    printf("\n%-10s %-32s %-20s %12s %6s  %s\n", "phase", "op", "kind", "ms", "%", "source");
+    printf("\n%-10s %-32s %-20s %12s %6s  %-9s  %-9s  %s\n", "phase", "op", "kind", "ms", "%", "source",
+           "tier", "carried");
     for (size_t i = 0; i < d->n_rows; i++)
-        printf("%-10s %-32s %-20s %12.6f %6.2f  %s\n", d->rows[i].generation ? "generation" : "context",
+        printf("%-10s %-32s %-20s %12.6f %6.2f  %-9s  %-9s  %s\n",
+               d->rows[i].generation ? "generation" : "context",
                d->rows[i].name, d->rows[i].kind, b->latency[i], total > 0 ? 100 * b->latency[i] / total : 0.0,
-               op_source_name((op_source)b->source[i]));
+               op_source_name((op_source)b->source[i]), op_tier_name(srv_basis_tier(b->basis[i])),
+               srv_carried_name(srv_basis_carried(b->basis[i])));
 }
 
 static aic_code estimate(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {

@@ -44,7 +44,9 @@ aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p
         case RES_U32:
             return aic_int(*(const uint32_t *)at);
         case RES_STATUS:
-            return aic_str(srv_status_name(*(const srv_status *)at));
+        case RES_CARRIED:
+        case RES_TIER:
+            return aic_str(res_enum_text(c->type, *(const unsigned *)at)); /* every enumeration's type */
         default:
             return *(const char *const *)at ? aic_str(*(const char *const *)at) : AIC_NULL_VALUE;
         }
@@ -64,7 +66,7 @@ aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p
     return no_text ? AIC_NULL_VALUE : v;
 }
 
-static void json_value(aic_buf *out, const aic_value *v) {
+void cli_json_value(aic_buf *out, const aic_value *v) {
     switch (v->type) {
     case AIC_V_INT:
         aic_buf_printf(out, "%lld", (long long)v->u.i);
@@ -96,7 +98,9 @@ static void json_phase(const srv_deployment *d, const srv_block *b, bool generat
         aic_buf_json_number(out, b->latency[i]);
         aic_buf_add(out, ", ");
         aic_buf_json_number(out, b->energy[i]);
-        aic_buf_printf(out, ", \"%s\"]", op_source_name((op_source)b->source[i]));
+        aic_buf_printf(out, ", \"%s\", \"%s\", \"%s\"]", op_source_name((op_source)b->source[i]),
+                       op_tier_name(srv_basis_tier(b->basis[i])),
+                       srv_carried_name(srv_basis_carried(b->basis[i])));
     }
     aic_buf_add(out, "]");
 }
@@ -111,7 +115,7 @@ void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *ou
             continue;
         aic_value v = cli_column(c, &row, &block->points[0]);
         aic_buf_printf(out, "%s\"%s\": ", comma, c->name);
-        json_value(out, &v);
+        cli_json_value(out, &v);
         comma = ", ";
     }
     json_phase(d, block, false, out);

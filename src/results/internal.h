@@ -7,7 +7,7 @@
 
 #define RES_FORMAT "aicfg-results"
 enum {
-    RES_FORMAT_VERSION = 1,
+    RES_FORMAT_VERSION = 2,
     RES_PATH_MAX = 4000,       /* bytes of a path, what is appended to it included */
     RES_ROWS_MAX = UINT16_MAX, /* breakdown rows of one point */
     RES_ATTR_TEXT_MAX = 60000  /* bytes of a text attribute: HDF5 keeps object headers below 64 KiB */
@@ -103,7 +103,13 @@ typedef enum res_origin_kind { RES_INFERRED, RES_EXPLICIT, RES_ORIGIN_COUNT } re
       "share of the latency that was measured at this very shape")                                           \
     X(interpolated, F64, "", true, cover[OP_INTERPOLATED], "share interpolated inside the measured range")   \
     X(extrapolated, F64, "", false, cover[OP_EXTRAPOLATED], "share extrapolated beyond the measured range")  \
-    X(empirical, F64, "", false, cover[OP_FORMULA], "share from formulas without a measurement")
+    X(empirical, F64, "", false, cover[OP_FORMULA], "share from formulas without a measurement")              \
+    X(tier, TIER, "", false, tier,                                                                           \
+      "weakest calibration of its estimates: none (nothing was estimated), empirical, xshape, xquant, "      \
+      "xprofile, xop")                                                                                       \
+    X(carried, CARRIED, "", false, carried,                                                                  \
+      "whose rows went in besides those of the version asked for: own (no others), other_version, "          \
+      "other_backend, both")
 
 /* Index of each column: the point's own index, deployment columns, point columns. */
 typedef enum res_column_id {
@@ -128,11 +134,14 @@ typedef enum res_dtype {
     RES_D_STATUS,
     RES_D_SOURCE,
     RES_D_PHASE,
-    RES_D_ORIGIN, /* HDF5 enumerations of one byte */
+    RES_D_ORIGIN,
+    RES_D_TIER,
+    RES_D_CARRIED, /* HDF5 enumerations of one byte */
     RES_D_TEXT    /* fixed-length UTF-8; the width is the dataset's */
 } res_dtype;
 size_t res_width(res_dtype t);      /* bytes per value; 0 for RES_D_TEXT */
 size_t res_enum_count(res_dtype t); /* 0 for types that are not enumerations */
+res_dtype res_enum_stored(res_type t); /* of an enumeration */
 const char *res_enum_name(res_dtype t, size_t i);
 
 typedef struct res_field {
@@ -190,7 +199,7 @@ enum {
 };
 
 /* Fields of the smaller groups. */
-enum { RES_B_LATENCY, RES_B_ENERGY, RES_B_SOURCE };
+enum { RES_B_LATENCY, RES_B_ENERGY, RES_B_SOURCE, RES_B_TIER, RES_B_CARRIED };
 enum { RES_OP_PHASE, RES_OP_NAME, RES_OP_KIND, RES_OP_REPEAT };
 enum { RES_R_STATUS, RES_R_TEXT, RES_R_COUNT, RES_R_EXAMPLE };
 
@@ -315,6 +324,10 @@ void res_json_value(res_numbers *n, aic_buf *b, const aic_value *v);
 void res_csv_value(res_numbers *n, aic_buf *b, const aic_value *v); /* null: nothing */
 /* Writes and empties the buffer once it is large, or always when `all`. */
 bool res_flush(aic_buf *b, bool all, FILE *out, aic_error *err);
+
+/* What the figures of a file's points rest on: counts by `carried` and by `tier`, one line for each that occurs.
+ */
+bool res_report_basis(res_file *f, aic_buf *out, aic_error *err);
 
 typedef enum res_format { RES_TABLE, RES_CSV, RES_JSONL } res_format;
 bool res_format_parse(const char *text, bool table_allowed, res_format *out, aic_error *err);

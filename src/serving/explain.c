@@ -31,6 +31,7 @@ static void add_step(const srv_deployment *d, const op_bound *bound, const op_sh
         sum->cover[c] += r.cover[c];
     sum->source = first || sum->source == r.source ? r.source : OP_SRC_mixed;
     sum->tier = r.tier > sum->tier ? r.tier : sum->tier;
+    sum->from |= r.from;
 }
 
 static void explain_context(const srv_deployment *d, const srv_workload *w, const srv_op *o, srv_detail *e) {

@@ -23,6 +23,7 @@ static void sum_context(const srv_folded *f, size_t i, srv_sums *s) {
     for (size_t r = i * f->n_rows; r < (i + 1) * f->n_rows; r++) {
         s->context_latency += f->latency[r];
         s->context_energy += f->energy[r];
+        s->basis |= f->basis[r];
         if (f->energy[r] > 0)
             s->powered += f->latency[r];
     }
@@ -67,11 +68,12 @@ static const srv_gap *first_gap(const srv_deployment *d, const pieces *p, size_t
 }
 
 static void gather_context(const pieces *p, size_t k, double *latency, double *energy, uint8_t *source,
-                           srv_sums *s) {
+                           srv_basis *basis, srv_sums *s) {
     size_t n = p->context.n_rows, t = p->shape_of[k];
     memcpy(latency, p->context.latency + t * n, n * sizeof *latency);
     memcpy(energy, p->context.energy + t * n, n * sizeof *energy);
     memcpy(source, p->context.source + t * n, n);
+    memcpy(basis, p->context.basis + t * n, n);
     *s = p->context_sums[t];
     for (int c = 0; c < OP_COVERS; c++)
         s->cover[c] = p->context.cover[t][c];
@@ -79,14 +81,17 @@ static void gather_context(const pieces *p, size_t k, double *latency, double *e
 
 /* Puts a part's rows in their places and adds its evidence. */
 static void gather_part(const srv_part *part, const srv_folded *f, size_t t, double scale, double *latency,
-                        double *energy, uint8_t *source, srv_sums *s) {
+                        double *energy, uint8_t *source, srv_basis *basis, srv_sums *s) {
     const double *from_latency = f->latency + t * f->n_rows, *from_energy = f->energy + t * f->n_rows;
     const uint8_t *from_source = f->source + t * f->n_rows;
+    const srv_basis *from_basis = f->basis + t * f->n_rows;
     for (size_t r = 0; r < part->n_rows; r++) {
         uint32_t row = part->rows[r];
         latency[row] = from_latency[r] * scale;
         energy[row] = from_energy[r] * scale;
         source[row] = from_source[r];
+        basis[row] = from_basis[r];
+        s->basis |= from_basis[r];
     }
     for (int c = 0; c < OP_COVERS; c++)
         s->cover[c] += f->cover[t][c];
@@ -111,12 +116,12 @@ static void gather_point(const srv_deployment *d, srv_block *b, const pieces *p,
     }
     srv_sums s = {0};
     if (srv_has_context(d->request.mode))
-        gather_context(p, k, b->latency + at, b->energy + at, b->source + at, &s);
+        gather_context(p, k, b->latency + at, b->energy + at, b->source + at, b->basis + at, &s);
     at += plan->context.n_rows;
     double scale = d->tuning.latency_scale;
     for (int part = 0; srv_has_generation(d->request.mode) && part < SRV_PARTS; part++)
         gather_part(&plan->parts[part], &p->decode[part], p->walk_of[part][k], scale, b->latency + at,
-                    b->energy + at, b->source + at, &s);
+                    b->energy + at, b->source + at, b->basis + at, &s);
     sum_generation(b->latency + at, b->energy + at, plan->generation.n_rows, &s);
     for (int c = 0; c < OP_COVERS; c++)
         s.cover[c] *= scale;

@@ -210,6 +210,8 @@ void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *
     p->kvcache = f.kvcache;
     p->nccl = f.nccl;
     p->others = f.others;
+    p->carried = srv_basis_carried(sums->basis);
+    p->tier = srv_basis_tier(sums->basis);
     srv_figures(d, sums, p);
     srv_project(d, p);
     if (!all_finite(p)) {

@@ -186,6 +186,7 @@ typedef struct srv_sums {
     double context_latency, context_energy, generation_latency, generation_energy;
     double powered;          /* ms of rows with measured energy, context rows then generation rows */
     double cover[OP_COVERS]; /* ms */
+    srv_basis basis;         /* of all rows */
 } srv_sums;
 
 typedef struct srv_power {

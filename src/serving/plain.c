@@ -7,13 +7,15 @@
 typedef struct table {
     double *latency, *energy;
     uint8_t *source;
+    srv_basis *basis;
     double cover[SRV_PARTS][OP_COVERS]; /* ms; a context walk uses part 0 alone */
 } table;
 
 static table new_table(srv_block *b, size_t n_rows) {
     return (table){.latency = srv_take(b, n_rows, sizeof(double)),
                    .energy = srv_take(b, n_rows, sizeof(double)),
-                   .source = srv_take(b, n_rows, sizeof(uint8_t))};
+                   .source = srv_take(b, n_rows, sizeof(uint8_t)),
+                   .basis = srv_take(b, n_rows, sizeof(srv_basis))};
 }
 
 static void clear_table(table *t, size_t n_rows) {
@@ -21,6 +23,7 @@ static void clear_table(table *t, size_t n_rows) {
     for (size_t r = 0; r < n_rows; r++) {
         t->latency[r] = t->energy[r] = 0;
         t->source[r] = OP_SRC_empirical;
+        t->basis[r] = 0;
     }
 }
 
@@ -29,6 +32,7 @@ static void fold(table *t, const srv_op *o, const op_result *r) {
     t->latency[o->row] += r->latency;
     t->energy[o->row] += r->energy;
     t->source[o->row] = same ? (uint8_t)r->source : OP_SRC_mixed;
+    t->basis[o->row] |= srv_basis_of(r->tier, r->from);
     for (int c = 0; c < OP_COVERS; c++)
         t->cover[o->part][c] += r->cover[c];
 }
@@ -70,6 +74,7 @@ static void accumulate(table *sum, const table *step, size_t n_rows, double repe
         sum->latency[r] += step->latency[r] * repeats;
         sum->energy[r] += step->energy[r] * repeats;
         sum->source[r] = first || sum->source[r] == step->source[r] ? step->source[r] : OP_SRC_mixed;
+        sum->basis[r] |= step->basis[r];
     }
     for (int p = 0; p < SRV_PARTS; p++)
         for (int c = 0; c < OP_COVERS; c++)
@@ -94,15 +99,18 @@ static op_class walk_generation(const srv_deployment *d, const srv_workload *w, 
 
 /* Scales a phase's table into the point's rows and adds up its columns. */
 static void put_rows(const table *t, size_t n_rows, double scale, double *latency, double *energy,
-                     uint8_t *source, double *sum_latency, double *sum_energy, double *powered) {
+                     uint8_t *source, srv_basis *basis, double *sum_latency, double *sum_energy,
+                     srv_sums *sums) {
     for (size_t r = 0; r < n_rows; r++) {
         latency[r] = t->latency[r] * scale;
         energy[r] = t->energy[r] * scale;
         source[r] = t->source[r];
+        basis[r] = t->basis[r];
+        sums->basis |= basis[r];
         *sum_latency += latency[r];
         *sum_energy += energy[r];
         if (energy[r] > 0)
-            *powered += latency[r];
+            sums->powered += latency[r];
     }
 }
 
@@ -125,11 +133,12 @@ static void plain_point(const srv_deployment *d, srv_block *b, size_t i, table *
     double scale = d->tuning.latency_scale, *latency = b->latency + i * b->n_rows,
            *energy = b->energy + i * b->n_rows;
     uint8_t *source = b->source + i * b->n_rows;
+    srv_basis *basis = b->basis + i * b->n_rows;
     size_t n = plan->context.n_rows;
     srv_sums s = {0};
-    put_rows(context, n, scale, latency, energy, source, &s.context_latency, &s.context_energy, &s.powered);
-    put_rows(sum, plan->generation.n_rows, scale, latency + n, energy + n, source + n, &s.generation_latency,
-             &s.generation_energy, &s.powered);
+    put_rows(context, n, scale, latency, energy, source, basis, &s.context_latency, &s.context_energy, &s);
+    put_rows(sum, plan->generation.n_rows, scale, latency + n, energy + n, source + n, basis + n,
+             &s.generation_latency, &s.generation_energy, &s);
     for (int c = 0; c < OP_COVERS; c++)
         s.cover[c] = (context->cover[0][c] + sum->cover[SRV_STILL][c] + sum->cover[SRV_MOVING][c]) * scale;
     b->priced[i] = true;

@@ -40,6 +40,32 @@ typedef enum srv_status {
 const char *srv_status_name(srv_status s);
 bool srv_status_parse(const char *text, srv_status *out);
 
+/* X(name, meaning): whose rows a value was computed from (docs/model/sources.md). Numbered as the kinds of
+ * pdb_origins. */
+#define SRV_CARRIED(X)                                                                                       \
+    X(own, "rows of the version asked for, or none at all")                                                  \
+    X(other_version, "rows of another version of the framework went in")                                     \
+    X(other_backend, "rows of another framework went in")                                                    \
+    X(both, "rows of another version and of another framework went in")
+typedef enum srv_carried {
+#define SRV_CARRIED_ENUM(name, meaning) SRV_CARRIED_##name,
+    SRV_CARRIED(SRV_CARRIED_ENUM)
+#undef SRV_CARRIED_ENUM
+        SRV_CARRIED_COUNT
+} srv_carried;
+const char *srv_carried_name(srv_carried c);
+
+/* What a value rests on, in one byte, so that values add up by |: its srv_carried, then one bit for each tier up
+ * to the weakest that went in. */
+typedef uint8_t srv_basis;
+static inline srv_basis srv_basis_of(op_tier tier, pdb_origins from) {
+    return (srv_basis)((from & PDB_CARRIED) | ((1u << tier) - 1) << PDB_ORIGIN_BITS);
+}
+static inline srv_carried srv_basis_carried(srv_basis b) {
+    return (srv_carried)(b & PDB_CARRIED);
+}
+op_tier srv_basis_tier(srv_basis b);
+
 /* ---- deployments ----------------------------------------------------------------------------- */
 
 /* Everything that fixes the op lists. Strings are borrowed; they must outlive the compiled deployment. */
@@ -132,6 +158,8 @@ typedef struct srv_point {
     srv_status status;
     const char *reason; /* NULL when ok; lives as long as the deployment or block */
     bool kv_oom;        /* oom because the KV cache exceeds its budget, not the whole memory */
+    srv_carried carried; /* over all rows; of points without figures: own */
+    op_tier tier;        /* the weakest of all rows; of points without figures: none */
     double ttft, tpot, request_latency, context_latency, generation_latency;
     double tokens_per_s, tokens_per_s_per_gpu, tokens_per_s_per_user;
     double seq_per_s, seq_per_s_per_gpu, concurrency;
@@ -148,6 +176,7 @@ typedef struct srv_block {
     bool *priced;             /* n: the point has breakdown rows (status ok, oom or nonfinite) */
     double *latency, *energy; /* n x n_rows, row-major by point; undefined where not priced */
     uint8_t *source;          /* op_source */
+    srv_basis *basis;
     size_t n_rows;
     size_t cap_points, cap_rows;
     aic_arena *texts; /* reasons of this block */

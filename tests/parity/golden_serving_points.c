@@ -29,13 +29,15 @@ static void expect_paths_agree(golden_record *r, size_t n_rows) {
     for (size_t i = 0; i < a->n; i++) {
         const srv_point *p = &a->points[i], *q = &b->points[i];
         bool same = p->status == q->status && p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i] &&
+                    p->carried == q->carried && p->tier == q->tier &&
                     (p->reason == q->reason || (p->reason && q->reason && strcmp(p->reason, q->reason) == 0));
         const double *x = &p->ttft, *y = &q->ttft; /* from here on a point is doubles alone */
         for (size_t f = 0; f < (sizeof *p - offsetof(srv_point, ttft)) / sizeof(double); f++)
             same = same && same_bits(x[f], y[f]);
         for (size_t at = i * n_rows; a->priced[i] && at < (i + 1) * n_rows; at++)
             same = same && same_bits(a->latency[at], b->latency[at]) &&
-                   same_bits(a->energy[at], b->energy[at]) && a->source[at] == b->source[at];
+                   same_bits(a->energy[at], b->energy[at]) && a->source[at] == b->source[at] &&
+                   a->basis[at] == b->basis[at];
         if (!same)
             golden_differ(r, "the two evaluation paths differ at batch %u, isl %u, osl %u, prefix %u",
                           p->load.batch, p->load.isl, p->load.osl, p->load.prefix);

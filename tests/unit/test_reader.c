@@ -55,8 +55,8 @@ static void check_point(const res_window *w, size_t i, const srv_point *p) {
             assert_true(v.type == AIC_V_NULL ? isnan(real) : same_real(v.u.r, real));
         else if (column->type == RES_U32)
             assert_int_equal(v.u.i, integer);
-        else if (column->type == RES_STATUS)
-            assert_string_equal(v.u.s, srv_status_name(p->status));
+        else if (res_is_enum(column->type))
+            assert_string_equal(v.u.s, res_enum_text(column->type, integer));
         else if (p->reason)
             assert_string_equal(v.u.s, p->reason);
         else
@@ -64,7 +64,7 @@ static void check_point(const res_window *w, size_t i, const srv_point *p) {
     }
 }
 
-static void check_rows(const res_window *w, size_t i, const srv_deployment *d, size_t n,
+static void check_rows(const res_window *w, uint64_t point, size_t i, const srv_deployment *d, size_t n,
                        const double *latency, const double *energy, const uint8_t *source) {
     const res_op_row *rows;
     assert_int_equal(res_window_rows(w, i, &rows), n);
@@ -75,6 +75,8 @@ static void check_rows(const res_window *w, size_t i, const srv_deployment *d, s
         assert_true(rows[r].repeat == d->rows[r].repeat);
         assert_true(rows[r].latency == latency[r] && rows[r].energy == energy[r]);
         assert_int_equal(rows[r].source, source[r]);
+        assert_int_equal(rows[r].tier, srv_basis_tier(fix_basis(point, r)));
+        assert_int_equal(rows[r].carried, srv_basis_carried(fix_basis(point, r)));
     }
 }
 
@@ -98,7 +100,7 @@ static void check_all(const fix_sweep *s, res_file *f, size_t step) {
             assert_string_equal(res_window_value(w, i, res_column_find("model")).u.s, d->request.model);
             assert_int_equal(res_window_value(w, i, res_column_find("tp")).u.i, d->request.par.tp);
             check_point(w, i, &p);
-            check_rows(w, i, d, rows, latency, energy, source);
+            check_rows(w, first + i, i, d, rows, latency, energy, source);
         }
     }
     res_window_free(w);
@@ -374,6 +376,8 @@ static void test_wrong_values(void **state) {
         {"/points/breakdown_rows", 7, 65535, "/points/breakdown_first: rows that are not the point's"},
         {"/points/breakdown_rows", 399, 7, "last point"},
         {"/breakdown/source", 100, 9, "/breakdown/source"},
+        {"/breakdown/tier", 1000, OP_TIER_COUNT, "/breakdown/tier"},
+        {"/breakdown/carried", 1000, SRV_CARRIED_COUNT, "/breakdown/carried"},
         {"/deployments/model", 1, 9, "/deployments/model: a value beyond"},
         {"/deployments/gemm_quant_origin", 1, 2, "/deployments/gemm_quant_origin"},
         {"/deployments/first_op", 1, UINT64_MAX - 3, "/deployments/first_op"},
@@ -417,8 +421,8 @@ static void test_wrong_layouts(void **state) {
     (void)state;
     fix_sweep *s = fix_new(2);
     hid_t f = edit(s);
-    set_attribute(f, "format_version", 2);
-    assert_refused(f, "result format 2; this program reads format 1");
+    set_attribute(f, "format_version", RES_FORMAT_VERSION + 1);
+    assert_refused(f, "result format 3; this program reads format 2");
     f = edit(s);
     set_attribute(f, "points", UINT64_C(1) << 60);
     assert_refused(f, "not as many rows as the file says");

@@ -25,6 +25,7 @@ static void assert_same_points(const srv_block *a, const srv_block *b) {
         const srv_point *p = &a->points[i], *q = &b->points[i];
         assert_int_equal(p->status, q->status);
         assert_true(p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i]);
+        assert_true(p->carried == q->carried && p->tier == q->tier);
         assert_true((p->reason == NULL) == (q->reason == NULL));
         if (p->reason)
             assert_string_equal(p->reason, q->reason);
@@ -36,6 +37,7 @@ static void assert_same_points(const srv_block *a, const srv_block *b) {
         for (size_t r = i * a->n_rows; a->priced[i] && r < (i + 1) * a->n_rows; r++) {
             assert_true(same_bits(a->latency[r], b->latency[r]) && same_bits(a->energy[r], b->energy[r]));
             assert_int_equal(a->source[r], b->source[r]);
+            assert_int_equal(a->basis[r], b->basis[r]);
         }
     }
 }

@@ -379,7 +379,8 @@ static void test_mistakes_of_callers(void **state) {
                         .n_rows = 3,
                         .latency = numbers,
                         .energy = numbers,
-                        .source = source};
+                        .source = source,
+                        .basis = source};
     assert_false(res_writer_points(w, &block, &err)); /* not the rows of its deployment */
     rows = 0;
     assert_false(res_writer_points(w, &block, &err)); /* n_rows is not their sum */
