@@ -123,7 +123,8 @@ void cli_json_value(aic_buf *out, const aic_value *v);
 void cli_effective(const srv_deployment *d, const srv_workload *load, swp_row *row);
 /* The value of a result column of an evaluated point; null where a figure does not exist. */
 aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p);
-/* The first point of a block: {"model": ..., columns by name, "context": [[op, ms, W*ms, source, tier, carried],
+/* The first point of a block: {"model": ..., columns by name, "context": [[op, ms, W*ms, source, tier,
+ * carried],
  * ...], "generation": [...]}. */
 void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *out);
 

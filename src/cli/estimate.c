@@ -31,8 +31,8 @@ static void print_ops(const srv_deployment *d, const srv_block *b) {
            "tier", "carried");
     for (size_t i = 0; i < d->n_rows; i++)
         printf("%-10s %-32s %-20s %12.6f %6.2f  %-9s  %-9s  %s\n",
-               d->rows[i].generation ? "generation" : "context",
-               d->rows[i].name, d->rows[i].kind, b->latency[i], total > 0 ? 100 * b->latency[i] / total : 0.0,
+               d->rows[i].generation ? "generation" : "context", d->rows[i].name, d->rows[i].kind,
+               b->latency[i], total > 0 ? 100 * b->latency[i] / total : 0.0,
                op_source_name((op_source)b->source[i]), op_tier_name(srv_basis_tier(b->basis[i])),
                srv_carried_name(srv_basis_carried(b->basis[i])));
 }

@@ -1,7 +1,7 @@
 /* aicfg-sweep show: one point of a result file, op by op. Stored figures, and beside them the speed of light
  * of the same shapes where the measured tables are at hand. */
-#include "cli/layers.h"
 #include "cli/show.h"
+#include "cli/layers.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,7 +206,8 @@ static aic_code run(const cli_args *args, aic_error *err) {
 static const cli_option options[] = {
     {"per-layer", 0, CLI_FLAG, NULL, offsetof(cli_args, per_layer),
      "ops per layer and per call instead of totals, to judge their granularity"},
-    {"json", 0, CLI_FLAG, NULL, offsetof(cli_args, json), "one JSON object: columns, ops, ops without an answer"},
+    {"json", 0, CLI_FLAG, NULL, offsetof(cli_args, json),
+     "one JSON object: columns, ops, ops without an answer"},
 };
 
 const cli_command cli_show = {
@@ -215,9 +216,11 @@ const cli_command cli_show = {
     .min_operands = 2,
     .max_operands = 2,
     .summary = "print one point: its figures, every op with share and speed of light, or why it was refused",
-    .details = "Speed of light is the larger of math and memory time, which stand beside it. Rows other than those\n"
-               "of the version asked for are named as SYSTEM/BACKEND/VERSION.",
-    .examples = "show output/h200.h5 12345\nshow output/h200.h5 12345 --per-layer\nshow output/h200.h5 12345 --json",
+    .details =
+        "Speed of light is the larger of math and memory time, which stand beside it. Rows other than those\n"
+        "of the version asked for are named as SYSTEM/BACKEND/VERSION.",
+    .examples =
+        "show output/h200.h5 12345\nshow output/h200.h5 12345 --per-layer\nshow output/h200.h5 12345 --json",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .data = true,

@@ -169,8 +169,8 @@ static void fallback_bind(op_binder *binder, op_bound *b) {
         inherit_refusal(b, &st->primary, 1);
 }
 
-/* Only missing data turns to the chain. What a composite primary estimated before it met the gap counts among the
- * tiers of the answer. */
+/* Only missing data turns to the chain. What a composite primary estimated before it met the gap counts among
+ * the tiers of the answer. */
 static op_class fallback_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                                op_refusal *why) {
     const fallback_state *st = b->state;

@@ -63,8 +63,8 @@ static void dsv4_bind(op_binder *binder, op_bound *b) {
 static void correct(const dsv4_module *m, const op_shape *shape, pdb_how how, op_result *r) {
     double past = is_decode(m->b.op) ? (shape->s > 1 ? shape->s - 1.0 : 0.0) : shape->prefix,
            tokens = is_decode(m->b.op) ? 1.0 : shape->s;
-    double rest = op_max(r->latency - dsv4_correction_at(m->correction, past, tokens, shape->batch, &r->from),
-                         0.0);
+    double rest =
+        op_max(r->latency - dsv4_correction_at(m->correction, past, tokens, shape->batch, &r->from), 0.0);
     if (r->latency > 0.0 && r->energy != 0.0)
         r->energy *= rest / r->latency;
     r->latency = rest;

@@ -93,8 +93,7 @@ static op_class measure(const op_bound *b, const gemm_scale *s, double m, double
         snprintf(about, sizeof about, "k=%.0f", k);
         return op_refuse_miss(why, b, s->kernel->schema, miss, about, GEMM_PAGE);
     }
-    *out = (gemm_part){
-        .latency = v.latency, .energy = v.energy, .cover = op_cover_of(v.how), .from = v.from};
+    *out = (gemm_part){.latency = v.latency, .energy = v.energy, .cover = op_cover_of(v.how), .from = v.from};
     if (at[0] == m && at[1] == k)
         return OP_OK;
     out->cover = OP_EXTRAPOLATED;
@@ -122,8 +121,7 @@ static op_class estimate(const op_bound *b, const gemm_scale *s, double m, doubl
         if (cls != OP_OK)
             return cls;
     }
-    *out = (gemm_part){
-        .latency = r.latency, .cover = OP_FORMULA, .tier = OP_TIER_empirical, .from = r.from};
+    *out = (gemm_part){.latency = r.latency, .cover = OP_FORMULA, .tier = OP_TIER_empirical, .from = r.from};
     return OP_OK;
 }
 

@@ -87,7 +87,7 @@ op_class sparse_look(const op_bound *b, const pdb_schema *schema, const pdb_grid
     *from |= pdb_leaf_from(g, below) | pdb_leaf_from(g, above);
     *ms = below == above ? low
                          : low + (high - low) * (prefix - (double)steps[below]) /
-                                      ((double)steps[above] - (double)steps[below]);
+                                     ((double)steps[above] - (double)steps[below]);
     return OP_OK;
 }
 

@@ -222,7 +222,8 @@ static inline uint32_t pdb_after(const uint64_t *keys, uint32_t lo, uint32_t hi,
     return lo;
 }
 
-/* Where the leaves kept come from, in the arena: entry i is that of row order[i]; NULL when none is marked. */
+/* Where the leaves kept come from, in the arena: entry i is that of row order[i]; NULL when none is marked.
+ */
 static inline const pdb_origins *pdb_keep_origins(aic_arena *a, const pdb_origins *from, size_t kept,
                                                   const uint32_t *order) {
     pdb_origins any = 0;

@@ -18,9 +18,9 @@ typedef struct pdb_leaf {
     double energy;  /* W*ms: stored power x measured latency (before the clamp) */
 } pdb_leaf;
 
-/* The sources besides the one asked for that something was computed from, as bits: the kinds of them, then the
- * sources themselves as the view numbers them (pdb_origin_names). 0 = rows of the view's own backend and version
- * alone. */
+/* The sources besides the one asked for that something was computed from, as bits: the kinds of them, then
+ * the sources themselves as the view numbers them (pdb_origin_names). 0 = rows of the view's own backend and
+ * version alone. */
 typedef uint32_t pdb_origins;
 enum {
     PDB_OTHER_VERSION = 1, /* rows of another version of the view's backend */
@@ -67,9 +67,9 @@ typedef struct pdb_grid {
     const pdb_origins *from;   /* by leaf; NULL: all rows are the view's own */
 } pdb_grid;
 
-/* Builds a grid in the arena from leaves given in priority order: coords is n x axes; from tells where each leaf
- * comes from (NULL: all are own); the first leaf of a coordinate wins, and keep[i] tells which rows were kept
- * (keep may be NULL). */
+/* Builds a grid in the arena from leaves given in priority order: coords is n x axes; from tells where each
+ * leaf comes from (NULL: all are own); the first leaf of a coordinate wins, and keep[i] tells which rows were
+ * kept (keep may be NULL). */
 const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
                                const pdb_leaf *leaves, const pdb_origins *from, bool *keep);
 static inline pdb_origins pdb_leaf_from(const pdb_grid *g, size_t leaf) {
@@ -126,14 +126,14 @@ pdb_util *pdb_util_build(aic_arena *a, int axes, size_t n, const double *coords,
                          const pdb_origins *from, pdb_sol sol, const void *ctx);
 /* *from: the origins of the samples that went in. False: no samples. */
 bool pdb_util_at(const pdb_util *u, const double *coords, double *util, pdb_origins *from);
-size_t pdb_util_count(const pdb_util *u);                                /* samples fit for use */
+size_t pdb_util_count(const pdb_util *u); /* samples fit for use */
 
 /* Index of the candidate nearest to `query` in normalised log space (n x dims candidates), -1 when n = 0. */
 #define PDB_MAX_FEATURES 8 /* dims at most */
 int pdb_nearest_ref(int dims, const double *query, size_t n, const double *candidates);
 
-/* Nearest non-negative difference (0 is a measurement). points: n x axes, copied; from as above. False = nothing
- * to scale from. */
+/* Nearest non-negative difference (0 is a measurement). points: n x axes, copied; from as above. False =
+ * nothing to scale from. */
 typedef struct pdb_delta pdb_delta;
 const pdb_delta *pdb_delta_build(aic_arena *a, int axes, size_t n, const double *points,
                                  const double *latency, const pdb_origins *from);

@@ -189,8 +189,8 @@ const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const 
  * and axes of the result; no file of its name is read. */
 typedef struct pdb_gather pdb_gather;
 pdb_gather *pdb_gather_new(const pdb_view *view, const pdb_schema *schema);
-/* Takes cat, axis, latency, power and from. Of one coordinate the row of the lowest rank stays, the one added first
- * among equals. Slices stand in the order in which they were first added, whatever the rank. */
+/* Takes cat, axis, latency, power and from. Of one coordinate the row of the lowest rank stays, the one added
+ * first among equals. Slices stand in the order in which they were first added, whatever the rank. */
 void pdb_gather_add(pdb_gather *g, const pdb_row *row, uint32_t rank);
 /* Builds the table in a and frees g. NULL when no row was added, or when a is NULL (gives up). */
 const pdb_table *pdb_gather_finish(pdb_gather *g, aic_arena *a);

@@ -77,8 +77,8 @@ typedef struct site_arrays {
     pdb_leaf *leaf;
 } site_arrays;
 
-/* Curves of all sites, each ascending, first row of a coordinate kept. Returns the points kept; kept_row: the row
- * of each. */
+/* Curves of all sites, each ascending, first row of a coordinate kept. Returns the points kept; kept_row: the
+ * row of each. */
 static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
                           const uint64_t *site_of, uint32_t *kept_row) {
     uint64_t *keys = aic_alloc(aic_mul(n, 2), sizeof *keys);
@@ -130,8 +130,8 @@ static const pdb_sites *build(aic_arena *a, size_t n, const uint64_t *coords, co
         to.log2_site[i] = pdb_log2_floor((double)to.site[i]);
     pdb_sort_rows(sites, 2, to.site, to.by_site);
     pdb_sites *s = aic_arena_alloc(a, 1, sizeof *s);
-    *s = (pdb_sites){sites, to.site, to.log2_site, to.range, to.first, to.key, to.leaf, to.by_site,
-                     kept_from};
+    *s =
+        (pdb_sites){sites, to.site, to.log2_site, to.range, to.first, to.key, to.leaf, to.by_site, kept_from};
     return s;
 }
 

@@ -238,8 +238,8 @@ pdb_origins pdb_origin_of(pdb_view_impl *v, const pdb_source *s) {
         return 0;
     pdb_origins kind = s->channel == PDB_CROSS ? PDB_OTHER_BACKEND : PDB_OTHER_VERSION;
     size_t i = 0;
-    while (i < v->n_origins && (strcmp(v->origins[i].backend, s->backend) != 0 ||
-                                strcmp(v->origins[i].version, s->version) != 0))
+    while (i < v->n_origins &&
+           (strcmp(v->origins[i].backend, s->backend) != 0 || strcmp(v->origins[i].version, s->version) != 0))
         i++;
     if (i == PDB_ORIGIN_MAX)
         return kind;

@@ -118,8 +118,8 @@ static void reserve(gathering *g) {
     g->from = aic_realloc(g->from, g->cap, sizeof *g->from);
 }
 
-/* Where the last row of a source wins, its rows are turned round: the first then wins everywhere. Their marks are
- * those of one source. */
+/* Where the last row of a source wins, its rows are turned round: the first then wins everywhere. Their marks
+ * are those of one source. */
 static void reverse_source(gathering *g) {
     size_t axes = (size_t)g->schema->n_axes;
     for (size_t i = g->source_start, j = g->n; i + 1 < j; i++) {

@@ -134,11 +134,11 @@ static bool refuse_backend(const request *q, aic_error *err) {
     aic_buf list = {0};
     list_backends(q, &list);
     if (!q->release)
-        aic_fail(
-            err, AIC_BAD_INPUT,
-            "%s has no measured tables: no perfdb folder holds %s.h5 (docs/formats/systems.md: what such "
-            "a system can do)",
-            q->system, q->measured);
+        aic_fail(err, AIC_BAD_INPUT,
+                 "%s has no measured tables: no perfdb folder holds %s.h5. From its spec sheet alone only "
+                 "database "
+                 "mode SOL can price it, with no version named (docs/formats/systems.md)",
+                 q->system, q->measured);
     else
         aic_fail(err, AIC_BAD_INPUT, "%s is not measured on %s (release %s); backends: %s", q->backend,
                  q->system, q->release->name, list.len ? list.data : "none");

@@ -42,7 +42,9 @@ static bool set_up(exporter *e, aic_error *err) {
 static void add_header(exporter *e) {
     for (size_t c = 0; c < e->columns.n; c++)
         aic_buf_printf(&e->line, "%s%s", c ? "," : "", res_column_at((size_t)e->columns.items[c])->name);
-    aic_buf_add(&e->line, e->opt->breakdown ? ",phase,op,kind,repeat,latency_ms,energy_wms,source,tier,carried\n" : "\n");
+    aic_buf_add(&e->line, e->opt->breakdown
+                              ? ",phase,op,kind,repeat,latency_ms,energy_wms,source,tier,carried\n"
+                              : "\n");
 }
 
 static void add_csv_columns(exporter *e, const res_window *w, size_t i) {

@@ -103,7 +103,7 @@ typedef enum res_origin_kind { RES_INFERRED, RES_EXPLICIT, RES_ORIGIN_COUNT } re
       "share of the latency that was measured at this very shape")                                           \
     X(interpolated, F64, "", true, cover[OP_INTERPOLATED], "share interpolated inside the measured range")   \
     X(extrapolated, F64, "", false, cover[OP_EXTRAPOLATED], "share extrapolated beyond the measured range")  \
-    X(empirical, F64, "", false, cover[OP_FORMULA], "share from formulas without a measurement")              \
+    X(empirical, F64, "", false, cover[OP_FORMULA], "share from formulas without a measurement")             \
     X(tier, TIER, "", false, tier,                                                                           \
       "weakest calibration of its estimates: none (nothing was estimated), empirical, xshape, xquant, "      \
       "xprofile, xop")                                                                                       \
@@ -137,10 +137,10 @@ typedef enum res_dtype {
     RES_D_ORIGIN,
     RES_D_TIER,
     RES_D_CARRIED, /* HDF5 enumerations of one byte */
-    RES_D_TEXT    /* fixed-length UTF-8; the width is the dataset's */
+    RES_D_TEXT     /* fixed-length UTF-8; the width is the dataset's */
 } res_dtype;
-size_t res_width(res_dtype t);      /* bytes per value; 0 for RES_D_TEXT */
-size_t res_enum_count(res_dtype t); /* 0 for types that are not enumerations */
+size_t res_width(res_dtype t);         /* bytes per value; 0 for RES_D_TEXT */
+size_t res_enum_count(res_dtype t);    /* 0 for types that are not enumerations */
 res_dtype res_enum_stored(res_type t); /* of an enumeration */
 const char *res_enum_name(res_dtype t, size_t i);
 
@@ -325,7 +325,8 @@ void res_csv_value(res_numbers *n, aic_buf *b, const aic_value *v); /* null: not
 /* Writes and empties the buffer once it is large, or always when `all`. */
 bool res_flush(aic_buf *b, bool all, FILE *out, aic_error *err);
 
-/* What the figures of a file's points rest on: counts by `carried` and by `tier`, one line for each that occurs.
+/* What the figures of a file's points rest on: counts by `carried` and by `tier`, one line for each that
+ * occurs.
  */
 bool res_report_basis(res_file *f, aic_buf *out, aic_error *err);
 

@@ -20,7 +20,7 @@ struct res_window {
     size_t n_rows, rows_cap;
     double *latency, *energy;
     uint8_t *bytes[3]; /* the fields of one byte: byte_fields */
-    res_op_row *rows; /* of one point */
+    res_op_row *rows;  /* of one point */
 };
 
 res_window *res_window_new(res_file *f) {

@@ -14,8 +14,8 @@ typedef struct srv_gap {
 /* count tables of n_rows rows each, table-major. */
 typedef struct srv_folded {
     size_t n_rows;
-    double *latency, *energy;   /* count x n_rows */
-    uint8_t *source;            /* op_source */
+    double *latency, *energy; /* count x n_rows */
+    uint8_t *source;          /* op_source */
     srv_basis *basis;
     double (*cover)[OP_COVERS]; /* count, ms */
     srv_gap *gap;               /* count */

@@ -55,8 +55,8 @@ typedef enum srv_carried {
 } srv_carried;
 const char *srv_carried_name(srv_carried c);
 
-/* What a value rests on, in one byte, so that values add up by |: its srv_carried, then one bit for each tier up
- * to the weakest that went in. */
+/* What a value rests on, in one byte, so that values add up by |: its srv_carried, then one bit for each tier
+ * up to the weakest that went in. */
 typedef uint8_t srv_basis;
 static inline srv_basis srv_basis_of(op_tier tier, pdb_origins from) {
     return (srv_basis)((from & PDB_CARRIED) | ((1u << tier) - 1) << PDB_ORIGIN_BITS);
@@ -156,8 +156,8 @@ typedef struct srv_workload {
 typedef struct srv_point {
     srv_workload load;
     srv_status status;
-    const char *reason; /* NULL when ok; lives as long as the deployment or block */
-    bool kv_oom;        /* oom because the KV cache exceeds its budget, not the whole memory */
+    const char *reason;  /* NULL when ok; lives as long as the deployment or block */
+    bool kv_oom;         /* oom because the KV cache exceeds its budget, not the whole memory */
     srv_carried carried; /* over all rows; of points without figures: own */
     op_tier tier;        /* the weakest of all rows; of points without figures: none */
     double ttft, tpot, request_latency, context_latency, generation_latency;
