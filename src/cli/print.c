@@ -32,7 +32,6 @@ void cli_effective(const srv_deployment *d, const srv_workload *load, swp_row *r
 }
 
 aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p) {
-    const mdl_parallel *par = &row->request.par;
     int field = swp_field_find(c->name);
     if (c->offset != SIZE_MAX) {
         const void *at = (const char *)p + c->offset;
@@ -50,11 +49,7 @@ aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p
         }
     }
     if (strcmp(c->name, "num_gpus") == 0)
-        return aic_int((int64_t)par->tp * par->pp * par->dp * par->cp);
-    if (strcmp(c->name, "cp") == 0)
-        return aic_int(par->cp);
-    if (strcmp(c->name, "attention_backend") == 0)
-        return row->request.attention_backend ? aic_str(row->request.attention_backend) : AIC_NULL_VALUE;
+        return aic_int(mdl_gpus(&row->request.par));
     if (field < 0)
         return AIC_NULL_VALUE;
     aic_value v = swp_row_value(row, (size_t)field);

@@ -26,6 +26,8 @@ enum {
     X(transfer_policy, "what estimates may be calibrated from")                                              \
     X(quant, "quantisation modes")                                                                           \
     X(attention_backend, "attention kernel choices")                                                         \
+    X(moe_backend, "expert kernel choices")                                                                  \
+    X(distribution, "loads of the experts")                                                                  \
     X(op, "names of breakdown rows")                                                                         \
     X(kind, "op kinds")                                                                                      \
     X(refusal, "why deployments are refused")
@@ -63,7 +65,13 @@ typedef enum res_axis {
     TEXT(comm_quant, quant, "type of communicated activations in effect")                                    \
     F64(free_gpu_memory_fraction, "", "share of memory for the KV cache as asked for; NaN = not given")      \
     U32(max_seq_len, "token", "longest sequence as asked for; 0 = not given")                                \
-    TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")
+    TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")    \
+    TEXT(moe_backend, moe_backend, "expert kernel choice; empty = the framework's default")                  \
+    TEXT(distribution, distribution, "load of the experts")                                                  \
+    U32(eplb, "", "1: experts across nodes are balanced over the ranks; 0: not")                             \
+    U32(slots, "", "expert slots across nodes, redundant ones included; 0 = one per expert")                 \
+    U32(sms, "SM", "SMs that exchanges across nodes may use")                                                \
+    U32(override_layers, "layer", "layers in place of the config's; 0 = as the config says")
 
 /* Quant columns whose origin is kept beside them in /deployments: X(member of mdl_quants). */
 #define RES_QUANTS(X) X(gemm) X(moe) X(kvcache) X(fmha) X(comm)

@@ -66,6 +66,7 @@ static bool find_view(srv_deployment *d, const srv_env *env, aic_error *err) {
 
 static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
     const srv_request *r = &d->request;
+    const srv_options *o = &r->options;
     d->model = mdl_get(env->models, r->model, err);
     if (!d->model)
         return false;
@@ -76,7 +77,13 @@ static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
                        .given = r->quants,
                        .context_role = srv_has_context(r->mode),
                        .a2a_phases = MDL_A2A_CONTEXT | (r->mode == SRV_static_ctx ? 0 : MDL_A2A_GENERATION),
-                       .attention_backend = r->attention_backend};
+                       .distribution = o->distribution,
+                       .attention_backend = o->attention_backend,
+                       .moe_backend = o->moe_backend,
+                       .eplb = o->eplb != 0,
+                       .slots = o->slots,
+                       .sms = o->sms,
+                       .layers = o->layers};
     if (mdl_build(d->model, &ask, d->arena, &d->built, &d->why, err))
         return true;
     if (d->why.cls == OP_OK)

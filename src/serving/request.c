@@ -52,6 +52,7 @@ void srv_request_init(srv_request *r) {
         .par = {.tp = 1, .pp = 1, .dp = 1, .cp = 1},
         .nextn_accepted = NAN,
         .free_gpu_memory_fraction = NAN,
+        .options = {.distribution = "power_law", .sms = 20},
     };
 }
 

@@ -42,6 +42,18 @@ bool srv_status_parse(const char *text, srv_status *out);
 
 /* ---- deployments ----------------------------------------------------------------------------- */
 
+/* Choices of a deployment besides its sizes and modes. What a model or framework does not have a use for has
+ * no effect (eplb within a node), what it cannot run is refused (docs/model/parallel.md, "Options"). */
+typedef struct srv_options {
+    const char *attention_backend; /* attention kernels; NULL = the framework's default */
+    const char *moe_backend;       /* expert kernels; NULL = the framework's default */
+    const char *distribution;      /* load of the experts; NULL = "power_law" */
+    uint32_t eplb;                 /* 1: experts across nodes are balanced over the ranks, 0: not */
+    uint32_t slots;                /* expert slots across nodes, redundant ones included; 0 = one per expert */
+    uint32_t sms;                  /* SMs that exchanges across nodes may use; 0 = 20 */
+    uint32_t layers;               /* layers in place of the config's; 0 = as the config says */
+} srv_options;
+
 /* Everything that fixes the op lists. Strings are borrowed; they must outlive the compiled deployment. */
 typedef struct srv_request {
     srv_mode mode;
@@ -57,9 +69,9 @@ typedef struct srv_request {
     double nextn_accepted; /* accepted draft tokens per step, NaN = not given (required when nextn > 0) */
     double free_gpu_memory_fraction; /* NaN = not given; static modes record but do not use it */
     uint32_t max_seq_len;            /* 0 = not given; static modes record but do not use it */
-    const char *attention_backend;   /* NULL = not given */
+    srv_options options;
 } srv_request;
-/* Defaults: static, trtllm, SILICON, sizes 1, everything else not given. */
+/* Defaults: static, trtllm, SILICON, sizes 1, power_law, 20 SMs, everything else not given. */
 void srv_request_init(srv_request *r);
 
 /* Knobs of a static walk that the estimate path leaves at their defaults. */

@@ -4,7 +4,7 @@
 
 static const char *const axis_names[SWP_AXES] = {
     "modes",   "models", "systems", "backends", "versions", "database modes", "transfer policies",
-    "layouts", "quants", "drafts"};
+    "layouts", "quants", "drafts",  "options"};
 
 const char *swp_axis_name(swp_axis x) {
     return axis_names[x];
@@ -29,6 +29,7 @@ void swp_block_request(const swp_block *b, uint64_t code, srv_request *out) {
     out->quants = b->quants[at[SWP_QUANT]];
     out->nextn = b->drafts[at[SWP_DRAFT]].nextn;
     out->nextn_accepted = b->drafts[at[SWP_DRAFT]].accepted;
+    out->options = b->options[at[SWP_OPTION]];
 }
 
 static const mdl_model *block_model(const swp_block *b, uint64_t code) {
