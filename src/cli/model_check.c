@@ -15,7 +15,8 @@ enum { N_LAYOUTS = sizeof layouts / sizeof *layouts, MOST = 256 };
 /* An op over all layouts. */
 typedef struct tally {
     const char *name, *kind;
-    bool generation, answered, counts; /* it has answers; one of them is above zero */
+    srv_phase phase;
+    bool answered, counts; /* it has answers; one of them is above zero */
 } tally;
 
 typedef struct checks {
@@ -37,11 +38,11 @@ static void warn(checks *c, const char *text) {
 
 static tally *tally_of(checks *c, const srv_probed *p) {
     for (size_t i = 0; i < c->n_ops; i++)
-        if (c->ops[i].generation == p->generation && strcmp(c->ops[i].name, p->op->name) == 0)
+        if (c->ops[i].phase == p->phase && strcmp(c->ops[i].name, p->op->name) == 0)
             return &c->ops[i];
     AIC_GROW(c->ops, c->n_ops, c->cap_ops);
     tally *t = &c->ops[c->n_ops++];
-    *t = (tally){aic_arena_strdup(c->arena, p->op->name), p->op->desc->kind, p->generation, false, false};
+    *t = (tally){aic_arena_strdup(c->arena, p->op->name), p->op->desc->kind, p->phase, false, false};
     return t;
 }
 
@@ -84,7 +85,7 @@ static void note_idle(checks *c) {
         const tally *t = &c->ops[i];
         if (t->answered && !t->counts)
             warn(c, aic_arena_printf(c->arena, "%s: %s (%s) costs nothing in any layout: nothing asks for it",
-                                     t->generation ? "generation" : "context", t->name, t->kind));
+                                     srv_phase_name(t->phase), t->name, t->kind));
     }
 }
 

@@ -78,11 +78,11 @@ static void json_value(aic_buf *out, const aic_value *v) {
     }
 }
 
-static void json_phase(const srv_deployment *d, const srv_block *b, bool generation, aic_buf *out) {
+static void json_phase(const srv_deployment *d, const srv_block *b, srv_phase phase, aic_buf *out) {
     bool first = true;
-    aic_buf_printf(out, ", \"%s\": [", generation ? "generation" : "context");
-    for (size_t i = 0; b->priced[0] && i < d->n_rows; i++) {
-        if (d->rows[i].generation != generation)
+    aic_buf_printf(out, ", \"%s\": [", srv_phase_name(phase));
+    for (size_t i = srv_first_row(d, b->points); b->priced[0] && i < d->n_rows; i++) {
+        if (d->rows[i].phase != phase)
             continue;
         aic_buf_add(out, first ? "[" : ", [");
         first = false;
@@ -109,7 +109,9 @@ void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *ou
         json_value(out, &v);
         comma = ", ";
     }
-    json_phase(d, block, false, out);
-    json_phase(d, block, true, out);
+    if (block->priced[0] && block->points[0].encodes)
+        json_phase(d, block, SRV_PH_encoder, out);
+    json_phase(d, block, SRV_PH_context, out);
+    json_phase(d, block, SRV_PH_generation, out);
     aic_buf_add(out, "}\n");
 }

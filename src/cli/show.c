@@ -68,7 +68,7 @@ static double row_sol(const again *g, const res_op_row *row) {
     bool found = false;
     for (size_t i = 0; i < g->n_ops; i++) {
         const srv_row *r = &g->d->rows[g->ops[i].row];
-        if (r->generation != row->generation || strcmp(r->name, row->name) != 0)
+        if (r->phase != row->phase || strcmp(r->name, row->name) != 0)
             continue;
         sum += g->ops[i].sol_ms;
         found = true;
@@ -84,17 +84,17 @@ static void print_number(double v, int width, int decimals) {
 }
 
 static void print_layer_row(const res_op_row *row, double total, double sol, const cli_layers *l) {
-    printf("%-10s %-32s %-20s %8.4f", row->generation ? "generation" : "context", row->name, row->kind,
-           cli_calls(l, row->repeat));
-    print_number(cli_per_call(l, row->generation, row->latency, row->repeat), 12, 4);
-    print_number(cli_per_layer(l, row->generation, row->latency), 12, 4);
+    printf("%-10s %-32s %-20s %8.4f", srv_phase_name(row->phase), row->name, row->kind,
+           cli_calls(l, row->phase, row->repeat));
+    print_number(cli_per_call(l, row->phase, row->latency, row->repeat), 12, 4);
+    print_number(cli_per_layer(l, row->phase, row->latency), 12, 4);
     print_number(total > 0 ? 100 * row->latency / total : 0.0, 6, 2);
-    print_number(cli_per_call(l, row->generation, sol, row->repeat), 12, 4);
+    print_number(cli_per_call(l, row->phase, sol, row->repeat), 12, 4);
     printf("  %s\n", op_source_name(row->source));
 }
 
 static void print_row(const res_op_row *row, double total, double sol) {
-    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", row->generation ? "generation" : "context", row->name,
+    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", srv_phase_name(row->phase), row->name,
            row->kind, row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
     if (isnan(sol))
         printf(" %12s %6s", "-", "-");
@@ -104,14 +104,17 @@ static void print_row(const res_op_row *row, double total, double sol) {
 }
 
 /* layers NULL: totals; else per layer and per call. */
-static void print_rows(const res_window *w, const again *g, const cli_layers *layers) {
+static void print_rows(const res_window *w, const again *g, cli_layers *layers) {
     const res_op_row *rows;
     double total = 0;
     size_t n = res_window_rows(w, 0, &rows);
     if (n == 0)
         return;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         total += rows[i].latency;
+        if (layers)
+            cli_layers_see(layers, rows[i].phase, rows[i].repeat);
+    }
     if (layers)
         printf("\n%-10s %-32s %-20s %8s %12s %12s %6s %12s  %s\n", "phase", "op", "kind", "calls", "us/call",
                "us/layer", "%", "SOL us/call", "source");
@@ -123,7 +126,10 @@ static void print_rows(const res_window *w, const again *g, const cli_layers *la
             print_layer_row(&rows[i], total, row_sol(g, &rows[i]), layers);
         else
             print_row(&rows[i], total, row_sol(g, &rows[i]));
-    if (layers)
+    if (layers && layers->encoder > 0)
+        printf("calls: in one of %g layers, of %g in the encoder; generation: of one decode step\n",
+               layers->layers, layers->encoder);
+    else if (layers)
         printf("calls: in one of %g layers; generation: of one decode step\n", layers->layers);
     if (!g->n_ops)
         printf("(no speed of light: the measured tables of this system are not at hand; try --perfdb)\n");

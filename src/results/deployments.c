@@ -71,6 +71,7 @@ static values values_of(const srv_deployment *dep) {
         .slots = r->options.slots,
         .sms = r->options.sms,
         .override_layers = r->options.layers,
+        .encoder_tp = r->options.encoder_tp,
     };
 #define QUANT(kind) v.kind##_quant = quant_name(b->quants.kind, r->quants.kind);
     RES_QUANTS(QUANT)
@@ -90,7 +91,7 @@ static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
     } *rows = aic_calloc(dep->n_rows, sizeof *rows);
     for (size_t i = 0; i < dep->n_rows; i++) {
         const srv_row *r = &dep->rows[i];
-        rows[i].phase = r->generation;
+        rows[i].phase = r->phase;
         rows[i].name = axis_id(d, RES_AXIS_op, r->name);
         rows[i].kind = axis_id(d, RES_AXIS_kind, r->kind);
         rows[i].repeat = r->repeat;

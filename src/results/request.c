@@ -54,7 +54,8 @@ static srv_options options_of(const place *p) {
                          .eplb = number(p, RES_C_eplb),
                          .slots = number(p, RES_C_slots),
                          .sms = number(p, RES_C_sms),
-                         .layers = number(p, RES_C_override_layers)};
+                         .layers = number(p, RES_C_override_layers),
+                         .encoder_tp = number(p, RES_C_encoder_tp)};
 }
 
 static bool request_of(const place *p, srv_request *r, aic_error *err) {
@@ -79,18 +80,19 @@ static bool request_of(const place *p, srv_request *r, aic_error *err) {
 }
 
 bool res_point_request(res_file *f, uint64_t point, srv_request *req, srv_workload *load, aic_error *err) {
-    static const int columns[] = {RES_C_batch, RES_C_isl, RES_C_osl, RES_C_prefix,
-                                  RES_C_model /* brings the deployment */};
+    static const int columns[] = {RES_C_batch,        RES_C_isl,          RES_C_osl,
+                                  RES_C_prefix,       RES_C_images,       RES_C_image_height,
+                                  RES_C_image_width,  RES_C_image_tokens, RES_C_model /* brings the deployment */};
     enum { N = sizeof columns / sizeof *columns };
     uint32_t d;
     res_window *w = res_window_new(f);
     bool ok = res_window_load(w, point, 1, columns, N, false, err) &&
               res_file_rows(f, RES_G_POINTS, RES_P_DEPLOYMENT, point, 1, &d, err);
     if (ok) {
-        uint32_t v[4];
-        for (int i = 0; i < 4; i++)
+        uint32_t v[N - 1];
+        for (int i = 0; i < N - 1; i++)
             v[i] = (uint32_t)res_window_number(w, 0, columns[i]);
-        *load = (srv_workload){v[0], v[1], v[2], v[3]};
+        *load = (srv_workload){v[0], v[1], v[2], v[3], {v[4], v[5], v[6], v[7]}};
         ok = request_of(&(place){f, d}, req, err);
     }
     res_window_free(w);

@@ -83,6 +83,7 @@ static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
                        .eplb = o->eplb != 0,
                        .slots = o->slots,
                        .sms = o->sms,
+                       .encoder_tp = o->encoder_tp != 0,
                        .layers = o->layers};
     if (mdl_build(d->model, &ask, d->arena, &d->built, &d->why, err))
         return true;

@@ -52,6 +52,7 @@ typedef struct srv_options {
     uint32_t slots;                /* expert slots across nodes, redundant ones included; 0 = one per expert */
     uint32_t sms;                  /* SMs that exchanges across nodes may use; 0 = 20 */
     uint32_t layers;               /* layers in place of the config's; 0 = as the config says */
+    uint32_t encoder_tp;           /* 1: tp splits the vision encoder; 0: each rank encodes its share of images */
 } srv_options;
 
 /* Everything that fixes the op lists. Strings are borrowed; they must outlive the compiled deployment. */
@@ -85,9 +86,21 @@ typedef struct srv_tuning {
 } srv_tuning;
 void srv_tuning_init(srv_tuning *t);
 
+/* X(name): phases of a point, numbered as result files store them. They run in the order encoder (images alone,
+ * docs/model/images.md), context, generation. */
+#define SRV_PHASES(X) X(context) X(generation) X(encoder)
+typedef enum srv_phase {
+#define SRV_PHASE_ENUM(name) SRV_PH_##name,
+    SRV_PHASES(SRV_PHASE_ENUM)
+#undef SRV_PHASE_ENUM
+        SRV_PHASE_COUNT
+} srv_phase;
+const char *srv_phase_name(srv_phase p);
+extern const srv_phase srv_phases[SRV_PHASE_COUNT]; /* in the order in which they run */
+
 /* One row of the breakdown: ops of a phase folded by name, in first-encounter order. */
 typedef struct srv_row {
-    bool generation; /* phase: context or generation */
+    srv_phase phase;
     const char *name;
     const char *kind; /* kind of the first op with that name */
     double repeat;    /* sum of the folded ops' repeats */
@@ -102,8 +115,9 @@ typedef struct srv_deployment {
     const pdb_view *view;   /* NULL when refused before it was found */
     const mdl_model *model; /* NULL likewise */
     mdl_deployment built;   /* effective parallelism and modes, op lists, weights */
-    /* Breakdown rows: context first, then generation; only the phases of the mode. */
-    size_t n_rows, n_context_rows;
+    /* Breakdown rows in the order of the phases; only those of the mode. Points without images have the rows
+     * behind the encoder's alone (srv_first_row). */
+    size_t n_rows, n_encoder_rows, n_context_rows;
     const srv_row *rows;
     const void *plan; /* private: bound ops and fold maps */
     aic_arena *arena; /* owns all of it */
@@ -129,6 +143,8 @@ srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const sr
                             aic_error *err);
 void srv_free(srv_deployment *d);
 
+#define SRV_MAX_SIDE 16777216 /* pixels; sides of images are shorter */
+
 /* ---- points ---------------------------------------------------------------------------------- */
 
 typedef struct srv_workload {
@@ -136,7 +152,10 @@ typedef struct srv_workload {
     uint32_t isl;    /* input tokens, prefix included, >= 1 */
     uint32_t osl;    /* output tokens, >= 0 */
     uint32_t prefix; /* of isl, already in the KV cache; < isl (ignored by static_gen) */
+    mdl_images images; /* of each request; they add to isl. All 0 = none; of no use to a text model */
 } srv_workload;
+/* The workload with what stands for no images, none or images without a size, written in one way: all 0. */
+srv_workload srv_plain_images(srv_workload load);
 
 /* Figures of one point. Times ms, memory GiB, energy W*ms. All NaN when status is missing or invalid. */
 typedef struct srv_point {
@@ -144,12 +163,15 @@ typedef struct srv_point {
     srv_status status;
     const char *reason; /* NULL when ok; lives as long as the deployment or block */
     bool kv_oom;        /* oom because the KV cache exceeds its budget, not the whole memory */
-    double ttft, tpot, request_latency, context_latency, generation_latency;
+    bool encodes;       /* the worker runs the encoder: it prefills, hosts one and has images */
+    uint32_t visual_tokens; /* that the images of a request add to isl */
+    double ttft, tpot, request_latency, encoder_latency, context_latency, generation_latency;
     double tokens_per_s, tokens_per_s_per_gpu, tokens_per_s_per_user;
     double seq_per_s, seq_per_s_per_gpu, concurrency;
     double memory, weights, activations, kvcache, nccl, others; /* GiB per GPU */
-    double power;                             /* W; NaN unless measured power covers 90 % of the latency */
-    double context_energy, generation_energy; /* W*ms */
+    double encoder_memory; /* of weights and activations, the encoder's part; 0 where it does not run */
+    double power;          /* W; NaN unless measured power covers 90 % of the latency */
+    double encoder_energy, context_energy, generation_energy; /* W*ms */
     double cover[OP_COVERS];                  /* shares of the latency (0..1), by op_cover */
 } srv_point;
 
@@ -160,12 +182,17 @@ typedef struct srv_block {
     bool *priced;             /* n: the point has breakdown rows (status ok, oom or nonfinite) */
     double *latency, *energy; /* n x n_rows, row-major by point; undefined where not priced */
     uint8_t *source;          /* op_source */
-    size_t n_rows;
+    size_t n_rows;            /* of the deployment; the first of a point's own is srv_first_row */
     size_t cap_points, cap_rows;
     aic_arena *texts; /* reasons of this block */
     void *scratch;    /* private, reused */
 } srv_block;
 void srv_block_free(srv_block *b);
+
+/* The first row that a point has: rows before it belong to an encoder that does not run. */
+static inline size_t srv_first_row(const srv_deployment *d, const srv_point *p) {
+    return p->encodes ? 0 : d->n_encoder_rows;
+}
 
 /* Evaluates n (below 2^32) workloads in any order; out is reused. Bit-identical to srv_evaluate_plain. */
 void srv_evaluate(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out);
@@ -189,7 +216,7 @@ size_t srv_explain(const srv_deployment *d, const srv_workload *load, aic_arena 
 /* Something an op cannot answer. Members of Overlap and Fallback groups stand for themselves. */
 typedef struct srv_lack {
     const op *op;
-    bool generation;  /* phase: context or generation */
+    srv_phase phase;
     bool alternative; /* of a Fallback: its primary or all of its other members would do */
     op_class cls;     /* OP_MISSING: a measurement would help; anything else: none would */
     const char *reason;
@@ -202,7 +229,7 @@ typedef struct srv_lack {
 /* An op of the lists, over all shapes it was asked for. */
 typedef struct srv_probed {
     const op *op;
-    bool generation;
+    srv_phase phase;
     bool lacks;              /* some shape has no answer */
     double latency;          /* ms, summed over the shapes that it answers */
     double cover[OP_COVERS]; /* the same by evidence */
@@ -210,7 +237,7 @@ typedef struct srv_probed {
 
 typedef struct srv_probe {
     size_t n_ops, n_lacks;
-    srv_probed *ops;         /* context first */
+    srv_probed *ops;         /* in the order of the phases */
     srv_lack *lacks;         /* in the order of the lists */
     double cover[OP_COVERS]; /* shares of the latency (0..1), mean over the probe shapes that have one */
 } srv_probe;

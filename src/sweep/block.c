@@ -478,13 +478,12 @@ static bool read_options(reader *r) {
  * --------------------------------------------------------------------------------------------------------------------
  */
 
-static uint32_t *load_field(srv_workload *w, size_t i) {
-    uint32_t *const at[SWP_LOAD_COLUMNS] = {&w->batch, &w->isl, &w->osl, &w->prefix};
-    return at[i];
-}
-
 static uint32_t load_min(size_t column) {
     return column == SWP_BATCH || column == SWP_ISL;
+}
+
+static uint32_t load_max(size_t column) {
+    return column == SWP_IMAGE_HEIGHT || column == SWP_IMAGE_WIDTH ? SRV_MAX_SIDE - 1 : UINT32_MAX;
 }
 
 static bool read_tuples(reader *r, const aic_node *n) {
@@ -499,7 +498,7 @@ static bool read_tuples(reader *r, const aic_node *n) {
         if (!check_item(r, item, &swp_load_keys))
             return false;
         if (item->count == 0)
-            return aic_node_fail(r->err, item, "a workload gives at least one of batch, isl, osl, prefix");
+            return aic_node_fail(r->err, item, "a workload gives at least one of its columns, batch or isl for example");
         for (size_t j = 0; j < SWP_LOAD_COLUMNS; j++) {
             const char *column = swp_load_keys.keys[j].name;
             const aic_node *value = aic_map_get(item, column);
@@ -508,7 +507,8 @@ static bool read_tuples(reader *r, const aic_node *n) {
                                      column);
             b->in_tuple[j] = value != NULL;
             if (value &&
-                !aic_node_u32(value, column, load_min(j), UINT32_MAX, load_field(&tuples[i], j), r->err))
+                !aic_node_u32(value, column, load_min(j), load_max(j), swp_load_column_of(&tuples[i], j),
+                              r->err))
                 return false;
         }
     }
@@ -533,7 +533,7 @@ static bool read_loads(reader *r) {
             continue;
         }
         const aic_node *n = pick(r, column);
-        if (n && !swp_axis_u32(r->a, n, column, load_min(j), UINT32_MAX, axis, r->err))
+        if (n && !swp_axis_u32(r->a, n, column, load_min(j), load_max(j), axis, r->err))
             return false;
         if (!n) {
             axis->n = 1;

@@ -89,7 +89,19 @@ typedef enum swp_axis {
     SWP_AXES
 } swp_axis;
 
-typedef enum swp_load_column { SWP_BATCH, SWP_ISL, SWP_OSL, SWP_PREFIX, SWP_LOAD_COLUMNS } swp_load_column;
+/* In the order of swp_load_keys and of the members of a workload. */
+typedef enum swp_load_column {
+    SWP_BATCH,
+    SWP_ISL,
+    SWP_OSL,
+    SWP_PREFIX,
+    SWP_IMAGES,
+    SWP_IMAGE_HEIGHT,
+    SWP_IMAGE_WIDTH,
+    SWP_IMAGE_TOKENS,
+    SWP_LOAD_COLUMNS
+} swp_load_column;
+uint32_t *swp_load_column_of(srv_workload *w, size_t column);
 
 typedef struct swp_draft { /* speculative decoding */
     uint32_t nextn;

@@ -126,7 +126,7 @@ typedef struct swp_layout {
 
 /* A shape that should be measured. */
 typedef struct swp_need {
-    bool generation; /* phase: context or generation */
+    srv_phase phase;
     const char *op;  /* one op with the parameters, wire JSON */
     unsigned reads;  /* OP_READS_* bits: members of the shape that count */
     op_shape shape;
@@ -146,7 +146,7 @@ typedef struct swp_gap {
 
 /* One op over all layouts that can run. */
 typedef struct swp_op {
-    bool generation; /* phase: context or generation */
+    srv_phase phase;
     const char *name, *kind;
     size_t layouts, lacking;          /* that have it; of those, that lack data for it */
     double latency, cover[OP_COVERS]; /* ms over all answers; the same by evidence */
