@@ -75,6 +75,12 @@ typedef struct srv_request {
 /* Defaults: static, trtllm, SILICON, sizes 1, power_law, 20 SMs, everything else not given. */
 void srv_request_init(srv_request *r);
 
+/* What a worker is built for, where that is not what it runs. */
+typedef struct srv_role {
+    bool prefills;      /* attention is resolved as a prefill worker's */
+    unsigned exchanges; /* MDL_A2A_* bits: phases in which experts across nodes choose an exchange */
+} srv_role;
+
 /* Knobs of a static walk that the estimate path leaves at their defaults. */
 typedef struct srv_tuning {
     uint32_t beam;                       /* 1 */
@@ -83,6 +89,7 @@ typedef struct srv_tuning {
     double latency_scale;                /* 1.0, on latency and energy */
     bool honour_memory_args;             /* use free_gpu_memory_fraction and max_seq_len: false */
     bool project;                        /* apply nextn_accepted (and insist on it when nextn > 0): true */
+    const srv_role *role;                /* NULL: the mode's own */
 } srv_tuning;
 void srv_tuning_init(srv_tuning *t);
 

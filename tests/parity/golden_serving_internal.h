@@ -57,7 +57,6 @@ void golden_compare_static(golden_record *r, const srv_deployment *d, bool modes
 
 uint32_t golden_size(const aic_node *map, const char *key, uint32_t otherwise);
 double golden_real(const aic_node *map, const char *key, double otherwise);
-bool golden_has_images(const aic_node *runtime);
 srv_workload golden_load(const aic_node *map, srv_workload otherwise);
 
 /* ---- golden_serving_checks.c: one record under one check ----------------------------------------------- */
