@@ -124,6 +124,8 @@ static void check_record(golden_context *c, const aic_node *n, size_t line) {
         check_static(c, n, line);
     else if (kind && strcmp(kind, "build_error") == 0)
         run_check(c, n, line, "refused builds", "", golden_check_build_error, NULL);
+    else if (kind && strcmp(kind, "encoder_static") == 0)
+        run_check(c, n, line, "encoders", "", golden_check_encoder, NULL);
     else if (kind && strcmp(kind, "estimate") == 0 && mode && strncmp(mode, "static", 6) == 0)
         run_check(c, n, line, "estimates", "", golden_check_estimate, NULL);
     else

@@ -275,6 +275,44 @@ void golden_check_build_error(golden_record *r, const golden_spec *none) {
     srv_free(d);
 }
 
+/* ---- encoders alone ------------------------------------------------------------------------------------ */
+
+/* What a worker that only encodes takes: the encoder phase of a prefill worker. */
+void golden_check_encoder(golden_record *r, const golden_spec *none) {
+    (void)none;
+    const aic_node *build = aic_map_get(r->node, "build"), *memory = aic_map_get(r->node, "memory");
+    const aic_node *shared = aic_map_get(build, "enable_encoder_dp");
+    srv_request q = request_of(r->node, build);
+    srv_workload w = golden_load(aic_map_get(r->node, "runtime"), (srv_workload){0});
+    w.batch = golden_size(r->node, "batch_size", 1);
+    q.mode = SRV_static_ctx;
+    q.options.encoder_tp = shared && !shared->b;
+    aic_error err = {0};
+    srv_deployment *d = srv_compile(r->c->env, &q, NULL, &err);
+    if (!d) {
+        golden_differ(r, "%s", err.text);
+    } else if (lacks_system(d, r->c->env)) {
+        golden_skip(r, "no database of this system here");
+        srv_free(d);
+        return;
+    } else if (d->refused != SRV_ST_ok) {
+        golden_differ(r, "%s", d->why.text);
+    } else {
+        const srv_point *p = golden_evaluate(r, d, &w);
+        double latency = p->encoder_latency;
+        golden_expect_number(r, "latency", latency * golden_real(r->node, "scale", 1.0),
+                             aic_map_get(r->node, "latency_ms"));
+        golden_expect_number(r, "power", latency > 0 ? p->encoder_energy / latency : 0,
+                             aic_map_get(r->node, "power_w"));
+        golden_expect_number(r, "memory", p->encoder_memory, aic_map_get(memory, "total"));
+        golden_expect_number(r, "weights", d->built.encoder_weight_bytes / SRV_GIB,
+                             aic_map_get(memory, "weights"));
+        golden_check_grid(r, d, &w);
+    }
+    srv_free(d);
+    golden_finish(r, false);
+}
+
 /* ---- phase drivers over ad-hoc lists ------------------------------------------------------------------- */
 
 void golden_check_phase(golden_record *r, const golden_spec *none) {
