@@ -32,7 +32,6 @@ void cli_effective(const srv_deployment *d, const srv_workload *load, swp_row *r
 }
 
 aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p) {
-    const mdl_parallel *par = &row->request.par;
     int field = swp_field_find(c->name);
     if (c->offset != SIZE_MAX) {
         const void *at = (const char *)p + c->offset;
@@ -52,11 +51,7 @@ aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p
         }
     }
     if (strcmp(c->name, "num_gpus") == 0)
-        return aic_int((int64_t)par->tp * par->pp * par->dp * par->cp);
-    if (strcmp(c->name, "cp") == 0)
-        return aic_int(par->cp);
-    if (strcmp(c->name, "attention_backend") == 0)
-        return row->request.attention_backend ? aic_str(row->request.attention_backend) : AIC_NULL_VALUE;
+        return aic_int(mdl_gpus(&row->request.par));
     if (field < 0)
         return AIC_NULL_VALUE;
     aic_value v = swp_row_value(row, (size_t)field);
@@ -85,11 +80,11 @@ void cli_json_value(aic_buf *out, const aic_value *v) {
     }
 }
 
-static void json_phase(const srv_deployment *d, const srv_block *b, bool generation, aic_buf *out) {
+static void json_phase(const srv_deployment *d, const srv_block *b, srv_phase phase, aic_buf *out) {
     bool first = true;
-    aic_buf_printf(out, ", \"%s\": [", generation ? "generation" : "context");
-    for (size_t i = 0; b->priced[0] && i < d->n_rows; i++) {
-        if (d->rows[i].generation != generation)
+    aic_buf_printf(out, ", \"%s\": [", srv_phase_name(phase));
+    for (size_t i = srv_first_row(d, b->points); b->priced[0] && i < d->n_rows; i++) {
+        if (d->rows[i].phase != phase)
             continue;
         aic_buf_add(out, first ? "[" : ", [");
         first = false;
@@ -118,7 +113,9 @@ void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *ou
         cli_json_value(out, &v);
         comma = ", ";
     }
-    json_phase(d, block, false, out);
-    json_phase(d, block, true, out);
+    if (block->priced[0] && block->points[0].encodes)
+        json_phase(d, block, SRV_PH_encoder, out);
+    json_phase(d, block, SRV_PH_context, out);
+    json_phase(d, block, SRV_PH_generation, out);
     aic_buf_add(out, "}\n");
 }

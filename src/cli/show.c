@@ -69,22 +69,22 @@ static void print_basis(const show_again *g, const res_op_row *row, const show_m
 static void print_layer_row(const show_again *g, const res_op_row *row, double total, const cli_layers *l) {
     show_more more;
     show_row(g, row, &more);
-    printf("%-10s %-32s %-20s %8.4f", row->generation ? "generation" : "context", row->name, row->kind,
-           cli_calls(l, row->repeat));
-    print_number(cli_per_call(l, row->generation, row->latency, row->repeat), 12, 4);
-    print_number(cli_per_layer(l, row->generation, row->latency), 12, 4);
+    printf("%-10s %-32s %-20s %8.4f", srv_phase_name(row->phase), row->name, row->kind,
+           cli_calls(l, row->phase, row->repeat));
+    print_number(cli_per_call(l, row->phase, row->latency, row->repeat), 12, 4);
+    print_number(cli_per_layer(l, row->phase, row->latency), 12, 4);
     print_number(total > 0 ? 100 * row->latency / total : 0.0, 6, 2);
-    print_number(cli_per_call(l, row->generation, more.sol, row->repeat), 12, 4);
-    print_number(cli_per_call(l, row->generation, more.sol_math, row->repeat), 12, 4);
-    print_number(cli_per_call(l, row->generation, more.sol_mem, row->repeat), 12, 4);
+    print_number(cli_per_call(l, row->phase, more.sol, row->repeat), 12, 4);
+    print_number(cli_per_call(l, row->phase, more.sol_math, row->repeat), 12, 4);
+    print_number(cli_per_call(l, row->phase, more.sol_mem, row->repeat), 12, 4);
     print_basis(g, row, &more);
 }
 
 static void print_row(const show_again *g, const res_op_row *row, double total) {
     show_more more;
     show_row(g, row, &more);
-    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", row->generation ? "generation" : "context", row->name,
-           row->kind, row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
+    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", srv_phase_name(row->phase), row->name, row->kind,
+           row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
     print_number(more.sol, 12, 6);
     print_number(row->latency > 0 ? 100 * more.sol / row->latency : more.sol * 0, 6, 1);
     print_number(more.sol_math, 12, 6);
@@ -93,14 +93,17 @@ static void print_row(const show_again *g, const res_op_row *row, double total) 
 }
 
 /* layers NULL: totals; else per layer and per call. */
-static void print_rows(const res_window *w, const show_again *g, const cli_layers *layers) {
+static void print_rows(const res_window *w, const show_again *g, cli_layers *layers) {
     const res_op_row *rows;
     double total = 0;
     size_t n = res_window_rows(w, 0, &rows);
     if (n == 0)
         return;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         total += rows[i].latency;
+        if (layers)
+            cli_layers_see(layers, rows[i].phase, rows[i].repeat);
+    }
     if (layers)
         printf(HEAD_LEFT "%12s %12s %6s %12s %12s %12s" HEAD_RIGHT, "phase", "op", "kind", "calls", "us/call",
                "us/layer", "%", "SOL us/call", "SOL math", "SOL memory", "source", "tier", "rows");
@@ -112,7 +115,10 @@ static void print_rows(const res_window *w, const show_again *g, const cli_layer
             print_layer_row(g, &rows[i], total, layers);
         else
             print_row(g, &rows[i], total);
-    if (layers)
+    if (layers && layers->encoder > 0)
+        printf("calls: in one of %g layers, of %g in the encoder; generation: of one decode step\n",
+               layers->layers, layers->encoder);
+    else if (layers)
         printf("calls: in one of %g layers; generation: of one decode step\n", layers->layers);
     if (!g->n_ops)
         printf("(no speed of light and no names of sources: the measured tables of this system are not at "

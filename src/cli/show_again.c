@@ -24,7 +24,7 @@ void show_row(const show_again *g, const res_op_row *row, show_more *out) {
     for (size_t i = 0; i < g->n_ops; i++) {
         const srv_detail *e = &g->ops[i];
         const srv_row *r = &g->d->rows[e->row];
-        if (r->generation != row->generation || strcmp(r->name, row->name) != 0)
+        if (r->phase != row->phase || strcmp(r->name, row->name) != 0)
             continue;
         found = true;
         out->sol += e->sol_ms;

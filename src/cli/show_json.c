@@ -34,7 +34,7 @@ static void add_origins(const show_again *g, const show_more *more, aic_buf *out
 static void add_op(const show_again *g, const res_op_row *row, aic_buf *out) {
     show_more more;
     show_row(g, row, &more);
-    aic_buf_printf(out, "{\"phase\": \"%s\"", row->generation ? "generation" : "context");
+    aic_buf_printf(out, "{\"phase\": \"%s\"", srv_phase_name(row->phase));
     add_text(out, "op", row->name);
     add_text(out, "kind", row->kind);
     add_number(out, "repeat", row->repeat);

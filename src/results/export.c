@@ -70,7 +70,7 @@ static void add_csv(exporter *e, const res_window *w, size_t i) {
             aic_buf_add(&e->line, ",,,,,,,,,\n");
             return;
         }
-        aic_buf_add(&e->line, rows[r].generation ? ",generation," : ",context,");
+        aic_buf_printf(&e->line, ",%s,", srv_phase_name(rows[r].phase));
         aic_csv_quote(&e->line, rows[r].name);
         aic_buf_add(&e->line, ",");
         aic_csv_quote(&e->line, rows[r].kind);
@@ -89,11 +89,11 @@ static void add_json_number(exporter *e, double v) {
     res_json_value(e->numbers, &e->line, &real);
 }
 
-static void add_json_phase(exporter *e, const res_op_row *rows, size_t n, bool generation) {
+static void add_json_phase(exporter *e, const res_op_row *rows, size_t n, srv_phase phase) {
     bool first = true;
-    aic_buf_add(&e->line, generation ? ",\"generation\":[" : ",\"context\":[");
+    aic_buf_printf(&e->line, ",\"%s\":[", srv_phase_name(phase));
     for (size_t r = 0; r < n; r++) {
-        if (rows[r].generation != generation)
+        if (rows[r].phase != phase)
             continue;
         aic_buf_add(&e->line, first ? "[" : ",[");
         first = false;
@@ -119,8 +119,10 @@ static void add_jsonl(exporter *e, const res_window *w, size_t i) {
     if (e->opt->breakdown) {
         const res_op_row *rows;
         size_t n = res_window_rows(w, i, &rows);
-        add_json_phase(e, rows, n, false);
-        add_json_phase(e, rows, n, true);
+        if (n > 0 && rows[0].phase == SRV_PH_encoder)
+            add_json_phase(e, rows, n, SRV_PH_encoder);
+        add_json_phase(e, rows, n, SRV_PH_context);
+        add_json_phase(e, rows, n, SRV_PH_generation);
     }
     aic_buf_add(&e->line, "}\n");
 }

@@ -26,6 +26,8 @@ enum {
     X(transfer_policy, "what estimates may be calibrated from")                                              \
     X(quant, "quantisation modes")                                                                           \
     X(attention_backend, "attention kernel choices")                                                         \
+    X(moe_backend, "expert kernel choices")                                                                  \
+    X(distribution, "loads of the experts")                                                                  \
     X(op, "names of breakdown rows")                                                                         \
     X(kind, "op kinds")                                                                                      \
     X(refusal, "why deployments are refused")
@@ -63,7 +65,14 @@ typedef enum res_axis {
     TEXT(comm_quant, quant, "type of communicated activations in effect")                                    \
     F64(free_gpu_memory_fraction, "", "share of memory for the KV cache as asked for; NaN = not given")      \
     U32(max_seq_len, "token", "longest sequence as asked for; 0 = not given")                                \
-    TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")
+    TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")    \
+    TEXT(moe_backend, moe_backend, "expert kernel choice; empty = the framework's default")                  \
+    TEXT(distribution, distribution, "load of the experts")                                                  \
+    U32(eplb, "", "1: experts across nodes are balanced over the ranks; 0: not")                             \
+    U32(slots, "", "expert slots across nodes, redundant ones included; 0 = one per expert")                 \
+    U32(sms, "SM", "SMs that exchanges across nodes may use")                                                \
+    U32(override_layers, "layer", "layers in place of the config's; 0 = as the config says")                 \
+    U32(encoder_tp, "", "1: tp splits the vision encoder; 0: each rank encodes its share of the images")
 
 /* Quant columns whose origin is kept beside them in /deployments: X(member of mdl_quants). */
 #define RES_QUANTS(X) X(gemm) X(moe) X(kvcache) X(fmha) X(comm)
@@ -78,11 +87,17 @@ typedef enum res_origin_kind { RES_INFERRED, RES_EXPLICIT, RES_ORIGIN_COUNT } re
     X(isl, U32, "token", false, load.isl, "input tokens per request, prefix included")                       \
     X(osl, U32, "token", false, load.osl, "output tokens per request")                                       \
     X(prefix, U32, "token", false, load.prefix, "input tokens already in the KV cache")                      \
+    X(images, U32, "image", true, load.images.count, "images per request; 0 = none")                         \
+    X(image_height, U32, "pixel", false, load.images.height, "height of an image; 0 = given in tokens")      \
+    X(image_width, U32, "pixel", false, load.images.width, "width of an image; 0 = given in tokens")         \
+    X(image_tokens, U32, "token", false, load.images.tokens, "tokens of an image that has no sides")         \
+    X(visual_tokens, U32, "token", false, visual_tokens, "tokens that a request's images add to isl")        \
     X(status, STATUS, "", false, status, "what became of the point")                                         \
     X(reason, TEXT, "", false, reason, "why the point is not ok; empty when it is")                          \
-    X(ttft_ms, F64, "ms", false, ttft, "time to first token: prefill of the whole batch")                    \
+    X(ttft_ms, F64, "ms", false, ttft, "time to first token: images and prefill of the whole batch")         \
     X(tpot_ms, F64, "ms", false, tpot, "time per output token after the first")                              \
     X(request_latency_ms, F64, "ms", false, request_latency, "time from arrival to last token")              \
+    X(encoder_latency_ms, F64, "ms", false, encoder_latency, "sum of the vision encoder's ops; 0 = none")    \
     X(context_latency_ms, F64, "ms", false, context_latency, "sum of the context phase's ops")               \
     X(generation_latency_ms, F64, "ms", false, generation_latency, "sum of the generation phase's ops")      \
     X(tokens_per_s, F64, "token/s", true, tokens_per_s, "output tokens per second of the worker")            \
@@ -97,6 +112,8 @@ typedef enum res_origin_kind { RES_INFERRED, RES_EXPLICIT, RES_ORIGIN_COUNT } re
     X(kvcache_gib, F64, "GiB", false, kvcache, "KV cache of the batch on one GPU")                           \
     X(nccl_gib, F64, "GiB", false, nccl, "communication buffers on one GPU")                                 \
     X(others_gib, F64, "GiB", false, others, "runtime and framework on one GPU")                             \
+    X(encoder_gib, F64, "GiB", false, encoder_memory,                                                        \
+      "the vision encoder's share of weights and activations on one GPU; 0 where it does not run")           \
     X(power_w, F64, "W", false, power,                                                                       \
       "mean power of one GPU; NaN unless measured power covers 90 % of the latency")                         \
     X(measured, F64, "", true, cover[OP_MEASURED],                                                           \

@@ -11,7 +11,11 @@ static const char *const source_names[] = {
     OP_SOURCES(NAME)
 #undef NAME
 };
-static const char *const phase_names[] = {"context", "generation"};
+static const char *const phase_names[] = {
+#define NAME(name) #name,
+    SRV_PHASES(NAME)
+#undef NAME
+};
 static const char *const origin_names[] = {
 #define NAME(name) #name,
     RES_ORIGINS(NAME)
@@ -43,7 +47,7 @@ static const struct {
     [RES_D_F64_RUNS] = {8, false, 0, NULL},
     [RES_D_STATUS] = {1, false, SRV_STATUS_COUNT, status_names},
     [RES_D_SOURCE] = {1, false, OP_SOURCE_COUNT, source_names},
-    [RES_D_PHASE] = {1, false, 2, phase_names},
+    [RES_D_PHASE] = {1, false, SRV_PHASE_COUNT, phase_names},
     [RES_D_ORIGIN] = {1, false, RES_ORIGIN_COUNT, origin_names},
     [RES_D_TIER] = {1, false, OP_TIER_COUNT, tier_names},
     [RES_D_CARRIED] = {1, false, SRV_CARRIED_COUNT, carried_names},
@@ -92,7 +96,8 @@ static const res_field point_fields[] = {
 #undef FIELD
         {"breakdown_first", RES_D_U64, "", "first row of the point in /breakdown"},
     {"breakdown_rows", RES_D_U16, "",
-     "rows of the point in /breakdown: those of its deployment in /ops, or none"},
+     "rows of the point in /breakdown: those of its deployment in /ops (without images: of the phases behind "
+     "the encoder), or none"},
 };
 
 static const res_field breakdown_fields[] = {
@@ -140,7 +145,7 @@ static const res_field reason_fields[] = {
 
 #define FIELDS(list) sizeof list / sizeof *list, list
 static const res_group groups[RES_GROUPS] = {
-    [RES_G_POINTS] = {"points", 16384, false, true, FIELDS(point_fields)},
+    [RES_G_POINTS] = {"points", 16384, true, true, FIELDS(point_fields)},
     [RES_G_BREAKDOWN] = {"breakdown", 32768, true, false, FIELDS(breakdown_fields)},
     [RES_G_DEPLOYMENTS] = {"deployments", 1024, false, true, FIELDS(deployment_fields)},
     [RES_G_OPS] = {"ops", 1024, false, false, FIELDS(op_fields)},

@@ -133,7 +133,7 @@ bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns
 aic_value res_window_value(const res_window *w, size_t i, int column); /* TEXT -> string, NaN real -> null */
 /* Breakdown rows of point i of the window: returns count; names, phases as stored. */
 typedef struct res_op_row {
-    bool generation;
+    srv_phase phase;
     const char *name, *kind;
     double repeat, latency, energy;
     op_source source;
@@ -166,8 +166,8 @@ bool res_rank(res_file *f, const res_rank_options *opt, FILE *out, aic_error *er
 
 typedef struct res_export_options {
     const char *format; /* "csv" or "jsonl" */
-    bool breakdown; /* csv: one line per op; jsonl: "context" and "generation" lists of [op, ms, W*ms, source,
-                       tier, carried] */
+    bool breakdown; /* csv: one line per op; jsonl: lists of [op, ms, W*ms, source, tier, carried] per phase:
+                     * "encoder" where a point has rows of it, "context" and "generation" */
     const char *columns; /* NULL = all */
     const char *where;
     uint64_t first, count; /* 0, 0 = all */

@@ -140,14 +140,28 @@ static size_t op_count(const res_window *w, size_t i) {
     return res_table_get_u32(&w->f->deployments, RES_DEP_op_count, u32_at(w, RES_P_DEPLOYMENT, i));
 }
 
-/* Rows of the points follow one another, and a point has those of its deployment or none. */
+static size_t first_op(const res_window *w, size_t i) {
+    return (size_t)res_table_get_u64(&w->f->deployments, RES_DEP_first_op, u32_at(w, RES_P_DEPLOYMENT, i));
+}
+
+/* Does a point have these many rows? None, those of its deployment, or those behind the encoder's. */
+static bool has_rows(const res_window *w, size_t i, size_t n) {
+    size_t count = op_count(w, i), encoder = 0, op = first_op(w, i);
+    if (n == 0 || n == count)
+        return true;
+    while (encoder < count && res_table_get_u8(&w->f->ops, RES_OP_PHASE, op + encoder) == SRV_PH_encoder)
+        encoder++;
+    return n == count - encoder;
+}
+
+/* Rows of the points follow one another. */
 static bool check_rows(res_window *w, aic_error *err) {
     w->first_row = w->n ? u64_at(w, RES_P_FIRST, 0) : 0;
     uint64_t next = w->first_row;
     for (size_t i = 0; i < w->n; i++) {
         uint16_t n = u16_at(w, RES_P_ROWS, i);
         if (u64_at(w, RES_P_FIRST, i) != next || next > w->f->rows || n > w->f->rows - next ||
-            (n && n != op_count(w, i)))
+            !has_rows(w, i, n))
             return in_points(w, RES_P_FIRST, "rows that are not the point's", err);
         next += n;
     }
@@ -278,10 +292,10 @@ size_t res_window_rows(const res_window *w, size_t i, const res_op_row **rows) {
     if (!w->breakdown)
         return 0;
     size_t n = u16_at(w, RES_P_ROWS, i), at = (size_t)(u64_at(w, RES_P_FIRST, i) - w->first_row);
-    size_t op = (size_t)res_table_get_u64(&f->deployments, RES_DEP_first_op, u32_at(w, RES_P_DEPLOYMENT, i));
+    size_t op = first_op(w, i) + op_count(w, i) - n; /* the last ones: only the encoder's may be left out */
     for (size_t r = 0; r < n; r++)
         w->rows[r] = (res_op_row){
-            .generation = res_table_get_u8(&f->ops, RES_OP_PHASE, op + r) != 0,
+            .phase = (srv_phase)res_table_get_u8(&f->ops, RES_OP_PHASE, op + r),
             .name = f->axes[RES_AXIS_op].items[res_table_get_u32(&f->ops, RES_OP_NAME, op + r)],
             .kind = f->axes[RES_AXIS_kind].items[res_table_get_u32(&f->ops, RES_OP_KIND, op + r)],
             .repeat = res_table_get_f64(&f->ops, RES_OP_REPEAT, op + r),

@@ -108,15 +108,17 @@ static void take_group(swp_work *w, const srv_deployment *d, const size_t *order
         size_t point = order[i];
         w->points[point] = b->points[i];
         w->points[point].reason = keep_reason(w, d, b->points[i].reason, &last, &last_copy);
-        w->rows[point] = b->priced[i] ? (uint32_t)b->n_rows : 0;
+        size_t first = srv_first_row(d, &b->points[i]), n_rows = b->priced[i] ? b->n_rows - first : 0;
+        w->rows[point] = (uint32_t)n_rows;
         w->row_at[point] = w->n_rows;
-        if (!b->priced[i])
+        if (n_rows == 0)
             continue;
-        memcpy(w->latency + w->n_rows, b->latency + i * b->n_rows, b->n_rows * sizeof *w->latency);
-        memcpy(w->energy + w->n_rows, b->energy + i * b->n_rows, b->n_rows * sizeof *w->energy);
-        memcpy(w->source + w->n_rows, b->source + i * b->n_rows, b->n_rows);
-        memcpy(w->basis + w->n_rows, b->basis + i * b->n_rows, b->n_rows);
-        w->n_rows += b->n_rows;
+        first += i * b->n_rows;
+        memcpy(w->latency + w->n_rows, b->latency + first, n_rows * sizeof *w->latency);
+        memcpy(w->energy + w->n_rows, b->energy + first, n_rows * sizeof *w->energy);
+        memcpy(w->source + w->n_rows, b->source + first, n_rows);
+        memcpy(w->basis + w->n_rows, b->basis + first, n_rows);
+        w->n_rows += n_rows;
     }
 }
 

@@ -163,11 +163,21 @@ static void test_reasons(void **state) {
     fix_free(s);
 }
 
+static bool same_text(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static void test_requests_come_back(void **state) {
     (void)state;
     aic_error err = {0};
     fix_sweep *s = fix_new(20);
-    s->deployments[2].request.attention_backend = "FLASHINFER";
+    s->deployments[2].request.options = (srv_options){.attention_backend = "flashinfer",
+                                                      .moe_backend = "megamoe",
+                                                      .distribution = "power_law_1.2",
+                                                      .eplb = 1,
+                                                      .slots = 288,
+                                                      .sms = 24,
+                                                      .layers = 3};
     s->deployments[2].request.transfer_policy = "xshape,xquant";
     s->deployments[2].request.nextn = 2;
     s->deployments[2].request.nextn_accepted = 0.7;
@@ -192,8 +202,14 @@ static void test_requests_come_back(void **state) {
         assert_int_equal(r.max_seq_len, asked->max_seq_len);
         assert_true(asked->transfer_policy ? strcmp(r.transfer_policy, "xshape,xquant") == 0
                                            : !r.transfer_policy);
-        assert_true(asked->attention_backend ? strcmp(r.attention_backend, "FLASHINFER") == 0
-                                             : !r.attention_backend);
+        const srv_options *o = &asked->options;
+        assert_true(same_text(r.options.attention_backend, o->attention_backend));
+        assert_true(same_text(r.options.moe_backend, o->moe_backend));
+        assert_true(same_text(r.options.distribution, o->distribution));
+        assert_int_equal(r.options.eplb, o->eplb);
+        assert_int_equal(r.options.slots, o->slots);
+        assert_int_equal(r.options.sms, o->sms);
+        assert_int_equal(r.options.layers, o->layers);
     }
     srv_request r;
     srv_workload load;
