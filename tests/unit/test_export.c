@@ -30,12 +30,12 @@ static void check_number(const aic_node *n, double v) {
         assert_true((n->kind == AIC_K_REAL || n->kind == AIC_K_INT) && n->r == v);
 }
 
-static void check_phase(const aic_node *list, const srv_deployment *d, bool generation, size_t n,
+static void check_phase(const aic_node *list, const srv_deployment *d, srv_phase phase, size_t n,
                         const double *latency, const double *energy, const uint8_t *source) {
     size_t at = 0;
     assert_int_equal(list->kind, AIC_K_LIST);
     for (size_t r = 0; r < n; r++) {
-        if (d->rows[r].generation != generation)
+        if (d->rows[r].phase != phase)
             continue;
         const aic_node *op = list->items[at++];
         assert_int_equal(op->count, 4);

@@ -115,7 +115,7 @@ static void rules(void **state) {
     static const struct {
         srv_mode mode;
         uint32_t nextn, beam;
-        srv_workload w;
+        uint32_t w[4]; /* batch, isl, osl, prefix */
         const char *word; /* NULL = acceptable */
     } rows[] = {
         {SRV_static, 0, 1, {1, 1, 0, 0}, NULL},
@@ -141,7 +141,8 @@ static void rules(void **state) {
         d.built.nextn = rows[i].nextn;
         d.tuning.beam = rows[i].beam;
         srv_point p;
-        srv_point_start(&d, &rows[i].w, &p);
+        const uint32_t *w = rows[i].w;
+        srv_point_start(&d, &(srv_workload){.batch = w[0], .isl = w[1], .osl = w[2], .prefix = w[3]}, &p);
         assert_int_equal(p.status, rows[i].word ? SRV_ST_invalid : SRV_ST_ok);
         if (rows[i].word)
             assert_non_null(strstr(p.reason, rows[i].word));

@@ -102,7 +102,7 @@ static void long_walks(void **state) {
     fake_add(d.arena, &d.built.generation, fake_op(d.arena, "attention", OP_READS_BATCH | OP_READS_S, 2, p));
     fake_add(d.arena, &d.built.generation, fake_op(d.arena, "ffn", OP_READS_X, 3, p));
     fake_plan(&d);
-    srv_workload loads[] = {{1, 10, 100000, 0}, {1, 11, 99999, 0}, {1, 70000, 3, 0}, {2, 10, 5, 0}};
+    srv_workload loads[] = {{.batch = 1, .isl = 10, .osl = 100000}, {.batch = 1, .isl = 11, .osl = 99999}, {.batch = 1, .isl = 70000, .osl = 3}, {.batch = 2, .isl = 10, .osl = 5}};
     srv_block fast = {0}, plain = {0};
     srv_evaluate(&d, loads, 4, &fast);
     srv_evaluate_plain(&d, loads, 4, &plain);
@@ -124,9 +124,9 @@ static void rows_fold_by_name(void **state) {
     assert_int_equal(d.n_rows, 3);
     assert_int_equal(d.n_context_rows, 2);
     assert_string_equal(d.rows[1].name, "b");
-    assert_true(d.rows[0].repeat == 4 && !d.rows[0].generation && d.rows[2].generation);
+    assert_true(d.rows[0].repeat == 4 && d.rows[0].phase == SRV_PH_context && d.rows[2].phase == SRV_PH_generation);
     srv_block b = {0};
-    srv_workload loads[] = {{1, 5, 3, 0}, {1, 4, 1, 0}};
+    srv_workload loads[] = {{.batch = 1, .isl = 5, .osl = 3}, {.batch = 1, .isl = 4, .osl = 1}};
     srv_evaluate(&d, loads, 2, &b);
     assert_true(b.latency[0] == 7 && b.latency[1] == 10 && b.latency[2] == 2);
     assert_int_equal(b.source[0], OP_SRC_mixed); /* s = 5 answers empirical */
@@ -184,13 +184,13 @@ static void first_refusal_counts(void **state) {
         srv_status want;
         const char *op;
     } rows[] = {
-        {{1, 10, 10, 0}, SRV_ST_ok, NULL},
-        {{3, 10, 10, 0}, SRV_ST_invalid, "still"},   /* step 0, second op */
-        {{3, 200, 10, 0}, SRV_ST_missing, "moving"}, /* step 0, first op */
-        {{1, 60, 40, 0}, SRV_ST_ok, NULL},           /* positions 61 and 93 */
-        {{1, 60, 66, 0}, SRV_ST_missing, "moving"},  /* position 125 */
-        {{3, 60, 66, 0}, SRV_ST_invalid, "still"},   /* step 0 comes before position 125 */
-        {{3, 60, 1, 0}, SRV_ST_ok, NULL},            /* nothing decoded */
+        {{.batch = 1, .isl = 10, .osl = 10}, SRV_ST_ok, NULL},
+        {{.batch = 3, .isl = 10, .osl = 10}, SRV_ST_invalid, "still"},   /* step 0, second op */
+        {{.batch = 3, .isl = 200, .osl = 10}, SRV_ST_missing, "moving"}, /* step 0, first op */
+        {{.batch = 1, .isl = 60, .osl = 40}, SRV_ST_ok, NULL},           /* positions 61 and 93 */
+        {{.batch = 1, .isl = 60, .osl = 66}, SRV_ST_missing, "moving"},  /* position 125 */
+        {{.batch = 3, .isl = 60, .osl = 66}, SRV_ST_invalid, "still"},   /* step 0 comes before position 125 */
+        {{.batch = 3, .isl = 60, .osl = 1}, SRV_ST_ok, NULL},            /* nothing decoded */
     };
     enum { N = sizeof rows / sizeof *rows };
     srv_workload loads[N];
@@ -216,7 +216,7 @@ static void verdicts_reach_the_point(void **state) {
     srv_deployment d = fake_deployment(SRV_static_ctx);
     fake_add(d.arena, &d.built.context, fake_op(d.arena, "a", OP_READS_X, 1, (fake_params){.base = 1}));
     fake_plan(&d);
-    srv_workload loads[] = {{1, 100, 1, 0}, {1, 700000, 1, 0}, {64, 8500, 1, 8490}};
+    srv_workload loads[] = {{.batch = 1, .isl = 100, .osl = 1}, {.batch = 1, .isl = 700000, .osl = 1}, {.batch = 64, .isl = 8500, .osl = 1, .prefix = 8490}};
     srv_block b = {0};
     srv_evaluate(&d, loads, 3, &b);
     assert_int_equal(b.points[0].status, SRV_ST_ok);
@@ -275,11 +275,11 @@ static void explanation_of_a_refusal(void **state) {
     fake_add(d.arena, &d.built.context, fake_op(d.arena, "b", OP_READS_X, 1, (fake_params){.base = 1}));
     fake_plan(&d);
     srv_detail *details;
-    assert_int_equal(srv_explain(&d, &(srv_workload){1, 100, 1, 0}, d.arena, &details), 2);
+    assert_int_equal(srv_explain(&d, &(srv_workload){.batch = 1, .isl = 100, .osl = 1}, d.arena, &details), 2);
     assert_int_equal(details[0].cls, OP_MISSING);
     assert_non_null(strstr(details[0].why.text, "nothing measured"));
     assert_int_equal(details[1].cls, OP_OK);
-    assert_int_equal(srv_explain(&d, &(srv_workload){1, 100, 1, 100}, d.arena, &details), 0);
+    assert_int_equal(srv_explain(&d, &(srv_workload){.batch = 1, .isl = 100, .osl = 1, .prefix = 100}, d.arena, &details), 0);
     aic_arena_free(d.arena);
 }
 
@@ -290,7 +290,7 @@ static void refused_deployments(void **state) {
     fake_plan(&d);
     assert_int_equal(d.refused, SRV_ST_invalid);
     srv_block b = {0};
-    srv_workload w[2] = {{1, 10, 10, 0}, {0, 0, 0, 0}};
+    srv_workload w[2] = {{.batch = 1, .isl = 10, .osl = 10}, {.batch = 0, .isl = 0, .osl = 0}};
     srv_evaluate(&d, w, 2, &b);
     assert_int_equal(b.points[0].status, SRV_ST_invalid);
     assert_non_null(strstr(b.points[1].reason, "parallelism 6"));
