@@ -23,7 +23,8 @@ import tempfile
 import warnings
 
 SIZES = {"tp": "tp_size", "pp": "pp_size", "dp": "attention_dp_size", "moe_tp": "moe_tp_size", "moe_ep": "moe_ep_size",
-         "batch": "batch_size", "isl": "isl", "osl": "osl", "prefix": "prefix", "nextn": "nextn"}
+         "batch": "batch_size", "isl": "isl", "osl": "osl", "prefix": "prefix", "nextn": "nextn", "images": "num_images",
+         "image_height": "image_height", "image_width": "image_width"}
 TEXTS = {"mode": "mode", "backend": "backend_name", "version": "backend_version", "database_mode": "database_mode",
          "gemm_quant": "gemm_quant_mode", "moe_quant": "moe_quant_mode", "kvcache_quant": "kvcache_quant_mode",
          "fmha_quant": "fmha_quant_mode", "comm_quant": "comm_quant_mode", "attention_backend": "attention_backend"}
@@ -32,6 +33,7 @@ OPTIONS = {"moe_backend": str, "distribution": str, "eplb": lambda t: bool(int(t
 MEMBERS = {"distribution": "workload_distribution", "eplb": "enable_eplb", "slots": "wideep_num_slots",
            "override_layers": "overwrite_num_layers", "cp": "cp_size"}
 COLUMNS = {"ttft": "ttft_ms", "tpot": "tpot_ms", "request_latency": "request_latency_ms", "context_latency": "context_latency_ms",
+           "encoder_latency": "encoder_latency_ms", "encoder_memory": "encoder_gib",
            "generation_latency": "generation_latency_ms", "seq/s": "seq_per_s", "tokens/s": "tokens_per_s",
            "tokens/s/gpu": "tokens_per_s_per_gpu", "tokens/s/user": "tokens_per_s_per_user", "concurrency": "concurrency",
            "memory": "memory_gib", "power_w": "power_w", "gemm": "gemm_quant", "moe": "moe_quant", "kvcache": "kvcache_quant",
@@ -64,6 +66,8 @@ class Reference:
         named.setdefault("mode", "static")
         if "nextn_accepted" in given:
             named["nextn_accepted"] = float(given["nextn_accepted"])
+        if "encoder_tp" in given:
+            named["enable_encoder_dp"] = given["encoder_tp"] != "1"
         self.options = {k: cast(given[k]) for k, cast in OPTIONS.items() if k in given}
         try:
             answer = self.estimate(row["model"], row["system"], **named)
@@ -91,9 +95,9 @@ def compare_ops(line, summary, phase):
     latency = getattr(summary, f"get_{phase}_latency_dict")()
     energy = getattr(summary, f"get_{phase}_energy_wms_dict")() or {}
     source = getattr(summary, f"get_{phase}_source_dict")() or {}
-    rows = {name: (ms, wms, src) for name, ms, wms, src in line[phase]}
+    rows = {name: (ms, wms, src) for name, ms, wms, src in line.get(phase, [])}
     if not latency:
-        return None
+        return None if phase != "encoder" or not rows else "encoder ops where the reference has none"
     if list(rows) != list(latency):
         return f"{phase} ops {sorted(set(rows) ^ set(latency)) or 'in another order'}"
     for name, ms in latency.items():
@@ -114,7 +118,7 @@ def compare(line, error, answer):
     memory = answer.summary.get_memory()
     checks = [differ(ours, line[ours], answer.raw.get(theirs)) for theirs, ours in COLUMNS.items()]
     checks += [differ(part, line[part + "_gib"], memory.get(part)) for part in MEMORY]
-    checks += [compare_ops(line, answer.summary, phase) for phase in ("context", "generation")]
+    checks += [compare_ops(line, answer.summary, phase) for phase in ("encoder", "context", "generation")]
     checks += ["oom" if (line["status"] == "oom") != answer.summary.check_oom() and not answer.summary.check_kv_cache_oom() else None]
     return next(filter(None, checks), None)
 
@@ -130,9 +134,9 @@ def tables(text):
     return systems
 
 
-def random_points(run, count, seed):
-    dice = random.Random(seed)
-    models = [line.split()[:3] for line in run("model", "list").splitlines()[1:] if line.strip()]
+def random_points(run, count, seed, named):
+    dice, images = random.Random(seed), random.Random(seed)
+    models = [line.split()[:3] for line in run("model", "list").splitlines()[1:] if named in line.split()[0]]
     systems = tables(run("db", "info"))
     rows = []
     for _ in range(count):
@@ -160,6 +164,9 @@ def random_points(run, count, seed):
                 row[name] = dice.choice(values)
         if row["backend"] == "sglang" and row["tp"] * row["dp"] == width == row["tp"] and dice.random() < 0.3:
             row |= {"cp": width, "tp": 1}
+        if images.random() < (0.8 if "VL" in model else 0.1):
+            row |= {"images": images.choice([1, 1, 2, 5, 17]), "image_height": images.choice([16, 224, 448, 1000, 1333, 4096]),
+                    "image_width": images.choice([31, 224, 640, 1024, 1920, 2000]), "encoder_tp": images.choice([0, 0, 1])}
         rows.append(row)
     return rows
 
@@ -168,6 +175,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("points", nargs="?", type=pathlib.Path)
     p.add_argument("--random", type=int)
+    p.add_argument("--models", default="", help="random points of the models whose names have this text in them")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--save", type=pathlib.Path, help="write the random points here")
     p.add_argument("--program", default="build/release/aicfg-sweep")
@@ -185,7 +193,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         points = args.points or args.save or pathlib.Path(folder, "points.csv")
         if args.random:
-            rows = random_points(run, args.random, args.seed)
+            rows = random_points(run, args.random, args.seed, args.models)
             names = list(dict.fromkeys(name for row in rows for name in row))
             with open(points, "w", newline="") as f:
                 writer = csv.DictWriter(f, names)

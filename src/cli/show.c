@@ -138,7 +138,7 @@ static void print_refusals(const show_again *g) {
     }
 }
 
-static void print_text(const res_window *w, const show_again *g, const cli_layers *layers) {
+static void print_text(const res_window *w, const show_again *g, cli_layers *layers) {
     print_columns(w, true);
     print_columns(w, false);
     print_rows(w, g, layers);

@@ -13,7 +13,14 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { SAMPLE = 4096, HASHES = 1024 };
+enum { SAMPLE = 4096, HASHES = 1024, BLANKS = 8 };
+
+/* A chunk of zero bytes as it was encoded the first time: columns that nobody uses are nothing else. */
+typedef struct blank {
+    size_t chunk, width, size;
+    bool shuffled;
+    uint8_t *coded;
+} blank;
 
 struct res_codec {
     z_stream deflate;                    /* for chunks of byte planes */
@@ -22,6 +29,8 @@ struct res_codec {
     struct libdeflate_decompressor *inflate;
     uint8_t *plain, *coded;
     size_t plain_cap, coded_cap;
+    blank blanks[BLANKS];
+    size_t n_blanks;
 };
 
 res_codec *res_codec_new(int level) {
@@ -42,6 +51,8 @@ void res_codec_free(res_codec *c) {
     libdeflate_free_compressor(c->whole);
     deflateEnd(&c->deflate);
     libdeflate_free_decompressor(c->inflate);
+    for (size_t i = 0; i < c->n_blanks; i++)
+        free(c->blanks[i].coded);
     free(c->plain);
     free(c->coded);
     free(c);
@@ -181,11 +192,35 @@ bool res_all_zero(const uint8_t *p, size_t n) {
     return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
+static const blank *find_blank(const res_codec *c, size_t chunk, size_t width, bool shuffled) {
+    for (size_t i = 0; i < c->n_blanks; i++) {
+        const blank *b = &c->blanks[i];
+        if (b->chunk == chunk && b->width == width && b->shuffled == shuffled)
+            return b;
+    }
+    return NULL;
+}
+
+static void keep_blank(res_codec *c, size_t chunk, size_t width, bool shuffled, size_t size) {
+    if (c->n_blanks == BLANKS)
+        return;
+    blank *b = &c->blanks[c->n_blanks++];
+    *b = (blank){chunk, width, size, shuffled, aic_alloc(size, 1)};
+    memcpy(b->coded, c->coded, size);
+}
+
 bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
                 bool sparse, const uint8_t **out, size_t *size) {
     size_t bytes = aic_mul(chunk, width), used = rows * width;
-    if (sparse && res_all_zero(data, used))
+    bool zero = res_all_zero(data, used);
+    const blank *known = zero ? find_blank(c, chunk, width, shuffled) : NULL;
+    if (sparse && zero)
         return false;
+    if (known) {
+        *out = known->coded;
+        *size = known->size;
+        return true;
+    }
     make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
     uint8_t *whole = c->plain, *planes = c->plain + bytes;
     const uint8_t *from = data;
@@ -198,6 +233,8 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
         shuffle(from, planes, chunk, width);
     *size = shuffled ? deflate_planes(c, planes, width, chunk) : deflate_whole(c, from, bytes);
     *out = c->coded;
+    if (zero)
+        keep_blank(c, chunk, width, shuffled, *size);
     return true;
 }
 

@@ -133,3 +133,13 @@ void res_deployments_add(res_deployments *d, const srv_deployment *dep) {
     res_table_u32(t, f++, row, (uint32_t)dep->n_rows);
     res_table_u32(t, f++, row, dep->refused != SRV_ST_ok ? axis_id(d, RES_AXIS_refusal, dep->why.text) : 0);
 }
+
+bool res_rows_fit(const res_table *deployments, const res_table *ops, size_t d, size_t n) {
+    size_t count = res_table_get_u32(deployments, RES_DEP_op_count, d), encoder = 0;
+    size_t first = (size_t)res_table_get_u64(deployments, RES_DEP_first_op, d);
+    if (n == 0 || n == count)
+        return true;
+    while (encoder < count && res_table_get_u8(ops, RES_OP_PHASE, first + encoder) == SRV_PH_encoder)
+        encoder++;
+    return n == count - encoder;
+}

@@ -145,7 +145,7 @@ static const res_field reason_fields[] = {
 
 #define FIELDS(list) sizeof list / sizeof *list, list
 static const res_group groups[RES_GROUPS] = {
-    [RES_G_POINTS] = {"points", 16384, true, true, FIELDS(point_fields)},
+    [RES_G_POINTS] = {"points", 16384, false, true, FIELDS(point_fields)},
     [RES_G_BREAKDOWN] = {"breakdown", 32768, true, false, FIELDS(breakdown_fields)},
     [RES_G_DEPLOYMENTS] = {"deployments", 1024, false, true, FIELDS(deployment_fields)},
     [RES_G_OPS] = {"ops", 1024, false, false, FIELDS(op_fields)},

@@ -144,16 +144,6 @@ static size_t first_op(const res_window *w, size_t i) {
     return (size_t)res_table_get_u64(&w->f->deployments, RES_DEP_first_op, u32_at(w, RES_P_DEPLOYMENT, i));
 }
 
-/* Does a point have these many rows? None, those of its deployment, or those behind the encoder's. */
-static bool has_rows(const res_window *w, size_t i, size_t n) {
-    size_t count = op_count(w, i), encoder = 0, op = first_op(w, i);
-    if (n == 0 || n == count)
-        return true;
-    while (encoder < count && res_table_get_u8(&w->f->ops, RES_OP_PHASE, op + encoder) == SRV_PH_encoder)
-        encoder++;
-    return n == count - encoder;
-}
-
 /* Rows of the points follow one another. */
 static bool check_rows(res_window *w, aic_error *err) {
     w->first_row = w->n ? u64_at(w, RES_P_FIRST, 0) : 0;
@@ -161,7 +151,7 @@ static bool check_rows(res_window *w, aic_error *err) {
     for (size_t i = 0; i < w->n; i++) {
         uint16_t n = u16_at(w, RES_P_ROWS, i);
         if (u64_at(w, RES_P_FIRST, i) != next || next > w->f->rows || n > w->f->rows - next ||
-            !has_rows(w, i, n))
+            !res_rows_fit(&w->f->deployments, &w->f->ops, u32_at(w, RES_P_DEPLOYMENT, i), n))
             return in_points(w, RES_P_FIRST, "rows that are not the point's", err);
         next += n;
     }

@@ -121,7 +121,7 @@ static bool check_points(const res_writer *w, const res_points *p, aic_error *er
         if (d >= w->deployments.table.rows)
             return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced",
                             i, d);
-        if (p->rows[i] != 0 && p->rows[i] != res_table_get_u32(&w->deployments.table, RES_DEP_op_count, d))
+        if (!res_rows_fit(&w->deployments.table, &w->deployments.ops, d, p->rows[i]))
             return aic_fail(err, AIC_IO,
                             "point %zu of a block has %u breakdown rows, not those of its deployment", i,
                             p->rows[i]);

@@ -104,7 +104,7 @@ bool srv_memory_plan(const srv_deployment *d, const srv_backend *b, const srv_fa
 typedef struct srv_guest {
     double weights, activations;
 } srv_guest;
-/* w: tokens of images within isl. */
+/* w: tokens of images within isl; encoder: NULL = none. */
 void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_workload *w,
                    const srv_guest *encoder, srv_footprint *out);
 double srv_default_fraction(const srv_backend *b, const char *version, const pdb_system *sys,

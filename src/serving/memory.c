@@ -152,8 +152,9 @@ void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_
     double osl = mode == SRV_static_ctx ? 1.0 : (double)w->osl;
     bool prefills = srv_has_context(mode);
     double tokens = prefills ? (double)(w->isl - w->prefix) * batch : batch * (double)beam;
-    double weights = m->weights + encoder->weights;
-    double act = activations(m, tokens, prefills) + encoder->activations;
+    const srv_guest guest = encoder ? *encoder : (srv_guest){0};
+    double weights = m->weights + guest.weights;
+    double act = activations(m, tokens, prefills) + guest.activations;
     double length = m->max_seq_len > 0 ? m->max_seq_len : (double)w->isl + (double)beam * osl;
     double kv = batch * m->kv_bytes(m->kv_ctx, length);
     out->total = (weights + act + kv + m->nccl + m->others) / SRV_GIB;
@@ -162,6 +163,6 @@ void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_
     out->kvcache = kv / SRV_GIB;
     out->nccl = m->nccl / SRV_GIB;
     out->others = m->others / SRV_GIB;
-    out->encoder = (encoder->weights + encoder->activations) / SRV_GIB;
+    out->encoder = (guest.weights + guest.activations) / SRV_GIB;
     judge(m, out);
 }

@@ -75,7 +75,7 @@ static inline fix_sweep *fix_new(size_t n_deployments) {
         for (size_t r = 0; r < FIX_ROWS; r++) {
             snprintf(s->names[list][r], FIX_NAME, "%s_op_%zu%s",
                      r < FIX_CONTEXT_ROWS ? "context" : "generation", r, list ? "_moe" : "");
-            s->rows[list][r] = (srv_row){.generation = r >= FIX_CONTEXT_ROWS,
+            s->rows[list][r] = (srv_row){.phase = r < FIX_CONTEXT_ROWS ? SRV_PH_context : SRV_PH_generation,
                                          .name = s->names[list][r],
                                          .kind = r % 4 ? "Gemm" : "ContextAttention",
                                          .repeat = r ? 64.0 : 1.0};

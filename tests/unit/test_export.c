@@ -30,12 +30,12 @@ static void check_number(const aic_node *n, double v) {
         assert_true((n->kind == AIC_K_REAL || n->kind == AIC_K_INT) && n->r == v);
 }
 
-static void check_phase(const aic_node *list, const srv_deployment *d, bool generation, size_t n, uint64_t k,
+static void check_phase(const aic_node *list, const srv_deployment *d, srv_phase phase, size_t n, uint64_t k,
                         const double *latency, const double *energy, const uint8_t *source) {
     size_t at = 0;
     assert_int_equal(list->kind, AIC_K_LIST);
     for (size_t r = 0; r < n; r++) {
-        if (d->rows[r].generation != generation)
+        if (d->rows[r].phase != phase)
             continue;
         const aic_node *op = list->items[at++];
         assert_int_equal(op->count, 6);
@@ -73,8 +73,8 @@ static void check_json_line(const aic_node *n, uint64_t k) {
         memcpy(&v, (const char *)&p + column->offset, sizeof v);
         check_number(aic_map_get(n, column->name), v);
     }
-    check_phase(aic_map_get(n, "context"), d, false, rows, k, latency, energy, source);
-    check_phase(aic_map_get(n, "generation"), d, true, rows, k, latency, energy, source);
+    check_phase(aic_map_get(n, "context"), d, SRV_PH_context, rows, k, latency, energy, source);
+    check_phase(aic_map_get(n, "generation"), d, SRV_PH_generation, rows, k, latency, energy, source);
 }
 
 static void test_json_lines_round_trip(void **state) {

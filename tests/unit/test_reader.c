@@ -71,7 +71,7 @@ static void check_rows(const res_window *w, uint64_t point, size_t i, const srv_
     for (size_t r = 0; r < n; r++) {
         assert_string_equal(rows[r].name, d->rows[r].name);
         assert_string_equal(rows[r].kind, d->rows[r].kind);
-        assert_true(rows[r].generation == d->rows[r].generation);
+        assert_true(rows[r].phase == d->rows[r].phase);
         assert_true(rows[r].repeat == d->rows[r].repeat);
         assert_true(rows[r].latency == latency[r] && rows[r].energy == energy[r]);
         assert_int_equal(rows[r].source, source[r]);

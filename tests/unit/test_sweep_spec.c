@@ -118,7 +118,7 @@ static void test_workloads(void **state) {
     refused("sweep: {model: m, system: s, batch: 2, workloads: [{batch: 1}]}\n",
             "t.yaml:1:37: batch is given by the workloads: leave it out here");
     refused("sweep: {model: m, system: s, workloads: [{}]}\n",
-            "t.yaml:1:42: a workload gives at least one of batch, isl, osl, prefix");
+            "t.yaml:1:42: a workload gives at least one of its columns, batch or isl for example");
 }
 
 static void test_where(void **state) {
