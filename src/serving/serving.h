@@ -49,9 +49,9 @@ typedef struct srv_options {
     const char *moe_backend;       /* expert kernels; NULL = the framework's default */
     const char *distribution;      /* load of the experts; NULL = "power_law" */
     uint32_t eplb;                 /* 1: experts across nodes are balanced over the ranks, 0: not */
-    uint32_t slots;                /* expert slots across nodes, redundant ones included; 0 = one per expert */
-    uint32_t sms;                  /* SMs that exchanges across nodes may use; 0 = 20 */
-    uint32_t layers;               /* layers in place of the config's; 0 = as the config says */
+    uint32_t slots;  /* expert slots across nodes, redundant ones included; 0 = one per expert */
+    uint32_t sms;    /* SMs that exchanges across nodes may use; 0 = 20 */
+    uint32_t layers; /* layers in place of the config's; 0 = as the config says */
 } srv_options;
 
 /* Everything that fixes the op lists. Strings are borrowed; they must outlive the compiled deployment. */

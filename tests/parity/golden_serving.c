@@ -109,7 +109,8 @@ static void with_images(golden_record *r, const golden_spec *s) {
 static void check_static(golden_context *c, const aic_node *n, size_t line) {
     const golden_spec *s = find_spec(c, golden_text(aic_map_get(n, "cfg")));
     const aic_node *encoder = aic_map_get(n, "encoder");
-    bool images = s && golden_has_images(aic_map_get(n, "runtime")) && strncmp(family_of(s), "QWEN3VL", 7) == 0;
+    bool images =
+        s && golden_has_images(aic_map_get(n, "runtime")) && strncmp(family_of(s), "QWEN3VL", 7) == 0;
     if (!s || (encoder && encoder->count) || images) {
         run_check(c, n, line, "static", s ? family_of(s) : "", s ? with_images : not_here, NULL);
         return;
