@@ -174,8 +174,8 @@ static bool read_corrections(const reader *r, const aic_node *list, const char *
 }
 
 static bool check_format(const reader *r, const aic_node *doc) {
-    static const char *const keys[] = {"format",      "version",  "families",  "architectures",
-                                       "fmha_tables", "on_nodes", "on_system",     "on_build",
+    static const char *const keys[] = {"format",      "version",           "families",  "architectures",
+                                       "fmha_tables", "on_nodes",          "on_system", "on_build",
                                        "on_search",   "banned_from_search"};
     const char *format;
     int64_t version;

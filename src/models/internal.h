@@ -296,8 +296,8 @@ bool mdl_resolve(const mdl_model *m, const mdl_request *req, aic_arena *scratch,
                  op_refusal *why, aic_error *err);
 
 /* As the configuration search resolves them for one worker within a node, before it knows layouts: the view
- * is required. Unlike mdl_resolve it knows which modes a framework would choose itself (on_search), and leaves
- * the corrections of attention math to the data. */
+ * is required. Unlike mdl_resolve it knows which modes a framework would choose itself (on_search), and
+ * leaves the corrections of attention math to the data. */
 bool mdl_resolve_search(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_quants *out,
                         op_refusal *why, aic_error *err);
 

@@ -65,7 +65,7 @@ typedef enum res_axis {
     TEXT(comm_quant, quant, "type of communicated activations in effect")                                    \
     F64(free_gpu_memory_fraction, "", "share of memory for the KV cache as asked for; NaN = not given")      \
     U32(max_seq_len, "token", "longest sequence as asked for; 0 = not given")                                \
-    TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")    \
+    TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")   \
     TEXT(moe_backend, moe_backend, "expert kernel choice; empty = the framework's default")                  \
     TEXT(distribution, distribution, "load of the experts")                                                  \
     U32(eplb, "", "1: experts across nodes are balanced over the ranks; 0: not")                             \

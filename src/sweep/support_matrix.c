@@ -129,8 +129,8 @@ static void assess(const matrix *m, const char *model, const column *c, swp_cell
     }
 }
 
-/* Counts a cell as done. The last one of a column lets go of its tables: columns come one after another, so that
- * only a few are in memory at any time. */
+/* Counts a cell as done. The last one of a column lets go of its tables: columns come one after another, so
+ * that only a few are in memory at any time. */
 static void finish(column *c) {
     size_t left;
 #pragma omp atomic capture seq_cst

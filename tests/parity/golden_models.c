@@ -246,7 +246,8 @@ static void compare_estimate(record *r) {
         compare_resolved(r, m, &req);
 }
 
-/* ---- modes of a search, lanes --------------------------------------------------------------------------- */
+/* ---- modes of a search, lanes ---------------------------------------------------------------------------
+ */
 
 /* The view a record names; NULL when its system is not at hand (skipped) or the view cannot be opened. */
 static const pdb_view *view_of(record *r) {
@@ -297,8 +298,8 @@ static void compare_lanes(record *r) {
     aic_error err = {0};
     if (!view)
         return;
-    bool ok = op_lane_order(view, strcmp(phase, "context") == 0,
-                            golden_text(aic_map_get(r->n, "override")), r->arena, &have, &err);
+    bool ok = op_lane_order(view, strcmp(phase, "context") == 0, golden_text(aic_map_get(r->n, "override")),
+                            r->arena, &have, &err);
     if (!ok && !want) {
         r->count->refused++;
         return;

@@ -14,12 +14,8 @@ static int report(const perfdb_cases *t) {
     const struct {
         const char *name;
         tally count;
-    } all[] = {{"slots", t->slots},
-               {"get", t->get},
-               {"sources", t->sources},
-               {"tables", t->tables},
-               {"absent", t->absent},
-               {"rows", t->rows}};
+    } all[] = {{"slots", t->slots},   {"get", t->get},       {"sources", t->sources},
+               {"tables", t->tables}, {"absent", t->absent}, {"rows", t->rows}};
     size_t wrong = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         printf("%-8s %6zu compared, %zu differ\n", all[i].name, all[i].count.asked, all[i].count.wrong);

@@ -5,9 +5,9 @@
 #define AICFG_TESTS_PERFDB_CASES_H
 
 #include "json_lines.h"
-#include <assert.h>
 #include "perfdb/internal.h"
 #include "table_schemas.h"
+#include <assert.h>
 
 typedef struct tally {
     size_t asked, wrong;
@@ -20,7 +20,7 @@ typedef struct perfdb_cases {
     struct {
         const char *why;
         size_t n;
-    } skips[8]; /* what was not compared, by reason; unused ones have none */
+    } skips[8];         /* what was not compared, by reason; unused ones have none */
     const merged *more; /* further tables, n_more of them, that `load` gives */
     size_t n_more;
     const pdb_table *(*load)(const pdb_view *view, const pdb_schema *schema, const char **why);
@@ -80,7 +80,8 @@ static void case_get(perfdb_cases *t, const aic_node *line) {
     /* An empty version is the latest here; systems of other files are not at hand. */
     bool present = pdb_system_has_data(t->db, system) || !ok || ok->kind == AIC_K_NULL || unlisted;
     if (!*version || !present) {
-        skip(t, *version ? "opening a system that is not at hand" : "opening an empty version: the latest here");
+        skip(t,
+             *version ? "opening a system that is not at hand" : "opening an empty version: the latest here");
         return;
     }
     aic_error err = {0};
@@ -360,14 +361,9 @@ static void perfdb_case(void *ctx, const aic_node *line) {
     static const struct {
         const char *kind;
         void (*run)(perfdb_cases *t, const aic_node *line);
-    } kinds[] = {{"slots", case_slots},
-                 {"get", case_get},
-                 {"sources", case_sources},
-                 {"table", case_table},
-                 {"view_none", case_absent},
-                 {"lanes", case_lanes},
-                 {"error", case_error},
-                 {"row", case_row}};
+    } kinds[] = {{"slots", case_slots}, {"get", case_get},          {"sources", case_sources},
+                 {"table", case_table}, {"view_none", case_absent}, {"lanes", case_lanes},
+                 {"error", case_error}, {"row", case_row}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (same_text(json_text(line, "kind"), kinds[i].kind))
             kinds[i].run(ctx, line);

@@ -227,11 +227,15 @@ static void test_a_large_sweep_is_lazy(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),          cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_policies),
         cmocka_unit_test(test_options),
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_blocks_and_default_keys),
-        cmocka_unit_test(test_filters),        cmocka_unit_test(test_drafts_and_quants),
-        cmocka_unit_test(test_blocks_of_work), cmocka_unit_test(test_a_large_sweep_is_lazy),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_blocks_and_default_keys),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_drafts_and_quants),
+        cmocka_unit_test(test_blocks_of_work),
+        cmocka_unit_test(test_a_large_sweep_is_lazy),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -68,8 +68,9 @@ static void test_layouts_and_modes(void **state) {
             "t.yaml:1:34: tp: expected an integer from 1 to 1024, found the text \"010\"; numbers are "
             "written in plain "
             "decimal, without leading zeros, underscores or prefixes, and within 64 bits");
-    refused("sweep: {model: m, system: s, layouts: {tp: 2}, pp: 2}\n",
-            "t.yaml:1:39: layouts and tp, pp, dp, moe_tp, moe_ep, cp exclude each other: give one or the other");
+    refused(
+        "sweep: {model: m, system: s, layouts: {tp: 2}, pp: 2}\n",
+        "t.yaml:1:39: layouts and tp, pp, dp, moe_tp, moe_ep, cp exclude each other: give one or the other");
     refused("sweep: {model: m, system: s, layouts: [{tp: 2}, {tp: 4}, {tp: 2}]}\n",
             "t.yaml:1:58: layouts: the same one stands in the list before");
     refused("sweep: {model: m, system: s, layouts: [{tp: 2, ep: 1}]}\n",
@@ -95,9 +96,10 @@ static void test_options(void **state) {
     refused("sweep: {model: m, system: s, options: {eplb: yes}}\n",
             "t.yaml:1:46: eplb: expected true or false, found the text \"yes\"; booleans are written true or "
             "false");
-    refused("sweep: {model: m, system: s, options: [{}, {attention_backend: fa4}]}\n",
-            "t.yaml:1:64: attention_backend is \"fa4\": expected default, fa3, triton, trtllm_mha, flashinfer, "
-            "fla");
+    refused(
+        "sweep: {model: m, system: s, options: [{}, {attention_backend: fa4}]}\n",
+        "t.yaml:1:64: attention_backend is \"fa4\": expected default, fa3, triton, trtllm_mha, flashinfer, "
+        "fla");
     refused("sweep: {model: m, system: s, options: {distribution: unifrom}}\n",
             "t.yaml:1:54: distribution is \"unifrom\": expected power_law, power_law_EXPONENT, uniform, "
             "balanced");
