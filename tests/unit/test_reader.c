@@ -401,7 +401,7 @@ static void test_wrong_values(void **state) {
         {"/deployments/refusal", 0, 1, "/deployments/refusal"},
         {"/ops/name", 0, 1000, "/ops/name"},
         {"/ops/kind", 0, 1000, "/ops/kind"},
-        {"/ops/phase", 0, 2, "/ops/phase"},
+        {"/ops/phase", 0, 3, "/ops/phase"},
         {"/reasons/status", 0, 9, "/reasons"},
         {"/reasons/example", 0, 400, "/reasons"},
         {"/reasons/count", 0, 401, "/reasons"},
