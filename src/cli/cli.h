@@ -118,12 +118,14 @@ bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point g
 void cli_bytes(double bytes, char out[32]); /* "83.1 MB" */
 void cli_help_command(const cli_command *c, FILE *out);
 void cli_help_overview(FILE *out);
+void cli_json_value(aic_buf *out, const aic_value *v);
 /* A point as its deployment made it: version and modes resolved, sizes filled in. */
 void cli_effective(const srv_deployment *d, const srv_workload *load, swp_row *row);
 /* The value of a result column of an evaluated point; null where a figure does not exist. */
 aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p);
-/* The first point of a block: {"model": ..., columns by name, "context": [[op, ms, W*ms, source], ...],
- * "generation": [...]}. */
+/* The first point of a block: {"model": ..., columns by name, "context": [[op, ms, W*ms, source, tier,
+ * carried],
+ * ...], "generation": [...]}. */
 void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *out);
 
 #endif

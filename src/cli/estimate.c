@@ -25,13 +25,16 @@ static void print_ops(const srv_deployment *d, const srv_block *b) {
     double total = 0;
     if (!b->priced[0])
         return;
-    for (size_t i = 0; i < d->n_rows; i++)
+    size_t first = srv_first_row(d, &b->points[0]);
+    for (size_t i = first; i < d->n_rows; i++)
         total += b->latency[i];
-    printf("\n%-10s %-32s %-20s %12s %6s  %s\n", "phase", "op", "kind", "ms", "%", "source");
-    for (size_t i = 0; i < d->n_rows; i++)
-        printf("%-10s %-32s %-20s %12.6f %6.2f  %s\n", d->rows[i].generation ? "generation" : "context",
+    printf("\n%-10s %-32s %-20s %12s %6s  %-9s  %-9s  %s\n", "phase", "op", "kind", "ms", "%", "source",
+           "tier", "carried");
+    for (size_t i = first; i < d->n_rows; i++)
+        printf("%-10s %-32s %-20s %12.6f %6.2f  %-9s  %-9s  %s\n", srv_phase_name(d->rows[i].phase),
                d->rows[i].name, d->rows[i].kind, b->latency[i], total > 0 ? 100 * b->latency[i] / total : 0.0,
-               op_source_name((op_source)b->source[i]));
+               op_source_name((op_source)b->source[i]), op_tier_name(srv_basis_tier(b->basis[i])),
+               srv_carried_name(srv_basis_carried(b->basis[i])));
 }
 
 static aic_code estimate(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {

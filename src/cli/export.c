@@ -20,7 +20,7 @@ static const cli_option options[] = {
     {"format", 0, CLI_TEXT, "csv|jsonl", AT(format),
      "comma-separated values (default) or one JSON object per line"},
     {"breakdown", 0, CLI_FLAG, NULL, AT(breakdown),
-     "every op of every point: csv one line per op, jsonl lists of [op, ms, W*ms, source]"},
+     "every op of every point: csv one line per op, jsonl lists of [op, ms, W*ms, source, tier, carried]"},
     {"columns", 0, CLI_TEXT, "A,B,...", AT(columns),
      "columns to print; default: all ('help columns' lists them)"},
     {"where", 0, CLI_TEXT, "EXPR", AT(where),

@@ -75,6 +75,7 @@ static void print_deployment(const srv_deployment *d) {
     print_quants("modes in effect", &d->built.quants);
     printf("%-16s%.3f GiB per GPU\n\n", "weights", d->built.weight_bytes / p->pp / 1073741824.0);
     printf("%-10s %-36s %-24s %8s %14s\n", "phase", "op", "kind", "repeat", "weight bytes");
+    print_list("encoder", &d->built.encoder);
     print_list("context", &d->built.context);
     print_list("generation", &d->built.generation);
 }
@@ -82,6 +83,10 @@ static void print_deployment(const srv_deployment *d) {
 static void print_json(const srv_deployment *d) {
     aic_buf out = {0};
     aic_buf_add(&out, "{");
+    if (d->built.encoder.count > 0) {
+        json_list("encoder_ops", &d->built.encoder, &out);
+        aic_buf_add(&out, ",\n");
+    }
     json_list("context_ops", &d->built.context, &out);
     aic_buf_add(&out, ",\n");
     json_list("generation_ops", &d->built.generation, &out);

@@ -15,7 +15,8 @@ enum { N_LAYOUTS = sizeof layouts / sizeof *layouts, MOST = 256 };
 /* An op over all layouts. */
 typedef struct tally {
     const char *name, *kind;
-    bool generation, answered, counts; /* it has answers; one of them is above zero */
+    srv_phase phase;
+    bool answered, counts; /* it has answers; one of them is above zero */
 } tally;
 
 typedef struct checks {
@@ -37,11 +38,11 @@ static void warn(checks *c, const char *text) {
 
 static tally *tally_of(checks *c, const srv_probed *p) {
     for (size_t i = 0; i < c->n_ops; i++)
-        if (c->ops[i].generation == p->generation && strcmp(c->ops[i].name, p->op->name) == 0)
+        if (c->ops[i].phase == p->phase && strcmp(c->ops[i].name, p->op->name) == 0)
             return &c->ops[i];
     AIC_GROW(c->ops, c->n_ops, c->cap_ops);
     tally *t = &c->ops[c->n_ops++];
-    *t = (tally){aic_arena_strdup(c->arena, p->op->name), p->op->desc->kind, p->generation, false, false};
+    *t = (tally){aic_arena_strdup(c->arena, p->op->name), p->op->desc->kind, p->phase, false, false};
     return t;
 }
 
@@ -84,7 +85,7 @@ static void note_idle(checks *c) {
         const tally *t = &c->ops[i];
         if (t->answered && !t->counts)
             warn(c, aic_arena_printf(c->arena, "%s: %s (%s) costs nothing in any layout: nothing asks for it",
-                                     t->generation ? "generation" : "context", t->name, t->kind));
+                                     srv_phase_name(t->phase), t->name, t->kind));
     }
 }
 
@@ -96,14 +97,33 @@ static aic_code report(const checks *c, const char *model) {
     return c->n_warnings ? AIC_FINDING : AIC_OK;
 }
 
+/* Without --system: the first with data of the backend; what is found hardly depends on it. */
+static const char *first_system(pdb *db, const char *backend) {
+    const char *found = NULL;
+    aic_arena *a = aic_arena_new();
+    for (size_t i = 0; !found && i < pdb_system_count(db); i++) {
+        const char **backends, *name = pdb_system_name(db, i);
+        size_t n = pdb_system_has_data(db, name) ? pdb_backends(db, name, a, &backends) : 0;
+        for (size_t j = 0; !found && j < n; j++)
+            if (strcmp(backends[j], backend) == 0)
+                found = name;
+    }
+    aic_arena_free(a);
+    return found;
+}
+
 aic_code model_check(const cli_args *args, const swp_row *row, const srv_env *env, aic_error *err) {
     checks c = {.arena = aic_arena_new()};
     aic_code code = AIC_OK;
+    swp_row asked = *row;
     (void)args;
-    if (!row->request.system)
-        aic_fail(err, AIC_BAD_INPUT, "model check: --system is missing");
+    if (!asked.request.system && (asked.request.system = first_system(env->db, asked.request.backend)))
+        printf("on %s (choose with --system)\n", asked.request.system);
+    if (!asked.request.system)
+        aic_fail(err, AIC_BAD_INPUT, "model check: no system has data of %s: name one with --system",
+                 asked.request.backend);
     for (size_t i = 0; err->code == AIC_OK && i < N_LAYOUTS; i++)
-        check_layout(&c, env, row, &layouts[i], err);
+        check_layout(&c, env, &asked, &layouts[i], err);
     if (err->code == AIC_OK && c.n_built == 0)
         aic_fail(err, AIC_BAD_INPUT, "model check: no layout of %s can be built: %s", row->request.model,
                  c.why.text);

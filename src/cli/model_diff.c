@@ -54,6 +54,8 @@ static bool evaluate(side *s, const srv_env *env, aic_error *err) {
     srv_evaluate(s->d, &s->row.load, 1, &s->block);
     if (s->d->model)
         s->layers = cli_layers_of(s->d->model, s->row.load.osl);
+    for (size_t i = 0; i < s->d->n_rows; i++)
+        cli_layers_see(&s->layers, s->d->rows[i].phase, s->d->rows[i].repeat);
     return true;
 }
 
@@ -98,10 +100,14 @@ static const srv_row *row_at(const side *s, size_t i) {
     return i < s->d->n_rows ? &s->d->rows[i] : NULL;
 }
 
+static size_t first_row(const side *s) {
+    return srv_first_row(s->d, s->block.points);
+}
+
 static size_t find_row(const side *s, const srv_row *like) {
-    size_t i = 0;
+    size_t i = first_row(s);
     while (i < s->d->n_rows &&
-           (s->d->rows[i].generation != like->generation || strcmp(s->d->rows[i].name, like->name) != 0))
+           (s->d->rows[i].phase != like->phase || strcmp(s->d->rows[i].name, like->name) != 0))
         i++;
     return i;
 }
@@ -112,18 +118,18 @@ static double latency(const side *s, size_t i) {
 
 static double layer(const side *s, size_t i) {
     const srv_row *r = row_at(s, i);
-    return r ? cli_per_layer(&s->layers, r->generation, s->block.latency[i]) : NAN;
+    return r ? cli_per_layer(&s->layers, r->phase, s->block.latency[i]) : NAN;
 }
 
 static double calls(const side *s, size_t i) {
     const srv_row *r = row_at(s, i);
-    return r ? cli_calls(&s->layers, r->repeat) : NAN;
+    return r ? cli_calls(&s->layers, r->phase, r->repeat) : NAN;
 }
 
 /* Row i of A beside row k of B; one past the end stands for no such row. */
 static void print_row(const side *a, size_t i, const side *b, size_t k) {
     const srv_row *x = row_at(a, i), *y = row_at(b, k), *any = x ? x : y;
-    printf("%-10s %-34s %-22s", any->generation ? "generation" : "context", any->name, any->kind);
+    printf("%-10s %-34s %-22s", srv_phase_name(any->phase), any->name, any->kind);
     print_pair(latency(a, i), latency(b, k));
     print_pair(layer(a, i), layer(b, k));
     print_number(calls(a, i), 7, 3);
@@ -132,36 +138,45 @@ static void print_row(const side *a, size_t i, const side *b, size_t k) {
            x && y && strcmp(x->kind, y->kind) != 0 ? y->kind : "");
 }
 
-static void print_total(const side *a, const side *b, bool generation) {
+static void print_total(const side *a, const side *b, srv_phase phase) {
     double sums[2] = {0, 0}, layers[2] = {0, 0};
     const side *sides[] = {a, b};
     for (int s = 0; s < 2; s++)
-        for (size_t i = 0; i < sides[s]->d->n_rows; i++)
-            if (sides[s]->d->rows[i].generation == generation) {
+        for (size_t i = first_row(sides[s]); i < sides[s]->d->n_rows; i++)
+            if (sides[s]->d->rows[i].phase == phase) {
                 sums[s] += latency(sides[s], i);
                 layers[s] += layer(sides[s], i);
             }
-    printf("%-10s %-34s %-22s", generation ? "generation" : "context", "total", "");
+    printf("%-10s %-34s %-22s", srv_phase_name(phase), "total", "");
     print_pair(sums[0], sums[1]);
     print_pair(layers[0], layers[1]);
     printf("\n");
 }
 
-static void print_phase(const side *a, const side *b, bool generation) {
-    for (size_t i = 0; i < a->d->n_rows; i++)
-        if (a->d->rows[i].generation == generation)
+static bool has_phase(const side *s, srv_phase phase) {
+    for (size_t i = first_row(s); i < s->d->n_rows; i++)
+        if (s->d->rows[i].phase == phase)
+            return true;
+    return false;
+}
+
+static void print_phase(const side *a, const side *b, srv_phase phase) {
+    if (!has_phase(a, phase) && !has_phase(b, phase))
+        return;
+    for (size_t i = first_row(a); i < a->d->n_rows; i++)
+        if (a->d->rows[i].phase == phase)
             print_row(a, i, b, find_row(b, &a->d->rows[i]));
-    for (size_t k = 0; k < b->d->n_rows; k++)
-        if (b->d->rows[k].generation == generation && find_row(a, &b->d->rows[k]) == a->d->n_rows)
+    for (size_t k = first_row(b); k < b->d->n_rows; k++)
+        if (b->d->rows[k].phase == phase && find_row(a, &b->d->rows[k]) == a->d->n_rows)
             print_row(a, a->d->n_rows, b, k);
-    print_total(a, b, generation);
+    print_total(a, b, phase);
 }
 
 static void print_table(const side *a, const side *b) {
     printf("\n%-10s %-34s %-22s %11s %11s %7s %11s %11s %7s %7s %7s\n", "phase", "op", "kind", "A ms", "B ms",
            "B/A", "A us/layer", "B us/layer", "B/A", "A calls", "B calls");
-    print_phase(a, b, false);
-    print_phase(a, b, true);
+    for (int p = 0; p < SRV_PHASE_COUNT; p++)
+        print_phase(a, b, srv_phases[p]);
     printf("us/layer: of one decode step in generation; calls: in one layer\n");
 }
 

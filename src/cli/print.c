@@ -32,7 +32,6 @@ void cli_effective(const srv_deployment *d, const srv_workload *load, swp_row *r
 }
 
 aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p) {
-    const mdl_parallel *par = &row->request.par;
     int field = swp_field_find(c->name);
     if (c->offset != SIZE_MAX) {
         const void *at = (const char *)p + c->offset;
@@ -44,17 +43,15 @@ aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p
         case RES_U32:
             return aic_int(*(const uint32_t *)at);
         case RES_STATUS:
-            return aic_str(srv_status_name(*(const srv_status *)at));
+        case RES_CARRIED:
+        case RES_TIER:
+            return aic_str(res_enum_text(c->type, *(const unsigned *)at)); /* every enumeration's type */
         default:
             return *(const char *const *)at ? aic_str(*(const char *const *)at) : AIC_NULL_VALUE;
         }
     }
     if (strcmp(c->name, "num_gpus") == 0)
-        return aic_int((int64_t)par->tp * par->pp * par->dp * par->cp);
-    if (strcmp(c->name, "cp") == 0)
-        return aic_int(par->cp);
-    if (strcmp(c->name, "attention_backend") == 0)
-        return row->request.attention_backend ? aic_str(row->request.attention_backend) : AIC_NULL_VALUE;
+        return aic_int(mdl_gpus(&row->request.par));
     if (field < 0)
         return AIC_NULL_VALUE;
     aic_value v = swp_row_value(row, (size_t)field);
@@ -64,7 +61,7 @@ aic_value cli_column(const res_column *c, const swp_row *row, const srv_point *p
     return no_text ? AIC_NULL_VALUE : v;
 }
 
-static void json_value(aic_buf *out, const aic_value *v) {
+void cli_json_value(aic_buf *out, const aic_value *v) {
     switch (v->type) {
     case AIC_V_INT:
         aic_buf_printf(out, "%lld", (long long)v->u.i);
@@ -83,11 +80,11 @@ static void json_value(aic_buf *out, const aic_value *v) {
     }
 }
 
-static void json_phase(const srv_deployment *d, const srv_block *b, bool generation, aic_buf *out) {
+static void json_phase(const srv_deployment *d, const srv_block *b, srv_phase phase, aic_buf *out) {
     bool first = true;
-    aic_buf_printf(out, ", \"%s\": [", generation ? "generation" : "context");
-    for (size_t i = 0; b->priced[0] && i < d->n_rows; i++) {
-        if (d->rows[i].generation != generation)
+    aic_buf_printf(out, ", \"%s\": [", srv_phase_name(phase));
+    for (size_t i = srv_first_row(d, b->points); b->priced[0] && i < d->n_rows; i++) {
+        if (d->rows[i].phase != phase)
             continue;
         aic_buf_add(out, first ? "[" : ", [");
         first = false;
@@ -96,7 +93,9 @@ static void json_phase(const srv_deployment *d, const srv_block *b, bool generat
         aic_buf_json_number(out, b->latency[i]);
         aic_buf_add(out, ", ");
         aic_buf_json_number(out, b->energy[i]);
-        aic_buf_printf(out, ", \"%s\"]", op_source_name((op_source)b->source[i]));
+        aic_buf_printf(out, ", \"%s\", \"%s\", \"%s\"]", op_source_name((op_source)b->source[i]),
+                       op_tier_name(srv_basis_tier(b->basis[i])),
+                       srv_carried_name(srv_basis_carried(b->basis[i])));
     }
     aic_buf_add(out, "]");
 }
@@ -111,10 +110,12 @@ void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *ou
             continue;
         aic_value v = cli_column(c, &row, &block->points[0]);
         aic_buf_printf(out, "%s\"%s\": ", comma, c->name);
-        json_value(out, &v);
+        cli_json_value(out, &v);
         comma = ", ";
     }
-    json_phase(d, block, false, out);
-    json_phase(d, block, true, out);
+    if (block->priced[0] && block->points[0].encodes)
+        json_phase(d, block, SRV_PH_encoder, out);
+    json_phase(d, block, SRV_PH_context, out);
+    json_phase(d, block, SRV_PH_generation, out);
     aic_buf_add(out, "}\n");
 }

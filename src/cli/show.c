@@ -1,26 +1,11 @@
 /* aicfg-sweep show: one point of a result file, op by op. Stored figures, and beside them the speed of light
  * of the same shapes where the measured tables are at hand. */
+#include "cli/show.h"
 #include "cli/layers.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The point evaluated again: NULL figures where the tables are not at hand. */
-typedef struct again {
-    srv_deployment *d;
-    aic_arena *arena;
-    srv_detail *ops;
-    size_t n_ops;
-} again;
-
-static void evaluate_again(again *g, const srv_env *env, const srv_request *req, const srv_workload *load) {
-    aic_error ignored = {0};
-    g->arena = aic_arena_new();
-    g->d = srv_compile(env, req, NULL, &ignored);
-    if (g->d && g->d->plan)
-        g->n_ops = srv_explain(g->d, load, g->arena, &g->ops);
-}
 
 /* ---- head
  * ------------------------------------------------------------------------------------------------------------------
@@ -61,21 +46,6 @@ static void print_columns(const res_window *w, bool of_deployment) {
  * -------------------------------------------------------------------------------------------------------------------
  */
 
-/* Speed-of-light time of a stored row: the sum over the ops folded into it; NaN when one has none or the row
- * is unknown. */
-static double row_sol(const again *g, const res_op_row *row) {
-    double sum = 0;
-    bool found = false;
-    for (size_t i = 0; i < g->n_ops; i++) {
-        const srv_row *r = &g->d->rows[g->ops[i].row];
-        if (r->generation != row->generation || strcmp(r->name, row->name) != 0)
-            continue;
-        sum += g->ops[i].sol_ms;
-        found = true;
-    }
-    return found ? sum : NAN;
-}
-
 static void print_number(double v, int width, int decimals) {
     if (isnan(v))
         printf(" %*s", width, "-");
@@ -83,54 +53,80 @@ static void print_number(double v, int width, int decimals) {
         printf(" %*.*f", width, decimals, v);
 }
 
-static void print_layer_row(const res_op_row *row, double total, double sol, const cli_layers *l) {
-    printf("%-10s %-32s %-20s %8.4f", row->generation ? "generation" : "context", row->name, row->kind,
-           cli_calls(l, row->repeat));
-    print_number(cli_per_call(l, row->generation, row->latency, row->repeat), 12, 4);
-    print_number(cli_per_layer(l, row->generation, row->latency), 12, 4);
-    print_number(total > 0 ? 100 * row->latency / total : 0.0, 6, 2);
-    print_number(cli_per_call(l, row->generation, sol, row->repeat), 12, 4);
-    printf("  %s\n", op_source_name(row->source));
+/* Where the figures come from: source, tier of the estimates, and whose rows. */
+static void print_basis(const show_again *g, const res_op_row *row, const show_more *more) {
+    printf("  %-9s  %-9s  %s", op_source_name(row->source), op_tier_name(row->tier),
+           srv_carried_name(row->carried));
+    for (size_t i = 0; i < more->n_origins; i++)
+        printf("%s %s/%s/%s", i ? "," : ":", g->d->view->measured, more->origins[i].backend,
+               more->origins[i].version);
+    printf("\n");
 }
 
-static void print_row(const res_op_row *row, double total, double sol) {
-    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", row->generation ? "generation" : "context", row->name,
-           row->kind, row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
-    if (isnan(sol))
-        printf(" %12s %6s", "-", "-");
-    else
-        printf(" %12.6f %6.1f", sol, row->latency > 0 ? 100 * sol / row->latency : 0.0);
-    printf("  %s\n", op_source_name(row->source));
+#define HEAD_LEFT  "\n%-10s %-32s %-20s %8s "
+#define HEAD_RIGHT "  %-9s  %-9s  %s\n"
+
+static void print_layer_row(const show_again *g, const res_op_row *row, double total, const cli_layers *l) {
+    show_more more;
+    show_row(g, row, &more);
+    printf("%-10s %-32s %-20s %8.4f", srv_phase_name(row->phase), row->name, row->kind,
+           cli_calls(l, row->phase, row->repeat));
+    print_number(cli_per_call(l, row->phase, row->latency, row->repeat), 12, 4);
+    print_number(cli_per_layer(l, row->phase, row->latency), 12, 4);
+    print_number(total > 0 ? 100 * row->latency / total : 0.0, 6, 2);
+    print_number(cli_per_call(l, row->phase, more.sol, row->repeat), 12, 4);
+    print_number(cli_per_call(l, row->phase, more.sol_math, row->repeat), 12, 4);
+    print_number(cli_per_call(l, row->phase, more.sol_mem, row->repeat), 12, 4);
+    print_basis(g, row, &more);
+}
+
+static void print_row(const show_again *g, const res_op_row *row, double total) {
+    show_more more;
+    show_row(g, row, &more);
+    printf("%-10s %-32s %-20s %8.4g %12.6f %6.2f", srv_phase_name(row->phase), row->name, row->kind,
+           row->repeat, row->latency, total > 0 ? 100 * row->latency / total : 0.0);
+    print_number(more.sol, 12, 6);
+    print_number(row->latency > 0 ? 100 * more.sol / row->latency : more.sol * 0, 6, 1);
+    print_number(more.sol_math, 12, 6);
+    print_number(more.sol_mem, 12, 6);
+    print_basis(g, row, &more);
 }
 
 /* layers NULL: totals; else per layer and per call. */
-static void print_rows(const res_window *w, const again *g, const cli_layers *layers) {
+static void print_rows(const res_window *w, const show_again *g, cli_layers *layers) {
     const res_op_row *rows;
     double total = 0;
     size_t n = res_window_rows(w, 0, &rows);
     if (n == 0)
         return;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         total += rows[i].latency;
+        if (layers)
+            cli_layers_see(layers, rows[i].phase, rows[i].repeat);
+    }
     if (layers)
-        printf("\n%-10s %-32s %-20s %8s %12s %12s %6s %12s  %s\n", "phase", "op", "kind", "calls", "us/call",
-               "us/layer", "%", "SOL us/call", "source");
+        printf(HEAD_LEFT "%12s %12s %6s %12s %12s %12s" HEAD_RIGHT, "phase", "op", "kind", "calls", "us/call",
+               "us/layer", "%", "SOL us/call", "SOL math", "SOL memory", "source", "tier", "rows");
     else
-        printf("\n%-10s %-32s %-20s %8s %12s %6s %12s %6s  %s\n", "phase", "op", "kind", "repeat", "ms", "%",
-               "SOL ms", "SOL %", "source");
+        printf(HEAD_LEFT "%12s %6s %12s %6s %12s %12s" HEAD_RIGHT, "phase", "op", "kind", "repeat", "ms", "%",
+               "SOL ms", "SOL %", "SOL math", "SOL memory", "source", "tier", "rows");
     for (size_t i = 0; i < n; i++)
         if (layers)
-            print_layer_row(&rows[i], total, row_sol(g, &rows[i]), layers);
+            print_layer_row(g, &rows[i], total, layers);
         else
-            print_row(&rows[i], total, row_sol(g, &rows[i]));
-    if (layers)
+            print_row(g, &rows[i], total);
+    if (layers && layers->encoder > 0)
+        printf("calls: in one of %g layers, of %g in the encoder; generation: of one decode step\n",
+               layers->layers, layers->encoder);
+    else if (layers)
         printf("calls: in one of %g layers; generation: of one decode step\n", layers->layers);
     if (!g->n_ops)
-        printf("(no speed of light: the measured tables of this system are not at hand; try --perfdb)\n");
+        printf("(no speed of light and no names of sources: the measured tables of this system are not at "
+               "hand; try --perfdb)\n");
 }
 
 /* Why a refused point has no figures: the ops in their way. */
-static void print_refusals(const again *g) {
+static void print_refusals(const show_again *g) {
     bool any = false;
     for (size_t i = 0; i < g->n_ops; i++) {
         if (g->ops[i].cls == OP_OK)
@@ -140,6 +136,20 @@ static void print_refusals(const again *g) {
         any = true;
         printf("  %s: %s: %s\n", g->ops[i].op->name, op_class_name(g->ops[i].cls), g->ops[i].why.text);
     }
+}
+
+static void print_text(const res_window *w, const show_again *g, cli_layers *layers) {
+    print_columns(w, true);
+    print_columns(w, false);
+    print_rows(w, g, layers);
+    print_refusals(g);
+}
+
+static void print_json(const res_window *w, const show_again *g) {
+    aic_buf text = {0};
+    show_json(w, g, &text);
+    fputs(text.data, stdout);
+    aic_buf_free(&text);
 }
 
 /* The model's layers, which the result file does not hold. */
@@ -156,7 +166,7 @@ static bool show(const cli_args *args, res_file *f, uint64_t point, const srv_en
     srv_request req;
     cli_layers layers;
     srv_workload load;
-    again g = {0};
+    show_again g = {0};
     int *columns = aic_alloc(res_column_count(), sizeof *columns);
     for (size_t i = 0; i < res_column_count(); i++)
         columns[i] = (int)i;
@@ -165,14 +175,13 @@ static bool show(const cli_args *args, res_file *f, uint64_t point, const srv_en
               res_point_request(f, point, &req, &load, err) &&
               (!args->per_layer || find_layers(env, &req, load.osl, &layers, err));
     if (ok) {
-        evaluate_again(&g, env, &req, &load);
-        print_columns(w, true);
-        print_columns(w, false);
-        print_rows(w, &g, args->per_layer ? &layers : NULL);
-        print_refusals(&g);
+        show_evaluate(&g, env, &req, &load);
+        if (args->json)
+            print_json(w, &g);
+        else
+            print_text(w, &g, args->per_layer ? &layers : NULL);
     }
-    srv_free(g.d);
-    aic_arena_free(g.arena);
+    show_free(&g);
     res_window_free(w);
     free(columns);
     return ok;
@@ -203,6 +212,8 @@ static aic_code run(const cli_args *args, aic_error *err) {
 static const cli_option options[] = {
     {"per-layer", 0, CLI_FLAG, NULL, offsetof(cli_args, per_layer),
      "ops per layer and per call instead of totals, to judge their granularity"},
+    {"json", 0, CLI_FLAG, NULL, offsetof(cli_args, json),
+     "one JSON object: columns, ops, ops without an answer"},
 };
 
 const cli_command cli_show = {
@@ -211,8 +222,11 @@ const cli_command cli_show = {
     .min_operands = 2,
     .max_operands = 2,
     .summary = "print one point: its figures, every op with share and speed of light, or why it was refused",
-    .details = "",
-    .examples = "show output/h200.h5 12345\nshow output/h200.h5 12345 --per-layer",
+    .details =
+        "Speed of light is the larger of math and memory time, which stand beside it. Rows other than those\n"
+        "of the version asked for are named as SYSTEM/BACKEND/VERSION.",
+    .examples =
+        "show output/h200.h5 12345\nshow output/h200.h5 12345 --per-layer\nshow output/h200.h5 12345 --json",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .data = true,

@@ -31,7 +31,8 @@ static swp_support_ask ask_of(const cli_args *args, const swp_row *row) {
                              .version = given(args, "version") ? row->request.version : NULL,
                              .all_versions = args->matrix,
                              .layout_given = given(args, "tp") || given(args, "pp") || given(args, "dp") ||
-                                             given(args, "moe_tp") || given(args, "moe_ep"),
+                                             given(args, "moe_tp") || given(args, "moe_ep") ||
+                                             given(args, "cp"),
                              .needs = args->shapes != NULL || !args->matrix,
                              .request = row->request,
                              .threads = (unsigned)(args->threads < 1024 ? args->threads : 1024)};

@@ -168,7 +168,7 @@ static uint32_t member(const op_shape *s, size_t i) {
 }
 
 static const char *phase_name(const swp_need *n) {
-    return n->generation ? "generation" : "context";
+    return srv_phase_name(n->phase);
 }
 
 static void shapes_csv(const swp_cell *cell, const swp_gap *g, FILE *out) {

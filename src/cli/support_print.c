@@ -83,7 +83,7 @@ void sup_print_ops(const swp_cell *cell, FILE *out) {
         const swp_op *o = &cell->ops[i];
         char layouts[32];
         snprintf(layouts, sizeof layouts, "%zu of %zu", o->layouts - o->lacking, o->layouts);
-        fprintf(out, "%-10s %-36s %-22s %-9s", o->generation ? "generation" : "context", o->name, o->kind,
+        fprintf(out, "%-10s %-36s %-22s %-9s", srv_phase_name(o->phase), o->name, o->kind,
                 layouts);
         for (int c = 0; c < OP_COVERS && o->latency > 0; c++)
             fprintf(out, " %11.1f %%", 100 * o->cover[c] / o->latency);
@@ -106,12 +106,12 @@ static void print_list(const char *title, const char *const *texts, size_t n, co
 }
 
 /* "tokens 128 to 32768" over one member of the shapes that is read. */
-static void print_range(const swp_gap *g, bool generation, unsigned bit, size_t offset, const char *name,
+static void print_range(const swp_gap *g, srv_phase phase, unsigned bit, size_t offset, const char *name,
                         FILE *out) {
     uint32_t low = UINT32_MAX, high = 0;
     for (size_t i = 0; i < g->n_needs; i++) {
         uint32_t v;
-        if (g->needs[i].generation != generation || !(g->needs[i].reads & bit))
+        if (g->needs[i].phase != phase || !(g->needs[i].reads & bit))
             continue;
         memcpy(&v, (const char *)&g->needs[i].shape + offset, sizeof v);
         low = v < low ? v : low;
@@ -123,16 +123,20 @@ static void print_range(const swp_gap *g, bool generation, unsigned bit, size_t 
         fprintf(out, ", %s %u", name, low);
 }
 
-static void print_ranges(const swp_gap *g, bool generation, FILE *out) {
+static const char *const work_of[SRV_PHASE_COUNT] = {[SRV_PH_context] = "prefill",
+                                                     [SRV_PH_generation] = "decode",
+                                                     [SRV_PH_encoder] = "images"};
+
+static void print_ranges(const swp_gap *g, srv_phase phase, FILE *out) {
     size_t n = 0;
     for (size_t i = 0; i < g->n_needs; i++)
-        n += g->needs[i].generation == generation;
+        n += g->needs[i].phase == phase;
     if (n == 0)
         return;
-    fprintf(out, "    %-12s%zu shapes", generation ? "decode" : "prefill", n);
-    print_range(g, generation, OP_READS_BATCH, offsetof(op_shape, batch), "batch", out);
-    print_range(g, generation, OP_READS_S, offsetof(op_shape, s), "length", out);
-    print_range(g, generation, OP_READS_X, offsetof(op_shape, x), "tokens", out);
+    fprintf(out, "    %-12s%zu shapes", work_of[phase], n);
+    print_range(g, phase, OP_READS_BATCH, offsetof(op_shape, batch), "batch", out);
+    print_range(g, phase, OP_READS_S, offsetof(op_shape, s), "length", out);
+    print_range(g, phase, OP_READS_X, offsetof(op_shape, x), "tokens", out);
     fprintf(out, "\n");
 }
 
@@ -148,8 +152,8 @@ void sup_print_gaps(const swp_cell *cell, FILE *out) {
         if (g->n_ops)
             print_list("ops", g->ops, g->n_ops, ", ", out);
         print_list("layouts", g->layouts, g->n_layouts, "; ", out);
-        print_ranges(g, false, out);
-        print_ranges(g, true, out);
+        for (int p = 0; p < SRV_PHASE_COUNT; p++)
+            print_ranges(g, srv_phases[p], out);
     }
     if (cell->n_gaps > MOST_GAPS)
         fprintf(out, "  and %zu more gaps: --format jsonl and --shapes FILE.csv name all\n",

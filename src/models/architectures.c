@@ -174,8 +174,9 @@ static bool read_corrections(const reader *r, const aic_node *list, const char *
 }
 
 static bool check_format(const reader *r, const aic_node *doc) {
-    static const char *const keys[] = {"format",      "version",  "families",  "architectures",
-                                       "fmha_tables", "on_nodes", "on_system", "on_build"};
+    static const char *const keys[] = {"format",      "version",           "families",  "architectures",
+                                       "fmha_tables", "on_nodes",          "on_system", "on_build",
+                                       "on_search",   "banned_from_search"};
     const char *format;
     int64_t version;
     if (!aic_map_check_keys(doc, "architectures file", keys, sizeof keys / sizeof *keys, r->err) ||
@@ -207,6 +208,27 @@ static bool read_on_build(const reader *r, const aic_node *list) {
     return read_corrections(r, list, "on_build", &r->out->on_build);
 }
 
+static bool read_on_search(const reader *r, const aic_node *list) {
+    return read_corrections(r, list, "on_search", &r->out->on_search);
+}
+
+static bool read_bans(const reader *r, const aic_node *list) {
+    static const char *const keys[] = {"when", "refuse"};
+    if (list && list->kind != AIC_K_LIST)
+        return aic_node_fail(r->err, list, "banned_from_search: expected a list");
+    for (size_t i = 0; list && i < list->count; i++) {
+        const aic_node *map = list->items[i];
+        mdl_ban *ban = &r->out->banned_from_search[r->out->n_banned++];
+        if (!aic_map_check_keys(map, "banned_from_search", keys, 2, r->err) ||
+            !aic_node_text(aic_map_get(map, "refuse"), "refuse", &ban->text, r->err))
+            return false;
+        ban->when = read_rule(r, aic_map_get(map, "when"), "when", MDL_OF_DEPLOYMENT);
+        if (!ban->when)
+            return false;
+    }
+    return true;
+}
+
 bool mdl_archs_load(aic_arena *a, const char *const *paths, size_t n, mdl_archs *out, aic_error *err) {
     reader r = {a, aic_arena_alloc(a, n, sizeof *r.docs), n, out, err};
     for (size_t i = 0; i < n; i++) {
@@ -219,10 +241,14 @@ bool mdl_archs_load(aic_arena *a, const char *const *paths, size_t n, mdl_archs 
                        .fmha = room_for(&r, "fmha_tables", sizeof *out->fmha),
                        .on_nodes.items = room_for(&r, "on_nodes", sizeof *out->on_nodes.items),
                        .on_system.items = room_for(&r, "on_system", sizeof *out->on_system.items),
-                       .on_build.items = room_for(&r, "on_build", sizeof *out->on_build.items)};
+                       .on_build.items = room_for(&r, "on_build", sizeof *out->on_build.items),
+                       .on_search.items = room_for(&r, "on_search", sizeof *out->on_search.items),
+                       .banned_from_search =
+                           room_for(&r, "banned_from_search", sizeof *out->banned_from_search)};
     return read_all(&r, "families", read_families) && read_all(&r, "architectures", read_archs) &&
            read_all(&r, "fmha_tables", read_fmha) && read_all(&r, "on_nodes", read_on_nodes) &&
-           read_all(&r, "on_system", read_on_system) && read_all(&r, "on_build", read_on_build);
+           read_all(&r, "on_system", read_on_system) && read_all(&r, "on_build", read_on_build) &&
+           read_all(&r, "on_search", read_on_search) && read_all(&r, "banned_from_search", read_bans);
 }
 
 const mdl_arch *mdl_arch_find(const mdl_archs *archs, const char *name) {

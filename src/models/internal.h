@@ -155,6 +155,12 @@ typedef struct mdl_corrections {
     mdl_correction *items;
 } mdl_corrections;
 
+/* A model that is refused on a condition. */
+typedef struct mdl_ban {
+    const aic_expr *when;
+    const char *text;
+} mdl_ban;
+
 typedef struct mdl_archs {
     mdl_family *families;
     size_t n_families;
@@ -163,6 +169,9 @@ typedef struct mdl_archs {
     mdl_fmha_rule *fmha;
     size_t n_fmha;
     mdl_corrections on_nodes, on_system, on_build; /* experts across nodes; with a database bound; always */
+    mdl_corrections on_search;                     /* configuration search, before on_system */
+    mdl_ban *banned_from_search;
+    size_t n_banned;
 } mdl_archs;
 
 /* paths: the folders' files, the first one's word counting. */
@@ -285,6 +294,12 @@ bool mdl_resolve_plain(const mdl_entry *m, const mdl_request *req, aic_arena *sc
 /* err: a rule of the data files could not be evaluated; why->cls is OP_OK then. */
 bool mdl_resolve(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_resolved *out,
                  op_refusal *why, aic_error *err);
+
+/* As the configuration search resolves them for one worker within a node, before it knows layouts: the view
+ * is required. Unlike mdl_resolve it knows which modes a framework would choose itself (on_search), and
+ * leaves the corrections of attention math to the data. */
+bool mdl_resolve_search(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_quants *out,
+                        op_refusal *why, aic_error *err);
 
 /* FMHA modes with measured context attention for the family (docs/model/quantisation_inference.md); 0 = no
  * information. */

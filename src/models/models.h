@@ -70,6 +70,9 @@ typedef struct mdl_parallel {
     uint32_t cp;             /* context parallel, 1 = none */
 } mdl_parallel;
 
+/* GPUs of one worker: tp x pp x dp x cp; UINT32_MAX when that is more. */
+uint32_t mdl_gpus(const mdl_parallel *p);
+
 enum { MDL_A2A_CONTEXT = 1, MDL_A2A_GENERATION = 2 };
 
 /* What the caller fixes. With a view the single-point path is followed (docs/model/quantisation.md:

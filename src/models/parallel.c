@@ -5,6 +5,14 @@
 
 enum { MAX_WIDTH = 1 << 20 }; /* GPUs of one parallel group: far above any system, and products stay small */
 
+uint32_t mdl_gpus(const mdl_parallel *p) {
+    uint64_t gpus = 1;
+    const uint32_t sizes[] = {p->tp, p->pp, p->dp, p->cp};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        gpus = gpus * sizes[i] > UINT32_MAX ? UINT32_MAX : gpus * sizes[i];
+    return (uint32_t)gpus;
+}
+
 static bool refuse_if(bool broken, op_refusal *why, const char *text) {
     if (broken)
         op_refuse(why, OP_INVALID, "%s", text);

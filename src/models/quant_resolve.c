@@ -36,12 +36,12 @@ static pdb_quant *mode_of(mdl_quants *q, unsigned kind) {
     return kind == PDB_MOE ? &q->moe : kind == PDB_KV ? &q->kvcache : &q->fmha;
 }
 
-static bool applies(const resolver *r, const mdl_correction *c, const mdl_quants *modes, bool *yes) {
+static bool holds(const resolver *r, const aic_expr *when, const mdl_quants *modes, bool *yes) {
     mdl_resolved quant = {.modes = *modes};
     mdl_parallel par = r->request->par;
     mdl_frame f = {
         .model = r->model, .request = r->request, .par = &par, .quant = &quant, .arena = r->scratch};
-    return mdl_eval_true(c->when, &f, yes, r->err);
+    return mdl_eval_true(when, &f, yes, r->err);
 }
 
 /* Applies on_build to modes of the kinds (bits) that arrived unset, each seeing what those before it did. */
@@ -53,7 +53,7 @@ static bool correct(const resolver *r, unsigned kinds, mdl_quants *modes) {
         bool yes;
         if (!(c->kind & kinds) || *mode_of(&set, c->kind) != PDB_Q_UNSET)
             continue;
-        if (!applies(r, c, modes, &yes))
+        if (!holds(r, c->when, modes, &yes))
             return false;
         if (yes)
             *mode_of(modes, c->kind) = c->to;
@@ -91,7 +91,7 @@ static bool fix(resolver *r, const mdl_corrections *all) {
         bool yes;
         if (*set != PDB_Q_UNSET)
             continue;
-        if (!applies(r, c, &modes, &yes))
+        if (!holds(r, c->when, &modes, &yes))
             return false;
         if (yes)
             *set = c->to;
@@ -138,6 +138,46 @@ bool mdl_resolve(const mdl_model *m, const mdl_request *req, aic_arena *scratch,
     out->gemm_given = r.set.gemm != PDB_Q_UNSET;
     out->modes = filled(&r);
     return ok && correct(&r, PDB_MOE | PDB_FMHA | PDB_KV, &out->modes);
+}
+
+/* Models that the search does not offer on the system. */
+static bool check_bans(resolver *r) {
+    const mdl_archs *archs = r->model->archs;
+    mdl_quants modes = filled(r);
+    for (size_t i = 0; i < archs->n_banned; i++) {
+        bool yes;
+        if (!holds(r, archs->banned_from_search[i].when, &modes, &yes))
+            return false;
+        if (yes) {
+            op_refuse(r->why, OP_INVALID, "%s", archs->banned_from_search[i].text);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* FP8 attention math that was not asked for gives way to bfloat16 where only that was measured. */
+static void fit_searched_fmha(const resolver *r, mdl_quants *modes) {
+    pdb_quant kv = first_set(r->request->given.kvcache, r->model->pub.inferred.kvcache, PDB_Q_UNSET);
+    if (!r->request->context_role || r->request->given.fmha != PDB_Q_UNSET || modes->fmha != PDB_Q_fp8)
+        return;
+    uint64_t have = mdl_fmha_modes(r->model, r->request->view, kv);
+    if (have & (UINT64_C(1) << PDB_Q_bfloat16) && !(have & (UINT64_C(1) << PDB_Q_fp8)))
+        modes->fmha = PDB_Q_bfloat16;
+}
+
+bool mdl_resolve_search(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_quants *out,
+                        op_refusal *why, aic_error *err) {
+    why->cls = OP_OK;
+    resolver r = {mdl_entry_of(m), req, req->given, why, err, scratch};
+    const mdl_archs *archs = r.model->archs;
+    if (!check_bans(&r) || !fix(&r, &archs->on_search) || !fix(&r, &archs->on_system) || !store_nvfp4(&r))
+        return false;
+    *out = filled(&r);
+    if (!correct(&r, PDB_MOE, out))
+        return false;
+    fit_searched_fmha(&r, out);
+    return true;
 }
 
 bool mdl_resolve_quants(const mdl_model *m, const mdl_request *req, mdl_quants *out, op_refusal *why) {

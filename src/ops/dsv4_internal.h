@@ -63,8 +63,8 @@ const pdb_grid *dsv4_calibration(const pdb_view *view, uint32_t native_heads, co
 /* By how much the measured modules overstate the selection: over (batch, new tokens, prefix), for prefill or
  * decode; NULL = nothing to correct. */
 const pdb_grid *dsv4_correction(const pdb_view *view, uint32_t native_heads, bool decode);
-/* At a shape: blended inside the measured range, its nearest end beyond it; never negative. The marks of the rows
- * used join *from. */
+/* At a shape: blended inside the measured range, its nearest end beyond it; never negative. The marks of the
+ * rows used join *from. */
 double dsv4_correction_at(const pdb_grid *g, double prefix, double tokens, double batch, pdb_origins *from);
 
 /* ---- a module ------------------------------------------------------------------------------------------ */

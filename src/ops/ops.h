@@ -39,8 +39,9 @@ const char *op_source_name(op_source s);
 /* How well a latency is covered by measurements; the parts of op_result.cover. */
 typedef enum op_cover { OP_MEASURED, OP_INTERPOLATED, OP_EXTRAPOLATED, OP_FORMULA, OP_COVERS } op_cover;
 
-/* What an estimate was calibrated from, best first; an answer's tier is the worst that went into it. A refused
- * answer of a composite has the tier of the estimates made before the refusal, and no other figure. */
+/* What an estimate was calibrated from, best first; an answer's tier is the worst that went into it. A
+ * refused answer of a composite has the tier of the estimates made before the refusal, and no other figure.
+ */
 #define OP_TIERS(X) X(none) X(empirical) X(xshape) X(xquant) X(xprofile) X(xop)
 typedef enum op_tier {
 #define OP_TIER_ENUM(name) OP_TIER_##name,
@@ -104,8 +105,8 @@ typedef struct op_result {
     bool has_sol;             /* sol_math and sol_mem are given (SOL answers of single ops) */
     double sol_math, sol_mem; /* ms */
     op_tier tier;             /* worst calibration that went in; none for measured, formula and SOL answers */
-    pdb_origins from;         /* rows of other versions and backends that went in, by themselves or as calibration */
-    double cover[OP_COVERS];  /* ms of the latency by evidence; sums to latency up to rounding */
+    pdb_origins from; /* rows of other versions and backends that went in, by themselves or as calibration */
+    double cover[OP_COVERS]; /* ms of the latency by evidence; sums to latency up to rounding */
 } op_result;
 
 /* Algebra (docs/model/results.md): used by families and by serving. */

@@ -87,8 +87,8 @@ void sparse_witness(sparse_sum *sum, const op_result *part);
 op_result sparse_sum_result(const sparse_sum *sum);
 
 /* Time of a kernel measured over (batch, new tokens, prefix): rows of the nearest batch and of the nearest
- * token count, blended over the prefix. More tokens than measured at that batch are a miss. The marks of the rows
- * used join *from. */
+ * token count, blended over the prefix. More tokens than measured at that batch are a miss. The marks of the
+ * rows used join *from. */
 op_class sparse_look(const op_bound *b, const pdb_schema *schema, const pdb_grid *g, double batch,
                      double tokens, double prefix, const char *page, double *ms, pdb_origins *from,
                      op_refusal *why);

@@ -134,11 +134,11 @@ static bool refuse_backend(const request *q, aic_error *err) {
     aic_buf list = {0};
     list_backends(q, &list);
     if (!q->release)
-        aic_fail(
-            err, AIC_BAD_INPUT,
-            "%s has no measured tables: no perfdb folder holds %s.h5 (docs/formats/systems.md: what such "
-            "a system can do)",
-            q->system, q->measured);
+        aic_fail(err, AIC_BAD_INPUT,
+                 "%s has no measured tables: no perfdb folder holds %s.h5. From its spec sheet alone only "
+                 "database "
+                 "mode SOL can price it, with no version named (docs/formats/systems.md)",
+                 q->system, q->measured);
     else
         aic_fail(err, AIC_BAD_INPUT, "%s is not measured on %s (release %s); backends: %s", q->backend,
                  q->system, q->release->name, list.len ? list.data : "none");
@@ -195,9 +195,9 @@ static pdb_view_impl *new_view(pdb *db, const pdb_system *system, const request 
     v->pub = (pdb_view){
         .db = db,
         .system = system,
-        .measured = aic_arena_strdup(v->arena, q->measured),
-        .backend = aic_arena_strdup(v->arena, q->backend),
-        .version = aic_arena_strdup(v->arena, q->version),
+        .measured = aic_arena_strdup(db->arena, q->measured),
+        .backend = aic_arena_strdup(db->arena, q->backend),
+        .version = aic_arena_strdup(db->arena, q->version),
         .shared = shared,
         .release = q->release ? q->release->name : "",
         .digest = file ? pdb_file_head(file)->digest : "",
@@ -234,6 +234,16 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
     }
     pthread_mutex_unlock(&db->lock);
     return v ? &v->pub : NULL;
+}
+
+void pdb_view_unload(const pdb_view *view) {
+    pdb_view_impl *v = pdb_impl(view);
+    pthread_mutex_lock(&v->lock);
+    aic_arena_free(v->arena);
+    v->arena = aic_arena_new();
+    v->n_made = 0;
+    v->n_resolved = 0;
+    pthread_mutex_unlock(&v->lock);
 }
 
 void pdb_view_free(pdb_view_impl *v) {

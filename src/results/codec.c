@@ -18,8 +18,17 @@
 enum {
     SAMPLE = 1024, /* rows of a sample, and bytes of one of its planes */
     HASHES = 1024,
-    NOISY_PLANES = 6 /* of eight: from here on compression does not pay */
+    NOISY_PLANES = 6, /* of eight: from here on compression does not pay */
+    BLANKS = 8
 };
+
+/* A chunk of zero bytes as it was encoded the first time: columns that nobody uses are nothing else. */
+typedef struct blank {
+    size_t chunk, width;
+    bool shuffled;
+    uint8_t *bytes;
+    res_coded coded;
+} blank;
 
 struct res_codec {
     z_stream deflate;                    /* for chunks of byte planes */
@@ -29,6 +38,8 @@ struct res_codec {
     struct libdeflate_decompressor *inflate;
     uint8_t *plain, *coded;
     size_t plain_cap, coded_cap;
+    blank blanks[BLANKS];
+    size_t n_blanks;
 };
 
 res_codec *res_codec_new(int level) {
@@ -51,6 +62,8 @@ void res_codec_free(res_codec *c) {
     res_words_free(c->words);
     deflateEnd(&c->deflate);
     libdeflate_free_decompressor(c->inflate);
+    for (size_t i = 0; i < c->n_blanks; i++)
+        free(c->blanks[i].bytes);
     free(c->plain);
     free(c->coded);
     free(c);
@@ -191,27 +204,33 @@ static size_t deflate_words(res_codec *c, const uint8_t *in, size_t bytes) {
     return res_words_deflate(c->words, in, bytes / 8, c->coded);
 }
 
-bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
-                bool sparse, res_coded *out) {
-    size_t bytes = aic_mul(chunk, width), used = rows * width;
-    if (sparse && res_all_zero(data, used))
-        return false;
-    make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
-    uint8_t *whole = c->plain, *planes = c->plain + bytes;
-    const uint8_t *from = data;
-    way way = shuffled ? SHUFFLED : WHOLE;
-    if (rows < chunk) {
-        memcpy(whole, data, used);
-        memset(whole + used, 0, bytes - used);
-        from = whole;
-    } else if (c->level > 0) {
-        way = way_of(from, bytes, width, shuffled);
+static const blank *find_blank(const res_codec *c, size_t chunk, size_t width, bool shuffled) {
+    for (size_t i = 0; i < c->n_blanks; i++) {
+        const blank *b = &c->blanks[i];
+        if (b->chunk == chunk && b->width == width && b->shuffled == shuffled)
+            return b;
     }
+    return NULL;
+}
+
+static void keep_blank(res_codec *c, size_t chunk, size_t width, bool shuffled, const res_coded *coded) {
+    if (c->n_blanks == BLANKS)
+        return;
+    blank *b = &c->blanks[c->n_blanks++];
+    *b = (blank){chunk, width, shuffled, aic_alloc(coded->size, 1), *coded};
+    b->coded.bytes = memcpy(b->bytes, coded->bytes, coded->size);
+}
+
+/* planes: the second half of c->plain. */
+static void encode_as(res_codec *c, way way, const uint8_t *from, size_t width, size_t chunk, bool shuffled,
+                      res_coded *out) {
+    size_t bytes = width * chunk;
+    uint8_t *planes = c->plain + bytes;
     *out = (res_coded){0};
     switch (way) {
     case RAW:
         *out = (res_coded){from, bytes, RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE};
-        return true;
+        return;
     case WORDS:
         out->size = deflate_words(c, from, bytes);
         out->skipped = shuffled ? RES_SKIP_SHUFFLE : 0;
@@ -224,6 +243,33 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
         out->size = deflate_whole(c, from, bytes);
     }
     out->bytes = c->coded;
+}
+
+bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
+                bool sparse, res_coded *out) {
+    size_t bytes = aic_mul(chunk, width), used = rows * width;
+    bool zero = res_all_zero(data, used);
+    const blank *known = zero ? find_blank(c, chunk, width, shuffled) : NULL;
+    if (sparse && zero)
+        return false;
+    if (known) {
+        *out = known->coded;
+        return true;
+    }
+    const uint8_t *from = data;
+    make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
+    if (rows < chunk) {
+        memcpy(c->plain, data, used);
+        memset(c->plain + used, 0, bytes - used);
+        from = c->plain;
+    }
+    encode_as(c,
+              c->level > 0 ? way_of(from, bytes, width, shuffled)
+              : shuffled   ? SHUFFLED
+                           : WHOLE,
+              from, width, chunk, shuffled, out);
+    if (zero)
+        keep_blank(c, chunk, width, shuffled, out);
     return true;
 }
 

@@ -59,12 +59,19 @@ static values values_of(const srv_deployment *dep) {
         .moe_tp = par->moe_tp,
         .moe_ep = par->moe_ep,
         .cp = par->cp,
-        .num_gpus = par->tp * par->pp * par->dp * par->cp,
+        .num_gpus = mdl_gpus(par),
         .nextn = r->nextn,
         .nextn_accepted = r->nextn_accepted,
         .free_gpu_memory_fraction = r->free_gpu_memory_fraction,
         .max_seq_len = r->max_seq_len,
-        .attention_backend = r->attention_backend,
+        .attention_backend = r->options.attention_backend,
+        .moe_backend = r->options.moe_backend,
+        .distribution = r->options.distribution,
+        .eplb = r->options.eplb,
+        .slots = r->options.slots,
+        .sms = r->options.sms,
+        .override_layers = r->options.layers,
+        .encoder_tp = r->options.encoder_tp,
     };
 #define QUANT(kind) v.kind##_quant = quant_name(b->quants.kind, r->quants.kind);
     RES_QUANTS(QUANT)
@@ -84,7 +91,7 @@ static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
     } *rows = aic_calloc(dep->n_rows, sizeof *rows);
     for (size_t i = 0; i < dep->n_rows; i++) {
         const srv_row *r = &dep->rows[i];
-        rows[i].phase = r->generation;
+        rows[i].phase = r->phase;
         rows[i].name = axis_id(d, RES_AXIS_op, r->name);
         rows[i].kind = axis_id(d, RES_AXIS_kind, r->kind);
         rows[i].repeat = r->repeat;
@@ -125,4 +132,14 @@ void res_deployments_add(res_deployments *d, const srv_deployment *dep) {
     res_table_u64(t, f++, row, op_run(d, dep));
     res_table_u32(t, f++, row, (uint32_t)dep->n_rows);
     res_table_u32(t, f++, row, dep->refused != SRV_ST_ok ? axis_id(d, RES_AXIS_refusal, dep->why.text) : 0);
+}
+
+bool res_rows_fit(const res_table *deployments, const res_table *ops, size_t d, size_t n) {
+    size_t count = res_table_get_u32(deployments, RES_DEP_op_count, d), encoder = 0;
+    size_t first = (size_t)res_table_get_u64(deployments, RES_DEP_first_op, d);
+    if (n == 0 || n == count)
+        return true;
+    while (encoder < count && res_table_get_u8(ops, RES_OP_PHASE, first + encoder) == SRV_PH_encoder)
+        encoder++;
+    return n == count - encoder;
 }

@@ -42,7 +42,9 @@ static bool set_up(exporter *e, aic_error *err) {
 static void add_header(exporter *e) {
     for (size_t c = 0; c < e->columns.n; c++)
         aic_buf_printf(&e->line, "%s%s", c ? "," : "", res_column_at((size_t)e->columns.items[c])->name);
-    aic_buf_add(&e->line, e->opt->breakdown ? ",phase,op,kind,repeat,latency_ms,energy_wms,source\n" : "\n");
+    aic_buf_add(&e->line, e->opt->breakdown
+                              ? ",phase,op,kind,repeat,latency_ms,energy_wms,source,tier,carried\n"
+                              : "\n");
 }
 
 static void add_csv_columns(exporter *e, const res_window *w, size_t i) {
@@ -65,10 +67,10 @@ static void add_csv(exporter *e, const res_window *w, size_t i) {
     for (size_t r = 0; r < n || r == 0; r++) {
         add_csv_columns(e, w, i);
         if (n == 0) {
-            aic_buf_add(&e->line, ",,,,,,,\n");
+            aic_buf_add(&e->line, ",,,,,,,,,\n");
             return;
         }
-        aic_buf_add(&e->line, rows[r].generation ? ",generation," : ",context,");
+        aic_buf_printf(&e->line, ",%s,", srv_phase_name(rows[r].phase));
         aic_csv_quote(&e->line, rows[r].name);
         aic_buf_add(&e->line, ",");
         aic_csv_quote(&e->line, rows[r].kind);
@@ -77,7 +79,8 @@ static void add_csv(exporter *e, const res_window *w, size_t i) {
             aic_buf_add(&e->line, ",");
             res_number_add(e->numbers, &e->line, numbers[k]);
         }
-        aic_buf_printf(&e->line, ",%s\n", op_source_name(rows[r].source));
+        aic_buf_printf(&e->line, ",%s,%s,%s\n", op_source_name(rows[r].source), op_tier_name(rows[r].tier),
+                       srv_carried_name(rows[r].carried));
     }
 }
 
@@ -86,11 +89,11 @@ static void add_json_number(exporter *e, double v) {
     res_json_value(e->numbers, &e->line, &real);
 }
 
-static void add_json_phase(exporter *e, const res_op_row *rows, size_t n, bool generation) {
+static void add_json_phase(exporter *e, const res_op_row *rows, size_t n, srv_phase phase) {
     bool first = true;
-    aic_buf_add(&e->line, generation ? ",\"generation\":[" : ",\"context\":[");
+    aic_buf_printf(&e->line, ",\"%s\":[", srv_phase_name(phase));
     for (size_t r = 0; r < n; r++) {
-        if (rows[r].generation != generation)
+        if (rows[r].phase != phase)
             continue;
         aic_buf_add(&e->line, first ? "[" : ",[");
         first = false;
@@ -99,7 +102,8 @@ static void add_json_phase(exporter *e, const res_op_row *rows, size_t n, bool g
         add_json_number(e, rows[r].latency);
         aic_buf_add(&e->line, ",");
         add_json_number(e, rows[r].energy);
-        aic_buf_printf(&e->line, ",\"%s\"]", op_source_name(rows[r].source));
+        aic_buf_printf(&e->line, ",\"%s\",\"%s\",\"%s\"]", op_source_name(rows[r].source),
+                       op_tier_name(rows[r].tier), srv_carried_name(rows[r].carried));
     }
     aic_buf_add(&e->line, "]");
 }
@@ -115,8 +119,10 @@ static void add_jsonl(exporter *e, const res_window *w, size_t i) {
     if (e->opt->breakdown) {
         const res_op_row *rows;
         size_t n = res_window_rows(w, i, &rows);
-        add_json_phase(e, rows, n, false);
-        add_json_phase(e, rows, n, true);
+        if (n > 0 && rows[0].phase == SRV_PH_encoder)
+            add_json_phase(e, rows, n, SRV_PH_encoder);
+        add_json_phase(e, rows, n, SRV_PH_context);
+        add_json_phase(e, rows, n, SRV_PH_generation);
     }
     aic_buf_add(&e->line, "}\n");
 }

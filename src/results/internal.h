@@ -7,7 +7,7 @@
 
 #define RES_FORMAT "aicfg-results"
 enum {
-    RES_FORMAT_VERSION = 1,
+    RES_FORMAT_VERSION = 2,
     RES_PATH_MAX = 4000,       /* bytes of a path, what is appended to it included */
     RES_ROWS_MAX = UINT16_MAX, /* breakdown rows of one point */
     RES_ATTR_TEXT_MAX = 60000  /* bytes of a text attribute: HDF5 keeps object headers below 64 KiB */
@@ -26,6 +26,8 @@ enum {
     X(transfer_policy, "what estimates may be calibrated from")                                              \
     X(quant, "quantisation modes")                                                                           \
     X(attention_backend, "attention kernel choices")                                                         \
+    X(moe_backend, "expert kernel choices")                                                                  \
+    X(distribution, "loads of the experts")                                                                  \
     X(op, "names of breakdown rows")                                                                         \
     X(kind, "op kinds")                                                                                      \
     X(refusal, "why deployments are refused")
@@ -63,7 +65,14 @@ typedef enum res_axis {
     TEXT(comm_quant, quant, "type of communicated activations in effect")                                    \
     F64(free_gpu_memory_fraction, "", "share of memory for the KV cache as asked for; NaN = not given")      \
     U32(max_seq_len, "token", "longest sequence as asked for; 0 = not given")                                \
-    TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")
+    TEXT(attention_backend, attention_backend, "attention kernel choice; empty = the framework's default")   \
+    TEXT(moe_backend, moe_backend, "expert kernel choice; empty = the framework's default")                  \
+    TEXT(distribution, distribution, "load of the experts")                                                  \
+    U32(eplb, "", "1: experts across nodes are balanced over the ranks; 0: not")                             \
+    U32(slots, "", "expert slots across nodes, redundant ones included; 0 = one per expert")                 \
+    U32(sms, "SM", "SMs that exchanges across nodes may use")                                                \
+    U32(override_layers, "layer", "layers in place of the config's; 0 = as the config says")                 \
+    U32(encoder_tp, "", "1: tp splits the vision encoder; 0: each rank encodes its share of the images")
 
 /* Quant columns whose origin is kept beside them in /deployments: X(member of mdl_quants). */
 #define RES_QUANTS(X) X(gemm) X(moe) X(kvcache) X(fmha) X(comm)
@@ -78,11 +87,17 @@ typedef enum res_origin_kind { RES_INFERRED, RES_EXPLICIT, RES_ORIGIN_COUNT } re
     X(isl, U32, "token", false, load.isl, "input tokens per request, prefix included")                       \
     X(osl, U32, "token", false, load.osl, "output tokens per request")                                       \
     X(prefix, U32, "token", false, load.prefix, "input tokens already in the KV cache")                      \
+    X(images, U32, "image", true, load.images.count, "images per request; 0 = none")                         \
+    X(image_height, U32, "pixel", false, load.images.height, "height of an image; 0 = given in tokens")      \
+    X(image_width, U32, "pixel", false, load.images.width, "width of an image; 0 = given in tokens")         \
+    X(image_tokens, U32, "token", false, load.images.tokens, "tokens of an image that has no sides")         \
+    X(visual_tokens, U32, "token", false, visual_tokens, "tokens that a request's images add to isl")        \
     X(status, STATUS, "", false, status, "what became of the point")                                         \
     X(reason, TEXT, "", false, reason, "why the point is not ok; empty when it is")                          \
-    X(ttft_ms, F64, "ms", false, ttft, "time to first token: prefill of the whole batch")                    \
+    X(ttft_ms, F64, "ms", false, ttft, "time to first token: images and prefill of the whole batch")         \
     X(tpot_ms, F64, "ms", false, tpot, "time per output token after the first")                              \
     X(request_latency_ms, F64, "ms", false, request_latency, "time from arrival to last token")              \
+    X(encoder_latency_ms, F64, "ms", false, encoder_latency, "sum of the vision encoder's ops; 0 = none")    \
     X(context_latency_ms, F64, "ms", false, context_latency, "sum of the context phase's ops")               \
     X(generation_latency_ms, F64, "ms", false, generation_latency, "sum of the generation phase's ops")      \
     X(tokens_per_s, F64, "token/s", true, tokens_per_s, "output tokens per second of the worker")            \
@@ -97,13 +112,21 @@ typedef enum res_origin_kind { RES_INFERRED, RES_EXPLICIT, RES_ORIGIN_COUNT } re
     X(kvcache_gib, F64, "GiB", false, kvcache, "KV cache of the batch on one GPU")                           \
     X(nccl_gib, F64, "GiB", false, nccl, "communication buffers on one GPU")                                 \
     X(others_gib, F64, "GiB", false, others, "runtime and framework on one GPU")                             \
+    X(encoder_gib, F64, "GiB", false, encoder_memory,                                                        \
+      "the vision encoder's share of weights and activations on one GPU; 0 where it does not run")           \
     X(power_w, F64, "W", false, power,                                                                       \
       "mean power of one GPU; NaN unless measured power covers 90 % of the latency")                         \
     X(measured, F64, "", true, cover[OP_MEASURED],                                                           \
       "share of the latency that was measured at this very shape")                                           \
     X(interpolated, F64, "", true, cover[OP_INTERPOLATED], "share interpolated inside the measured range")   \
     X(extrapolated, F64, "", false, cover[OP_EXTRAPOLATED], "share extrapolated beyond the measured range")  \
-    X(empirical, F64, "", false, cover[OP_FORMULA], "share from formulas without a measurement")
+    X(empirical, F64, "", false, cover[OP_FORMULA], "share from formulas without a measurement")             \
+    X(tier, TIER, "", false, tier,                                                                           \
+      "weakest calibration of its estimates: none (nothing was estimated), empirical, xshape, xquant, "      \
+      "xprofile, xop")                                                                                       \
+    X(carried, CARRIED, "", false, carried,                                                                  \
+      "whose rows went in besides those of the version asked for: own (no others), other_version, "          \
+      "other_backend, both")
 
 /* Index of each column: the point's own index, deployment columns, point columns. */
 typedef enum res_column_id {
@@ -128,11 +151,14 @@ typedef enum res_dtype {
     RES_D_STATUS,
     RES_D_SOURCE,
     RES_D_PHASE,
-    RES_D_ORIGIN, /* HDF5 enumerations of one byte */
-    RES_D_TEXT    /* fixed-length UTF-8; the width is the dataset's */
+    RES_D_ORIGIN,
+    RES_D_TIER,
+    RES_D_CARRIED, /* HDF5 enumerations of one byte */
+    RES_D_TEXT     /* fixed-length UTF-8; the width is the dataset's */
 } res_dtype;
-size_t res_width(res_dtype t);      /* bytes per value; 0 for RES_D_TEXT */
-size_t res_enum_count(res_dtype t); /* 0 for types that are not enumerations */
+size_t res_width(res_dtype t);         /* bytes per value; 0 for RES_D_TEXT */
+size_t res_enum_count(res_dtype t);    /* 0 for types that are not enumerations */
+res_dtype res_enum_stored(res_type t); /* of an enumeration */
 const char *res_enum_name(res_dtype t, size_t i);
 
 typedef struct res_field {
@@ -190,7 +216,7 @@ enum {
 };
 
 /* Fields of the smaller groups. */
-enum { RES_B_LATENCY, RES_B_ENERGY, RES_B_SOURCE };
+enum { RES_B_LATENCY, RES_B_ENERGY, RES_B_SOURCE, RES_B_TIER, RES_B_CARRIED };
 enum { RES_OP_PHASE, RES_OP_NAME, RES_OP_KIND, RES_OP_REPEAT };
 enum { RES_R_STATUS, RES_R_TEXT, RES_R_COUNT, RES_R_EXAMPLE };
 
@@ -260,6 +286,9 @@ typedef struct res_deployments {
 void res_deployments_init(res_deployments *d);
 void res_deployments_free(res_deployments *d);
 void res_deployments_add(res_deployments *d, const srv_deployment *dep);
+/* Can a point of deployment d have n breakdown rows? None, all of its deployment's in /ops, or, where the encoder
+ * does not run, the last ones: those behind the encoder's. */
+bool res_rows_fit(const res_table *deployments, const res_table *ops, size_t d, size_t n);
 
 /* Distinct (status, text) with counts and first point (reasons.c). */
 typedef struct res_reason_list {
@@ -323,6 +352,11 @@ void res_json_value(res_numbers *n, aic_buf *b, const aic_value *v);
 void res_csv_value(res_numbers *n, aic_buf *b, const aic_value *v); /* null: nothing */
 /* Writes and empties the buffer once it is large, or always when `all`. */
 bool res_flush(aic_buf *b, bool all, FILE *out, aic_error *err);
+
+/* What the figures of a file's points rest on: counts by `carried` and by `tier`, one line for each that
+ * occurs.
+ */
+bool res_report_basis(res_file *f, aic_buf *out, aic_error *err);
 
 typedef enum res_format { RES_TABLE, RES_CSV, RES_JSONL } res_format;
 bool res_format_parse(const char *text, bool table_allowed, res_format *out, aic_error *err);

@@ -11,10 +11,25 @@ static const char *const source_names[] = {
     OP_SOURCES(NAME)
 #undef NAME
 };
-static const char *const phase_names[] = {"context", "generation"};
+static const char *const phase_names[] = {
+#define NAME(name) #name,
+    SRV_PHASES(NAME)
+#undef NAME
+};
 static const char *const origin_names[] = {
 #define NAME(name) #name,
     RES_ORIGINS(NAME)
+#undef NAME
+};
+
+static const char *const tier_names[] = {
+#define NAME(name) #name,
+    OP_TIERS(NAME)
+#undef NAME
+};
+static const char *const carried_names[] = {
+#define NAME(name, meaning) #name,
+    SRV_CARRIED(NAME)
 #undef NAME
 };
 
@@ -32,8 +47,10 @@ static const struct {
     [RES_D_F64_RUNS] = {8, false, 0, NULL},
     [RES_D_STATUS] = {1, false, SRV_STATUS_COUNT, status_names},
     [RES_D_SOURCE] = {1, false, OP_SOURCE_COUNT, source_names},
-    [RES_D_PHASE] = {1, false, 2, phase_names},
+    [RES_D_PHASE] = {1, false, SRV_PHASE_COUNT, phase_names},
     [RES_D_ORIGIN] = {1, false, RES_ORIGIN_COUNT, origin_names},
+    [RES_D_TIER] = {1, false, OP_TIER_COUNT, tier_names},
+    [RES_D_CARRIED] = {1, false, SRV_CARRIED_COUNT, carried_names},
     [RES_D_TEXT] = {0, false, 0, NULL},
 };
 
@@ -49,15 +66,27 @@ const char *res_enum_name(res_dtype t, size_t i) {
     return types[t].names[i];
 }
 
+res_dtype res_enum_stored(res_type t) {
+    static const res_dtype stored[] = {
+        [RES_STATUS] = RES_D_STATUS, [RES_CARRIED] = RES_D_CARRIED, [RES_TIER] = RES_D_TIER};
+    return stored[t];
+}
+
+const char *res_enum_text(res_type t, size_t value) {
+    return res_enum_name(res_enum_stored(t), value);
+}
+
 bool res_shuffled(res_dtype t) {
     return types[t].shuffled;
 }
 
 /* How point columns of each column type are stored: a text is 1 + its row in /reasons, 0 = none. */
-#define STORED_U32    RES_D_U32
-#define STORED_F64    RES_D_F64
-#define STORED_STATUS RES_D_STATUS
-#define STORED_TEXT   RES_D_U32
+#define STORED_U32     RES_D_U32
+#define STORED_F64     RES_D_F64
+#define STORED_STATUS  RES_D_STATUS
+#define STORED_CARRIED RES_D_CARRIED
+#define STORED_TIER    RES_D_TIER
+#define STORED_TEXT    RES_D_U32
 
 static const res_field point_fields[] = {
     {"point", RES_D_U64, "", "index of the point"},
@@ -67,13 +96,16 @@ static const res_field point_fields[] = {
 #undef FIELD
         {"breakdown_first", RES_D_U64, "", "first row of the point in /breakdown"},
     {"breakdown_rows", RES_D_U16, "",
-     "rows of the point in /breakdown: those of its deployment in /ops, or none"},
+     "rows of the point in /breakdown: those of its deployment in /ops (without images: of the phases behind "
+     "the encoder), or none"},
 };
 
 static const res_field breakdown_fields[] = {
     {"latency_ms", RES_D_F64_RUNS, "ms", "latency of the op in this point, all layers and decode steps"},
     {"energy_wms", RES_D_F64_RUNS, "W*ms", "energy of the op in this point"},
     {"source", RES_D_SOURCE, "", "where the latency came from"},
+    {"tier", RES_D_TIER, "", "weakest calibration of the estimates that went in"},
+    {"carried", RES_D_CARRIED, "", "whose rows went in besides those of the version asked for"},
 };
 
 static const res_field deployment_fields[] = {

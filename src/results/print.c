@@ -177,7 +177,7 @@ void res_print_table(aic_buf *out, const res_columns *columns, const aic_value *
             if (!width[c])
                 continue;
             const res_column *column = res_column_at((size_t)columns->items[c]);
-            bool left = column->type == RES_TEXT || column->type == RES_STATUS;
+            bool left = column->type == RES_TEXT || res_is_enum(column->type);
             if (r > 0)
                 shown(&values[(r - 1) * n + c], &cell);
             add_cell(out, r > 0 ? cell.data : column->name, width[c], left, c == last);

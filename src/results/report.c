@@ -38,7 +38,7 @@ bool res_report(res_file *f, FILE *out, aic_error *err) {
         aic_buf_printf(&b, "%12llu  %s: %s (first: point %llu)\n", (ull)sorted[i].count,
                        srv_status_name(sorted[i].status), sorted[i].text, (ull)sorted[i].example);
     free(sorted);
-    bool ok = res_flush(&b, true, out, err);
+    bool ok = res_report_basis(f, &b, err) && res_flush(&b, true, out, err);
     aic_buf_free(&b);
     return ok;
 }

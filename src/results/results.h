@@ -22,8 +22,15 @@ typedef enum res_type {
     RES_TEXT,
     RES_U32,
     RES_F64,
-    RES_STATUS /* a srv_status; its name as a text */
+    /* Enumerations; their names as texts: */
+    RES_STATUS,  /* srv_status */
+    RES_CARRIED, /* srv_carried */
+    RES_TIER     /* op_tier */
 } res_type;
+static inline bool res_is_enum(res_type t) {
+    return t >= RES_STATUS;
+}
+const char *res_enum_text(res_type t, size_t value); /* name of a value of an enumeration */
 typedef struct res_column {
     const char *name; /* "ttft_ms": in files, exports, filters and rankings */
     res_type type;
@@ -75,6 +82,7 @@ typedef struct res_points {
     size_t n_rows;                  /* their sum */
     const double *latency, *energy; /* n_rows */
     const uint8_t *source;          /* n_rows */
+    const srv_basis *basis;         /* n_rows */
 } res_points;
 
 typedef struct res_writer res_writer;
@@ -125,10 +133,12 @@ bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns
 aic_value res_window_value(const res_window *w, size_t i, int column); /* TEXT -> string, NaN real -> null */
 /* Breakdown rows of point i of the window: returns count; names, phases as stored. */
 typedef struct res_op_row {
-    bool generation;
+    srv_phase phase;
     const char *name, *kind;
     double repeat, latency, energy;
     op_source source;
+    op_tier tier;
+    srv_carried carried;
 } res_op_row;
 size_t res_window_rows(const res_window *w, size_t i,
                        const res_op_row **rows); /* valid until the next call */
@@ -156,8 +166,8 @@ bool res_rank(res_file *f, const res_rank_options *opt, FILE *out, aic_error *er
 
 typedef struct res_export_options {
     const char *format; /* "csv" or "jsonl" */
-    bool breakdown; /* csv: one line per op; jsonl: "context" and "generation" lists of [op, ms, W*ms, source]
-                     */
+    bool breakdown; /* csv: one line per op; jsonl: lists of [op, ms, W*ms, source, tier, carried] per phase:
+                     * "encoder" where a point has rows of it, "context" and "generation" */
     const char *columns; /* NULL = all */
     const char *where;
     uint64_t first, count; /* 0, 0 = all */

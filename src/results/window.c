@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Enumerations of /breakdown. */
+static const size_t byte_fields[] = {RES_B_SOURCE, RES_B_TIER, RES_B_CARRIED};
+enum { BYTE_FIELDS = sizeof byte_fields / sizeof *byte_fields };
+
 struct res_window {
     res_file *f;
     uint64_t first;
@@ -15,8 +19,8 @@ struct res_window {
     uint64_t first_row;
     size_t n_rows, rows_cap;
     double *latency, *energy;
-    uint8_t *source;
-    res_op_row *rows; /* of one point */
+    uint8_t *bytes[3]; /* the fields of one byte: byte_fields */
+    res_op_row *rows;  /* of one point */
 };
 
 res_window *res_window_new(res_file *f) {
@@ -33,7 +37,8 @@ void res_window_free(res_window *w) {
         free(w->data[i]);
     free(w->latency);
     free(w->energy);
-    free(w->source);
+    for (size_t k = 0; k < BYTE_FIELDS; k++)
+        free(w->bytes[k]);
     free(w->rows);
     free(w);
 }
@@ -126,8 +131,8 @@ static bool load_column(res_window *w, int column, bool *deployment, aic_error *
         return *deployment = true;
     if (!load_field(w, field, err))
         return false;
-    if (c->type == RES_STATUS)
-        return check_field(w, field, SRV_STATUS_COUNT, err);
+    if (res_is_enum(c->type))
+        return check_field(w, field, res_enum_count(res_enum_stored(c->type)), err);
     return c->type != RES_TEXT || check_field(w, field, w->f->reason_texts.n, err);
 }
 
@@ -135,20 +140,36 @@ static size_t op_count(const res_window *w, size_t i) {
     return res_table_get_u32(&w->f->deployments, RES_DEP_op_count, u32_at(w, RES_P_DEPLOYMENT, i));
 }
 
-/* Rows of the points follow one another, and a point has those of its deployment or none. */
+static size_t first_op(const res_window *w, size_t i) {
+    return (size_t)res_table_get_u64(&w->f->deployments, RES_DEP_first_op, u32_at(w, RES_P_DEPLOYMENT, i));
+}
+
+/* Rows of the points follow one another. */
 static bool check_rows(res_window *w, aic_error *err) {
     w->first_row = w->n ? u64_at(w, RES_P_FIRST, 0) : 0;
     uint64_t next = w->first_row;
     for (size_t i = 0; i < w->n; i++) {
         uint16_t n = u16_at(w, RES_P_ROWS, i);
         if (u64_at(w, RES_P_FIRST, i) != next || next > w->f->rows || n > w->f->rows - next ||
-            (n && n != op_count(w, i)))
+            !res_rows_fit(&w->f->deployments, &w->f->ops, u32_at(w, RES_P_DEPLOYMENT, i), n))
             return in_points(w, RES_P_FIRST, "rows that are not the point's", err);
         next += n;
     }
     if (next - w->first_row > RES_WINDOW_ROWS)
         return in_points(w, RES_P_ROWS, "more rows than a window of points holds", err);
     w->n_rows = (size_t)(next - w->first_row);
+    return true;
+}
+
+static bool load_bytes(res_window *w, size_t k, aic_error *err) {
+    const res_field *field = &res_group_get(RES_G_BREAKDOWN)->fields[byte_fields[k]];
+    char path[96];
+    if (!res_file_rows(w->f, RES_G_BREAKDOWN, byte_fields[k], w->first_row, w->n_rows, w->bytes[k], err))
+        return false;
+    snprintf(path, sizeof path, "/breakdown/%s", field->name);
+    for (size_t i = 0; i < w->n_rows; i++)
+        if (w->bytes[k][i] >= res_enum_count(field->type))
+            return res_damaged(err, w->f->in.path, path, "a value that does not exist");
     return true;
 }
 
@@ -159,15 +180,15 @@ static bool load_breakdown(res_window *w, aic_error *err) {
         w->rows_cap = w->n_rows;
         w->latency = aic_realloc(w->latency, w->rows_cap, sizeof *w->latency);
         w->energy = aic_realloc(w->energy, w->rows_cap, sizeof *w->energy);
-        w->source = aic_realloc(w->source, w->rows_cap, 1);
+        for (size_t k = 0; k < BYTE_FIELDS; k++)
+            w->bytes[k] = aic_realloc(w->bytes[k], w->rows_cap, 1);
     }
     if (!res_file_rows(w->f, RES_G_BREAKDOWN, RES_B_LATENCY, w->first_row, w->n_rows, w->latency, err) ||
-        !res_file_rows(w->f, RES_G_BREAKDOWN, RES_B_ENERGY, w->first_row, w->n_rows, w->energy, err) ||
-        !res_file_rows(w->f, RES_G_BREAKDOWN, RES_B_SOURCE, w->first_row, w->n_rows, w->source, err))
+        !res_file_rows(w->f, RES_G_BREAKDOWN, RES_B_ENERGY, w->first_row, w->n_rows, w->energy, err))
         return false;
-    for (size_t i = 0; i < w->n_rows; i++)
-        if (w->source[i] >= OP_SOURCE_COUNT)
-            return res_damaged(err, w->f->in.path, "/breakdown/source", "a source that does not exist");
+    for (size_t k = 0; k < BYTE_FIELDS; k++)
+        if (!load_bytes(w, k, err))
+            return false;
     return w->breakdown = true;
 }
 
@@ -202,9 +223,9 @@ double res_window_number(const res_window *w, size_t i, int column) {
                                   : res_table_get_u32(&w->f->deployments, field, d);
     }
     size_t field = res_point_field((size_t)column);
-    return c->type == RES_F64      ? f64_at(w, field, i)
-           : c->type == RES_STATUS ? w->data[field][i]
-                                   : u32_at(w, field, i);
+    return c->type == RES_F64     ? f64_at(w, field, i)
+           : res_is_enum(c->type) ? w->data[field][i]
+                                  : u32_at(w, field, i);
 }
 
 size_t res_text_count(const res_file *f, int column) {
@@ -233,7 +254,8 @@ srv_status res_window_status(const res_window *w, size_t i) {
 }
 
 aic_value res_window_value(const res_window *w, size_t i, int column) {
-    switch (res_column_at((size_t)column)->type) {
+    res_type type = res_column_at((size_t)column)->type;
+    switch (type) {
     case RES_POINT:
         return aic_int((int64_t)(w->first + i));
     case RES_U32:
@@ -243,7 +265,9 @@ aic_value res_window_value(const res_window *w, size_t i, int column) {
         return isnan(v) ? AIC_NULL_VALUE : aic_real(v);
     }
     case RES_STATUS:
-        return aic_str(srv_status_name(res_window_status(w, i)));
+    case RES_CARRIED:
+    case RES_TIER:
+        return aic_str(res_enum_text(type, w->data[res_point_field((size_t)column)][i]));
     case RES_TEXT: {
         const char *text = res_window_text(w, i, column);
         return text ? aic_str(text) : AIC_NULL_VALUE;
@@ -258,16 +282,18 @@ size_t res_window_rows(const res_window *w, size_t i, const res_op_row **rows) {
     if (!w->breakdown)
         return 0;
     size_t n = u16_at(w, RES_P_ROWS, i), at = (size_t)(u64_at(w, RES_P_FIRST, i) - w->first_row);
-    size_t op = (size_t)res_table_get_u64(&f->deployments, RES_DEP_first_op, u32_at(w, RES_P_DEPLOYMENT, i));
+    size_t op = first_op(w, i) + op_count(w, i) - n; /* the last ones: only the encoder's may be left out */
     for (size_t r = 0; r < n; r++)
         w->rows[r] = (res_op_row){
-            .generation = res_table_get_u8(&f->ops, RES_OP_PHASE, op + r) != 0,
+            .phase = (srv_phase)res_table_get_u8(&f->ops, RES_OP_PHASE, op + r),
             .name = f->axes[RES_AXIS_op].items[res_table_get_u32(&f->ops, RES_OP_NAME, op + r)],
             .kind = f->axes[RES_AXIS_kind].items[res_table_get_u32(&f->ops, RES_OP_KIND, op + r)],
             .repeat = res_table_get_f64(&f->ops, RES_OP_REPEAT, op + r),
             .latency = w->latency[at + r],
             .energy = w->energy[at + r],
-            .source = (op_source)w->source[at + r],
+            .source = (op_source)w->bytes[0][at + r],
+            .tier = (op_tier)w->bytes[1][at + r],
+            .carried = (srv_carried)w->bytes[2][at + r],
         };
     return n;
 }

@@ -123,7 +123,7 @@ static bool check_points(const res_writer *w, const res_points *p, aic_error *er
         if (d >= w->deployments.table.rows)
             return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced",
                             i, d);
-        if (p->rows[i] != 0 && p->rows[i] != res_table_get_u32(&w->deployments.table, RES_DEP_op_count, d))
+        if (!res_rows_fit(&w->deployments.table, &w->deployments.ops, d, p->rows[i]))
             return aic_fail(err, AIC_IO,
                             "point %zu of a block has %u breakdown rows, not those of its deployment", i,
                             p->rows[i]);
@@ -139,6 +139,19 @@ static bool flush(res_writer *w, res_group_id g, aic_error *err) {
     return res_stream_flush(&w->streams[g], &w->out, &w->encoders, err);
 }
 
+/* Splits what rows rest on into its two columns; nearly always nothing but zeros. */
+static void split_basis(const srv_basis *basis, size_t n, uint8_t *tier, uint8_t *carried) {
+    if (res_all_zero(basis, n)) {
+        memset(tier, 0, n);
+        memset(carried, 0, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        tier[i] = (uint8_t)srv_basis_tier(basis[i]);
+        carried[i] = (uint8_t)srv_basis_carried(basis[i]);
+    }
+}
+
 static bool add_rows(res_writer *w, const res_points *p, size_t first, size_t n, aic_error *err) {
     res_stream *s = &w->streams[RES_G_BREAKDOWN];
     res_table *t = &s->rows;
@@ -147,6 +160,7 @@ static bool add_rows(res_writer *w, const res_points *p, size_t first, size_t n,
         memcpy(t->data[RES_B_LATENCY] + t->rows * sizeof(double), p->latency + first, take * sizeof(double));
         memcpy(t->data[RES_B_ENERGY] + t->rows * sizeof(double), p->energy + first, take * sizeof(double));
         memcpy(t->data[RES_B_SOURCE] + t->rows, p->source + first, take);
+        split_basis(p->basis + first, take, t->data[RES_B_TIER] + t->rows, t->data[RES_B_CARRIED] + t->rows);
         t->rows += take;
         first += take;
         n -= take;
@@ -171,11 +185,11 @@ static void add_column(res_writer *w, size_t column, const srv_point *points, si
     const res_column *c = res_column_at(column);
     res_table *t = &w->streams[RES_G_POINTS].rows;
     size_t f = res_point_field(column);
-    if (c->type == RES_STATUS)
+    if (res_is_enum(c->type))
         for (size_t i = 0; i < n; i++) {
-            res_table_u8(t, f, t->rows + i, (uint8_t)points[i].status);
-            w->by_status[points[i].status]++;
-            w->ahead.by_status[points[i].status]++;
+            unsigned value; /* every enumeration's type */
+            memcpy(&value, (const char *)&points[i] + c->offset, sizeof value);
+            res_table_u8(t, f, t->rows + i, (uint8_t)value);
         }
     else if (c->type == RES_TEXT)
         for (size_t i = 0; i < n; i++) {
@@ -203,6 +217,10 @@ static bool add_points(res_writer *w, const res_points *p, size_t first, size_t 
         tile = n < TILE ? n : TILE;
         for (size_t c = RES_C_batch; c < RES_COLUMN_COUNT; c++)
             add_column(w, c, p->points + first, tile);
+        for (size_t i = 0; i < tile; i++) {
+            w->by_status[p->points[first + i].status]++;
+            w->ahead.by_status[p->points[first + i].status]++;
+        }
         t->rows += tile;
         w->points += tile;
     }

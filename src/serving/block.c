@@ -78,6 +78,7 @@ static void reserve(srv_block *b, size_t n, size_t n_rows) {
         b->latency = aic_realloc(b->latency, cells, sizeof *b->latency);
         b->energy = aic_realloc(b->energy, cells, sizeof *b->energy);
         b->source = aic_realloc(b->source, cells, sizeof *b->source);
+        b->basis = aic_realloc(b->basis, cells, sizeof *b->basis);
         b->cap_rows = cells;
     }
     b->n = n;
@@ -107,6 +108,7 @@ void srv_block_free(srv_block *b) {
     free(b->latency);
     free(b->energy);
     free(b->source);
+    free(b->basis);
     aic_arena_free(b->texts);
     *b = (srv_block){0};
 }

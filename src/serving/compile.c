@@ -64,8 +64,19 @@ static bool find_view(srv_deployment *d, const srv_env *env, aic_error *err) {
     return d->view != NULL;
 }
 
+static srv_role role_of(const srv_deployment *d) {
+    srv_mode mode = d->request.mode;
+    if (d->tuning.role)
+        return *d->tuning.role;
+    return (srv_role){.prefills = srv_has_context(mode),
+                      .exchanges =
+                          MDL_A2A_CONTEXT | (srv_has_generation(mode) ? (unsigned)MDL_A2A_GENERATION : 0u)};
+}
+
 static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
     const srv_request *r = &d->request;
+    const srv_options *o = &r->options;
+    srv_role role = role_of(d);
     d->model = mdl_get(env->models, r->model, err);
     if (!d->model)
         return false;
@@ -74,9 +85,16 @@ static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
                        .par = r->par,
                        .nextn = r->nextn,
                        .given = r->quants,
-                       .context_role = srv_has_context(r->mode),
-                       .a2a_phases = MDL_A2A_CONTEXT | (r->mode == SRV_static_ctx ? 0 : MDL_A2A_GENERATION),
-                       .attention_backend = r->attention_backend};
+                       .context_role = role.prefills,
+                       .a2a_phases = role.exchanges,
+                       .distribution = o->distribution,
+                       .attention_backend = o->attention_backend,
+                       .moe_backend = o->moe_backend,
+                       .eplb = o->eplb != 0,
+                       .slots = o->slots,
+                       .sms = o->sms,
+                       .encoder_tp = o->encoder_tp != 0,
+                       .layers = o->layers};
     if (mdl_build(d->model, &ask, d->arena, &d->built, &d->why, err))
         return true;
     if (d->why.cls == OP_OK)

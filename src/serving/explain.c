@@ -31,6 +31,13 @@ static void add_step(const srv_deployment *d, const op_bound *bound, const op_sh
         sum->cover[c] += r.cover[c];
     sum->source = first || sum->source == r.source ? r.source : OP_SRC_mixed;
     sum->tier = r.tier > sum->tier ? r.tier : sum->tier;
+    sum->from |= r.from;
+}
+
+static void explain_encoder(const srv_deployment *d, const srv_workload *w, const srv_op *o, srv_detail *e) {
+    srv_images images = srv_images_of(d, w);
+    op_shape shape = srv_encoder_shape(&images, o->behind);
+    add_step(d, &o->bound, &shape, 1.0, true, e);
 }
 
 static void explain_context(const srv_deployment *d, const srv_workload *w, const srv_op *o, srv_detail *e) {
@@ -49,6 +56,20 @@ static void explain_generation(const srv_deployment *d, const srv_workload *w, c
     }
 }
 
+typedef void (*explain_fn)(const srv_deployment *d, const srv_workload *w, const srv_op *o, srv_detail *e);
+
+/* Fills one detail per op of the walk; rows are numbered from `row` on. */
+static void explain_walk(const srv_deployment *d, const srv_workload *w, const srv_walk *walk, size_t row,
+                         explain_fn explain, srv_detail *details) {
+    for (size_t i = 0; i < walk->n_ops; i++) {
+        const srv_op *o = &walk->ops[i];
+        details[i] = (srv_detail){
+            .row = row + o->row, .op = o->bound.op, .result = op_zero(OP_SRC_empirical), .cls = OP_OK};
+        explain(d, w, o, &details[i]);
+        op_scale(&details[i].result, d->tuning.latency_scale);
+    }
+}
+
 size_t srv_explain(const srv_deployment *d, const srv_workload *load, aic_arena *a, srv_detail **out) {
     srv_point p;
     *out = NULL;
@@ -56,21 +77,15 @@ size_t srv_explain(const srv_deployment *d, const srv_workload *load, aic_arena 
     if (p.status != SRV_ST_ok)
         return 0;
     const srv_plan *plan = srv_plan_of(d);
-    size_t n_context = plan->context.n_ops, n = n_context + plan->generation.n_ops;
+    srv_workload w = srv_walked(&p);
+    size_t n_encoder = p.encodes ? plan->encoder.n_ops : 0, n_context = plan->context.n_ops;
+    size_t n = n_encoder + n_context + plan->generation.n_ops, row = plan->encoder.n_rows;
     srv_detail *details = aic_arena_alloc(a, n, sizeof *details);
-    for (size_t i = 0; i < n; i++) {
-        bool decode = i >= n_context;
-        const srv_op *o = decode ? &plan->generation.ops[i - n_context] : &plan->context.ops[i];
-        details[i] = (srv_detail){.row = o->row + (decode ? plan->context.n_rows : 0),
-                                  .op = o->bound.op,
-                                  .result = op_zero(OP_SRC_empirical),
-                                  .cls = OP_OK};
-        if (decode)
-            explain_generation(d, load, o, &details[i]);
-        else
-            explain_context(d, load, o, &details[i]);
-        op_scale(&details[i].result, d->tuning.latency_scale);
-    }
+    if (p.encodes)
+        explain_walk(d, &w, &plan->encoder, 0, explain_encoder, details);
+    explain_walk(d, &w, &plan->context, row, explain_context, details + n_encoder);
+    explain_walk(d, &w, &plan->generation, row + plan->context.n_rows, explain_generation,
+                 details + n_encoder + n_context);
     *out = details;
     return n;
 }

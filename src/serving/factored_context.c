@@ -12,9 +12,9 @@ typedef struct key_shapes {
 static size_t number_context_shapes(const srv_block *b, const uint32_t *live, size_t n, uint32_t *shape_of,
                                     uint32_t *firsts, srv_key *keys, srv_key *tmp) {
     for (size_t k = 0; k < n; k++) {
-        const srv_workload *w = &b->points[live[k]].load;
+        srv_workload w = srv_walked(&b->points[live[k]]);
         keys[k] = (srv_key){
-            .hi = (uint64_t)w->batch << 32 | (w->isl - w->prefix), .lo = w->prefix, .item = (uint32_t)k};
+            .hi = (uint64_t)w.batch << 32 | (w.isl - w.prefix), .lo = w.prefix, .item = (uint32_t)k};
     }
     srv_sort_keys(keys, tmp, n);
     return srv_number_keys(keys, n, shape_of, firsts);
@@ -71,7 +71,7 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint3
     srv_workload *loads = srv_take(b, *count, sizeof *loads);
     srv_folded tables = srv_folded_take(b, *count, plan->context.n_rows);
     for (size_t t = 0; t < *count; t++) {
-        loads[t] = b->points[live[firsts[t]]].load;
+        loads[t] = srv_walked(&b->points[live[firsts[t]]]);
         srv_folded_clear(&tables, t);
     }
     key_shapes *by_key = srv_take(b, plan->n_keys, sizeof *by_key);

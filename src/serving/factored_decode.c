@@ -109,9 +109,9 @@ srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, cons
     walker w = {.d = d, .b = b, .part = &srv_plan_of(d)->parts[part], .moving = part == SRV_MOVING};
     srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
     for (size_t k = 0; k < n; k++) {
-        const srv_workload *l = &b->points[live[k]].load;
+        srv_workload l = srv_walked(&b->points[live[k]]);
         keys[k] = (srv_key){
-            .hi = (uint64_t)l->batch << 32 | (w.moving ? l->isl : 0), .lo = l->osl, .item = (uint32_t)k};
+            .hi = (uint64_t)l.batch << 32 | (w.moving ? l.isl : 0), .lo = l.osl, .item = (uint32_t)k};
     }
     srv_sort_keys(keys, tmp, n);
     w.store = new_steps(&w, keys, n);

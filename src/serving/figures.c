@@ -10,6 +10,7 @@ static const size_t FIGURES[] = {
     AT(ttft),
     AT(tpot),
     AT(request_latency),
+    AT(encoder_latency),
     AT(context_latency),
     AT(generation_latency),
     AT(tokens_per_s),
@@ -24,6 +25,8 @@ static const size_t FIGURES[] = {
     AT(kvcache),
     AT(nccl),
     AT(others),
+    AT(encoder_memory),
+    AT(encoder_energy),
     AT(context_energy),
     AT(generation_energy),
 };
@@ -33,6 +36,7 @@ static const size_t ROUNDED[] = {
     AT(ttft),
     AT(tpot),
     AT(request_latency),
+    AT(encoder_latency),
     AT(context_latency),
     AT(generation_latency),
     AT(tokens_per_s),
@@ -42,6 +46,7 @@ static const size_t ROUNDED[] = {
     AT(seq_per_s_per_gpu),
     AT(concurrency),
     AT(memory),
+    AT(encoder_memory),
     AT(power),
 };
 
@@ -63,13 +68,34 @@ enum {
         RULE_NONE
 };
 
+static const uint64_t limit = UINT64_C(1) << 32; /* of tokens */
+
+/* Tokens of one image; none to a model that sees none. */
+static mdl_image_tokens image_tokens(const srv_deployment *d, const mdl_images *images) {
+    if (!d->built.model || images->count == 0)
+        return (mdl_image_tokens){0, 0};
+    return mdl_tokens_of_image(d->built.model, images);
+}
+
+/* What images add to the point, or the rule that they break. */
+static int see_images(const srv_deployment *d, srv_point *p) {
+    const mdl_images *images = &p->load.images;
+    if ((images->height == 0) != (images->width == 0) || images->height >= SRV_MAX_SIDE ||
+        images->width >= SRV_MAX_SIDE)
+        return RULE_image_sides;
+    mdl_image_tokens t = image_tokens(d, images);
+    if (t.behind > SRV_MAX_SEQUENCE || images->count * t.behind > SRV_MAX_SEQUENCE ||
+        images->count * t.behind > UINT32_MAX - p->load.isl)
+        return RULE_image_tokens;
+    p->visual_tokens = (uint32_t)(images->count * t.behind);
+    p->encodes = srv_has_context(d->request.mode) && d->built.encoder.count > 0 && t.inside > 0;
+    if (p->encodes && mdl_images_of_rank(&d->built, images, p->load.batch) > (limit - 1) / t.inside)
+        return RULE_encoder_tokens;
+    return RULE_NONE;
+}
+
 static int broken_rule(const srv_deployment *d, const srv_workload *w) {
     srv_mode mode = d->request.mode;
-    const uint64_t limit = UINT64_C(1) << 32;
-    if (w->batch == 0)
-        return RULE_batch;
-    if (w->isl == 0)
-        return RULE_isl;
     if (srv_has_context(mode) && w->prefix >= w->isl)
         return RULE_prefix;
     /* Quotients, so that no product of three 32-bit values can wrap. */
@@ -90,7 +116,7 @@ void srv_point_refuse(srv_point *p, op_class cls, const char *text) {
 }
 
 void srv_point_start(const srv_deployment *d, const srv_workload *load, srv_point *p) {
-    *p = (srv_point){.load = *load, .power = NAN};
+    *p = (srv_point){.load = srv_plain_images(*load), .power = NAN};
     for (size_t i = 0; i < N_FIGURES; i++)
         *figure(p, FIGURES[i]) = NAN;
     for (int c = 0; c < OP_COVERS; c++)
@@ -100,9 +126,32 @@ void srv_point_start(const srv_deployment *d, const srv_workload *load, srv_poin
         p->reason = d->why.text;
         return;
     }
-    int rule = broken_rule(d, load);
-    if (rule != RULE_NONE)
-        srv_point_refuse(p, OP_INVALID, RULES[rule]);
+    int rule = p->load.batch == 0 ? RULE_batch : p->load.isl == 0 ? RULE_isl : see_images(d, p);
+    if (rule == RULE_NONE) {
+        srv_workload w = srv_walked(p);
+        rule = broken_rule(d, &w);
+    }
+    if (rule == RULE_NONE)
+        return;
+    srv_point_refuse(p, OP_INVALID, RULES[rule]);
+    p->encodes = false;
+}
+
+srv_workload srv_walked(const srv_point *p) {
+    srv_workload w = p->load;
+    w.isl += p->visual_tokens;
+    return w;
+}
+
+srv_images srv_images_of(const srv_deployment *d, const srv_workload *w) {
+    mdl_image_tokens t = image_tokens(d, &w->images);
+    return (srv_images){(uint32_t)mdl_images_of_rank(&d->built, &w->images, w->batch), (uint32_t)t.inside,
+                        (uint32_t)t.behind};
+}
+
+op_shape srv_encoder_shape(const srv_images *images, bool behind) {
+    uint32_t s = behind ? images->behind : images->inside;
+    return (op_shape){.batch = images->count, .s = s, .x = images->count * s, .imbalance = 1.0};
 }
 
 op_shape srv_context_shape(const srv_deployment *d, const srv_workload *w, bool logits) {
@@ -121,10 +170,10 @@ op_shape srv_decode_shape(const srv_deployment *d, uint32_t batch, uint32_t posi
 }
 
 srv_power srv_power_of(const srv_sums *s) {
-    double latency = s->context_latency + s->generation_latency;
+    double latency = s->encoder_latency + s->context_latency + s->generation_latency;
     if (!(latency > 0))
         return (srv_power){0, 0};
-    double energy = s->context_energy + s->generation_energy;
+    double energy = s->encoder_energy + s->context_energy + s->generation_energy;
     return (srv_power){energy / latency, fmin(fmax(s->powered / latency, 0.0), 1.0)};
 }
 
@@ -151,9 +200,12 @@ static void rates(const srv_deployment *d, srv_point *p) {
 
 void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p) {
     double steps = p->load.osl > 1 ? (double)p->load.osl - 1.0 : 0.0;
-    double total = s->context_latency + s->generation_latency;
-    p->context_latency = p->ttft = s->context_latency;
+    double total = s->encoder_latency + s->context_latency + s->generation_latency;
+    p->ttft = s->encoder_latency + s->context_latency;
+    p->encoder_latency = s->encoder_latency;
+    p->context_latency = s->context_latency;
     p->generation_latency = s->generation_latency;
+    p->encoder_energy = s->encoder_energy;
     p->context_energy = s->context_energy;
     p->generation_energy = s->generation_energy;
     p->tpot = steps > 0 ? s->generation_latency / steps : 0;
@@ -203,13 +255,21 @@ static bool all_finite(srv_point *p) {
 void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p) {
     const srv_plan *plan = srv_plan_of(d);
     srv_footprint f;
-    srv_memory_at(&plan->memory, d->request.mode, d->tuning.beam, &p->load, &f);
+    srv_guest encoder = {0};
+    srv_workload w = srv_walked(p);
+    if (p->encodes)
+        encoder = (srv_guest){d->built.encoder_weight_bytes,
+                              mdl_encoder_activations(&d->built, &w.images, w.batch)};
+    srv_memory_at(&plan->memory, d->request.mode, d->tuning.beam, &w, &encoder, &f);
     p->memory = f.total;
+    p->encoder_memory = f.encoder;
     p->weights = f.weights;
     p->activations = f.activations;
     p->kvcache = f.kvcache;
     p->nccl = f.nccl;
     p->others = f.others;
+    p->carried = srv_basis_carried(sums->basis);
+    p->tier = srv_basis_tier(sums->basis);
     srv_figures(d, sums, p);
     srv_project(d, p);
     if (!all_finite(p)) {

@@ -14,8 +14,9 @@ typedef struct srv_gap {
 /* count tables of n_rows rows each, table-major. */
 typedef struct srv_folded {
     size_t n_rows;
-    double *latency, *energy;   /* count x n_rows */
-    uint8_t *source;            /* op_source */
+    double *latency, *energy; /* count x n_rows */
+    uint8_t *source;          /* op_source */
+    srv_basis *basis;
     double (*cover)[OP_COVERS]; /* count, ms */
     srv_gap *gap;               /* count */
 } srv_folded;
@@ -29,6 +30,10 @@ void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t ste
                      bool first);
 void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j);
 
+/* Encoder tables of what points `live` (n of them) encode; images_of[k] is the table of point live[k], left
+ * alone where it encodes nothing. Returns an empty one when none does. */
+srv_folded srv_encoder_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
+                              uint32_t *images_of, size_t *count);
 /* Context tables of the distinct shapes of points `live` (n of them); shape_of[k] is the table of point
  * live[k]. */
 srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,

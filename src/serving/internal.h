@@ -92,6 +92,7 @@ typedef struct srv_memory {
 /* Parts in GiB. */
 typedef struct srv_footprint {
     double total, weights, activations, kvcache, nccl, others;
+    double encoder; /* its share of weights and activations */
     bool oom, kv_oom;
 } srv_footprint;
 
@@ -99,8 +100,13 @@ typedef struct srv_footprint {
  * stands against it. */
 bool srv_memory_plan(const srv_deployment *d, const srv_backend *b, const srv_facts *facts,
                      const pdb_system *sys, srv_memory *out, op_refusal *why);
+/* What an encoder beside the model adds, bytes. */
+typedef struct srv_guest {
+    double weights, activations;
+} srv_guest;
+/* w: tokens of images within isl; encoder: NULL = none. */
 void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_workload *w,
-                   srv_footprint *out);
+                   const srv_guest *encoder, srv_footprint *out);
 double srv_default_fraction(const srv_backend *b, const char *version, const pdb_system *sys,
                             const mdl_parallel *par);
 
@@ -111,14 +117,16 @@ typedef struct srv_op {
     uint32_t row; /* of its phase */
     bool opens;   /* first op of its row: sets what later ones add to */
     bool logits;  /* context: sees one token per request */
+    bool behind;  /* encoder: sees the tokens behind it */
     uint8_t key;  /* context: index of its key class */
     uint8_t part; /* generation: index of its part */
 } srv_op;
 
-typedef struct srv_phase {
+/* The ops of one phase. */
+typedef struct srv_walk {
     size_t n_ops, n_rows;
     srv_op *ops;
-} srv_phase;
+} srv_walk;
 
 /* A set of shape fields that context ops read; ops of one class share their distinct shapes. */
 typedef struct srv_key_class {
@@ -141,6 +149,9 @@ typedef struct srv_part {
 #define SRV_RULES(X)                                                                                         \
     X(batch, "batch must be at least 1")                                                                     \
     X(isl, "isl must be at least 1")                                                                         \
+    X(image_sides, "the sides of an image go together and stay below " SRV_TEXT_OF(SRV_MAX_SIDE) " pixels")  \
+    X(image_tokens, "the images of a request must not exceed " SRV_TEXT_OF(SRV_MAX_SEQUENCE) " tokens")      \
+    X(encoder_tokens, "the images that one rank encodes must stay below 4294967296 patches")                 \
     X(prefix, "prefix must be shorter than isl: no token is left to prefill")                                \
     X(sequence, "isl + beam x osl must not exceed " SRV_TEXT_OF(SRV_MAX_SEQUENCE) " tokens")                 \
     X(context_tokens, "batch x (isl - prefix) must stay below 4294967296 tokens")                            \
@@ -148,7 +159,7 @@ typedef struct srv_part {
 
 typedef struct srv_plan {
     op_mode mode;
-    srv_phase context, generation; /* empty when the mode has no such phase */
+    srv_walk encoder, context, generation; /* empty when the mode has no such phase */
     size_t n_keys;
     srv_key_class *keys;
     srv_part parts[SRV_PARTS];
@@ -183,9 +194,11 @@ srv_deployment *srv_compile_ops(const srv_env *env, const srv_request *req, cons
 
 /* Sums of one point's walks; scaled, in row order. */
 typedef struct srv_sums {
+    double encoder_latency, encoder_energy; /* 0 where the encoder does not run */
     double context_latency, context_energy, generation_latency, generation_energy;
-    double powered;          /* ms of rows with measured energy, context rows then generation rows */
+    double powered;          /* ms of rows with measured energy, in row order */
     double cover[OP_COVERS]; /* ms */
+    srv_basis basis;         /* of all rows */
 } srv_sums;
 
 typedef struct srv_power {
@@ -202,7 +215,18 @@ srv_power srv_power_of(const srv_sums *s);
 void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p);
 void srv_project(const srv_deployment *d, srv_point *p);
 
+/* The workload that context and generation walk and memory holds: isl with the tokens of images. */
+srv_workload srv_walked(const srv_point *p);
+
+/* What one rank encodes for a point that does. */
+typedef struct srv_images {
+    uint32_t count;
+    uint32_t inside, behind; /* tokens of one image */
+} srv_images;
+srv_images srv_images_of(const srv_deployment *d, const srv_workload *w);
+
 /* Shapes of the walks (docs/model/serving.md). */
+op_shape srv_encoder_shape(const srv_images *images, bool behind);
 op_shape srv_context_shape(const srv_deployment *d, const srv_workload *w, bool logits);
 op_shape srv_decode_shape(const srv_deployment *d, uint32_t batch, uint32_t position);
 

@@ -147,19 +147,22 @@ static void judge(const srv_memory *m, srv_footprint *f) {
 }
 
 void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_workload *w,
-                   srv_footprint *out) {
+                   const srv_guest *encoder, srv_footprint *out) {
     double batch = (double)w->batch;
     double osl = mode == SRV_static_ctx ? 1.0 : (double)w->osl;
     bool prefills = srv_has_context(mode);
     double tokens = prefills ? (double)(w->isl - w->prefix) * batch : batch * (double)beam;
-    double act = activations(m, tokens, prefills);
+    const srv_guest guest = encoder ? *encoder : (srv_guest){0};
+    double weights = m->weights + guest.weights;
+    double act = activations(m, tokens, prefills) + guest.activations;
     double length = m->max_seq_len > 0 ? m->max_seq_len : (double)w->isl + (double)beam * osl;
     double kv = batch * m->kv_bytes(m->kv_ctx, length);
-    out->total = (m->weights + act + kv + m->nccl + m->others) / SRV_GIB;
-    out->weights = m->weights / SRV_GIB;
+    out->total = (weights + act + kv + m->nccl + m->others) / SRV_GIB;
+    out->weights = weights / SRV_GIB;
     out->activations = act / SRV_GIB;
     out->kvcache = kv / SRV_GIB;
     out->nccl = m->nccl / SRV_GIB;
     out->others = m->others / SRV_GIB;
+    out->encoder = (guest.weights + guest.activations) / SRV_GIB;
     judge(m, out);
 }

@@ -7,13 +7,15 @@
 typedef struct table {
     double *latency, *energy;
     uint8_t *source;
-    double cover[SRV_PARTS][OP_COVERS]; /* ms; a context walk uses part 0 alone */
+    srv_basis *basis;
+    double cover[SRV_PARTS][OP_COVERS]; /* ms; encoder and context walks use part 0 alone */
 } table;
 
 static table new_table(srv_block *b, size_t n_rows) {
     return (table){.latency = srv_take(b, n_rows, sizeof(double)),
                    .energy = srv_take(b, n_rows, sizeof(double)),
-                   .source = srv_take(b, n_rows, sizeof(uint8_t))};
+                   .source = srv_take(b, n_rows, sizeof(uint8_t)),
+                   .basis = srv_take(b, n_rows, sizeof(srv_basis))};
 }
 
 static void clear_table(table *t, size_t n_rows) {
@@ -21,6 +23,7 @@ static void clear_table(table *t, size_t n_rows) {
     for (size_t r = 0; r < n_rows; r++) {
         t->latency[r] = t->energy[r] = 0;
         t->source[r] = OP_SRC_empirical;
+        t->basis[r] = 0;
     }
 }
 
@@ -29,8 +32,25 @@ static void fold(table *t, const srv_op *o, const op_result *r) {
     t->latency[o->row] += r->latency;
     t->energy[o->row] += r->energy;
     t->source[o->row] = same ? (uint8_t)r->source : OP_SRC_mixed;
+    t->basis[o->row] |= srv_basis_of(r->tier, r->from);
     for (int c = 0; c < OP_COVERS; c++)
         t->cover[o->part][c] += r->cover[c];
+}
+
+static op_class walk_encoder(const srv_deployment *d, const srv_workload *w, table *t, op_refusal *why) {
+    const srv_plan *plan = srv_plan_of(d);
+    srv_images images = srv_images_of(d, w);
+    clear_table(t, plan->encoder.n_rows);
+    for (size_t i = 0; i < plan->encoder.n_ops; i++) {
+        const srv_op *o = &plan->encoder.ops[i];
+        op_shape shape = srv_encoder_shape(&images, o->behind);
+        op_result r;
+        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, why);
+        if (cls != OP_OK)
+            return cls;
+        fold(t, o, &r);
+    }
+    return OP_OK;
 }
 
 static op_class walk_context(const srv_deployment *d, const srv_workload *w, table *t, op_refusal *why) {
@@ -70,6 +90,7 @@ static void accumulate(table *sum, const table *step, size_t n_rows, double repe
         sum->latency[r] += step->latency[r] * repeats;
         sum->energy[r] += step->energy[r] * repeats;
         sum->source[r] = first || sum->source[r] == step->source[r] ? step->source[r] : OP_SRC_mixed;
+        sum->basis[r] |= step->basis[r];
     }
     for (int p = 0; p < SRV_PARTS; p++)
         for (int c = 0; c < OP_COVERS; c++)
@@ -92,46 +113,64 @@ static op_class walk_generation(const srv_deployment *d, const srv_workload *w, 
     return OP_OK;
 }
 
-/* Scales a phase's table into the point's rows and adds up its columns. */
-static void put_rows(const table *t, size_t n_rows, double scale, double *latency, double *energy,
-                     uint8_t *source, double *sum_latency, double *sum_energy, double *powered) {
-    for (size_t r = 0; r < n_rows; r++) {
-        latency[r] = t->latency[r] * scale;
-        energy[r] = t->energy[r] * scale;
-        source[r] = t->source[r];
-        *sum_latency += latency[r];
-        *sum_energy += energy[r];
-        if (energy[r] > 0)
-            *powered += latency[r];
+/* Scales a phase's table into the block's rows from `at` on and adds up its columns. */
+static void put_rows(const table *t, size_t n_rows, double scale, srv_block *b, size_t at,
+                     double *sum_latency, double *sum_energy, srv_sums *sums) {
+    for (size_t r = 0; r < n_rows; r++, at++) {
+        b->latency[at] = t->latency[r] * scale;
+        b->energy[at] = t->energy[r] * scale;
+        b->source[at] = t->source[r];
+        b->basis[at] = t->basis[r];
+        sums->basis |= t->basis[r];
+        *sum_latency += b->latency[at];
+        *sum_energy += b->energy[at];
+        if (b->energy[at] > 0)
+            sums->powered += b->latency[at];
     }
 }
 
-static void plain_point(const srv_deployment *d, srv_block *b, size_t i, table *context, table *sum,
-                        table *step) {
+/* The folded tables of a point; step is one of generation's. */
+typedef struct tables {
+    table encoder, context, sum, step;
+} tables;
+
+static op_class walk(const srv_deployment *d, const srv_point *p, tables *t, op_refusal *why) {
+    srv_workload w = srv_walked(p);
+    op_class cls = OP_OK;
+    clear_table(&t->encoder, 0);
+    clear_table(&t->context, 0);
+    clear_table(&t->sum, 0);
+    if (p->encodes)
+        cls = walk_encoder(d, &w, &t->encoder, why);
+    if (cls == OP_OK && srv_has_context(d->request.mode))
+        cls = walk_context(d, &w, &t->context, why);
+    if (cls == OP_OK && srv_has_generation(d->request.mode))
+        cls = walk_generation(d, &w, &t->sum, &t->step, why);
+    return cls;
+}
+
+static void plain_point(const srv_deployment *d, srv_block *b, size_t i, tables *t) {
     const srv_plan *plan = srv_plan_of(d);
     srv_point *p = &b->points[i];
     op_refusal why = {.cls = OP_OK};
-    op_class cls = OP_OK;
-    clear_table(context, 0);
-    clear_table(sum, 0);
-    if (srv_has_context(d->request.mode))
-        cls = walk_context(d, &p->load, context, &why);
-    if (cls == OP_OK && srv_has_generation(d->request.mode))
-        cls = walk_generation(d, &p->load, sum, step, &why);
+    op_class cls = walk(d, p, t, &why);
     if (cls != OP_OK) {
         srv_point_refuse(p, cls, srv_block_text(b, why.text));
         return;
     }
-    double scale = d->tuning.latency_scale, *latency = b->latency + i * b->n_rows,
-           *energy = b->energy + i * b->n_rows;
-    uint8_t *source = b->source + i * b->n_rows;
-    size_t n = plan->context.n_rows;
+    double scale = d->tuning.latency_scale;
+    size_t at = i * b->n_rows;
     srv_sums s = {0};
-    put_rows(context, n, scale, latency, energy, source, &s.context_latency, &s.context_energy, &s.powered);
-    put_rows(sum, plan->generation.n_rows, scale, latency + n, energy + n, source + n, &s.generation_latency,
-             &s.generation_energy, &s.powered);
+    if (p->encodes)
+        put_rows(&t->encoder, plan->encoder.n_rows, scale, b, at, &s.encoder_latency, &s.encoder_energy, &s);
+    at += plan->encoder.n_rows;
+    put_rows(&t->context, plan->context.n_rows, scale, b, at, &s.context_latency, &s.context_energy, &s);
+    at += plan->context.n_rows;
+    put_rows(&t->sum, plan->generation.n_rows, scale, b, at, &s.generation_latency, &s.generation_energy, &s);
     for (int c = 0; c < OP_COVERS; c++)
-        s.cover[c] = (context->cover[0][c] + sum->cover[SRV_STILL][c] + sum->cover[SRV_MOVING][c]) * scale;
+        s.cover[c] = (t->encoder.cover[0][c] + t->context.cover[0][c] + t->sum.cover[SRV_STILL][c] +
+                      t->sum.cover[SRV_MOVING][c]) *
+                     scale;
     b->priced[i] = true;
     srv_point_finish(d, &s, p);
 }
@@ -140,9 +179,11 @@ void srv_evaluate_plain(const srv_deployment *d, const srv_workload *loads, size
     if (!srv_block_start(d, loads, n, out))
         return;
     const srv_plan *plan = srv_plan_of(d);
-    table context = new_table(out, plan->context.n_rows);
-    table sum = new_table(out, plan->generation.n_rows), step = new_table(out, plan->generation.n_rows);
+    tables t = {.encoder = new_table(out, plan->encoder.n_rows),
+                .context = new_table(out, plan->context.n_rows),
+                .sum = new_table(out, plan->generation.n_rows),
+                .step = new_table(out, plan->generation.n_rows)};
     for (size_t i = 0; i < n; i++)
         if (out->points[i].status == SRV_ST_ok)
-            plain_point(d, out, i, &context, &sum, &step);
+            plain_point(d, out, i, &t);
 }

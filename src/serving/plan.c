@@ -26,25 +26,44 @@ static size_t row_named(const srv_row *rows, size_t n, const char *name) {
     return i;
 }
 
+static bool sees_behind(const op *o) {
+    return mdl_tokens_of_op(o, &(mdl_image_tokens){.inside = 0, .behind = 1}) == 1;
+}
+
 /* Binds a list and folds equal names into rows, in order of first encounter; rows has room for one per op. */
-static void build_phase(srv_deployment *d, const op_list *list, bool generation, srv_phase *phase,
-                        srv_row *rows) {
+static void build_walk(srv_deployment *d, const op_list *list, srv_phase phase, srv_walk *walk,
+                       srv_row *rows) {
     op_binder binder = {
         .arena = d->arena, .view = d->view, .mode = d->request.database_mode, .policy = d->policy};
-    phase->n_ops = list->count;
-    phase->ops = aic_arena_alloc(d->arena, list->count, sizeof *phase->ops);
+    walk->n_ops = list->count;
+    walk->ops = aic_arena_alloc(d->arena, list->count, sizeof *walk->ops);
     for (size_t i = 0; i < list->count; i++) {
         const op *o = list->items[i];
-        srv_op *s = &phase->ops[i];
+        srv_op *s = &walk->ops[i];
         op_bind(&binder, o, &s->bound);
-        s->row = (uint32_t)row_named(rows, phase->n_rows, o->name);
-        s->opens = s->row == phase->n_rows;
-        s->logits = !generation && op_is_logits(o);
+        s->row = (uint32_t)row_named(rows, walk->n_rows, o->name);
+        s->opens = s->row == walk->n_rows;
+        s->logits = phase == SRV_PH_context && op_is_logits(o);
+        s->behind = phase == SRV_PH_encoder && sees_behind(o);
         if (s->opens)
-            rows[phase->n_rows++] =
-                (srv_row){.generation = generation, .name = o->name, .kind = o->desc->kind};
+            rows[walk->n_rows++] = (srv_row){.phase = phase, .name = o->name, .kind = o->desc->kind};
         rows[s->row].repeat += o->repeat;
     }
+}
+
+/* Ops that see as many tokens stand together, the first op's kind first (docs/model/serving.md, "encoder").
+ */
+static op_list in_encoder_order(srv_deployment *d) {
+    const op_list *list = &d->built.encoder;
+    op_list out = {.items = aic_arena_alloc(d->arena, list->count, sizeof *out.items)};
+    bool alike = d->built.model && d->built.model->vision.merge == 1; /* as many behind as inside */
+    for (size_t i = 0; i < list->count; i++)
+        if (alike || sees_behind(list->items[i]) == sees_behind(list->items[0]))
+            out.items[out.count++] = list->items[i];
+    for (size_t i = 0; out.count < list->count; i++)
+        if (sees_behind(list->items[i]) != sees_behind(list->items[0]))
+            out.items[out.count++] = list->items[i];
+    return out;
 }
 
 /* Fields that tell two context shapes apart for an op: x follows from batch and s where both are read. */
@@ -54,10 +73,10 @@ static unsigned context_key(const srv_op *o) {
 }
 
 static void build_keys(srv_deployment *d, srv_plan *plan) {
-    srv_phase *phase = &plan->context;
-    plan->keys = aic_arena_alloc(d->arena, phase->n_ops, sizeof *plan->keys);
-    for (size_t i = 0; i < phase->n_ops; i++) {
-        srv_op *o = &phase->ops[i];
+    srv_walk *walk = &plan->context;
+    plan->keys = aic_arena_alloc(d->arena, walk->n_ops, sizeof *plan->keys);
+    for (size_t i = 0; i < walk->n_ops; i++) {
+        srv_op *o = &walk->ops[i];
         srv_key_class key = {.reads = context_key(o), .logits = o->logits};
         size_t k = 0;
         while (k < plan->n_keys && (plan->keys[k].reads != key.reads || plan->keys[k].logits != key.logits))
@@ -68,12 +87,12 @@ static void build_keys(srv_deployment *d, srv_plan *plan) {
     }
 }
 
-static void build_part(srv_deployment *d, srv_phase *phase, const bool *moving, int which, srv_part *part) {
-    part->rows = aic_arena_alloc(d->arena, phase->n_rows, sizeof *part->rows);
-    part->ops = aic_arena_alloc(d->arena, phase->n_ops, sizeof *part->ops);
-    part->slots = aic_arena_alloc(d->arena, phase->n_ops, sizeof *part->slots);
-    for (size_t i = 0; i < phase->n_ops; i++) {
-        srv_op *o = &phase->ops[i];
+static void build_part(srv_deployment *d, srv_walk *walk, const bool *moving, int which, srv_part *part) {
+    part->rows = aic_arena_alloc(d->arena, walk->n_rows, sizeof *part->rows);
+    part->ops = aic_arena_alloc(d->arena, walk->n_ops, sizeof *part->ops);
+    part->slots = aic_arena_alloc(d->arena, walk->n_ops, sizeof *part->slots);
+    for (size_t i = 0; i < walk->n_ops; i++) {
+        srv_op *o = &walk->ops[i];
         if (moving[o->row] != (which == SRV_MOVING))
             continue;
         size_t slot = 0;
@@ -88,13 +107,36 @@ static void build_part(srv_deployment *d, srv_phase *phase, const bool *moving, 
 }
 
 static void build_parts(srv_deployment *d, srv_plan *plan) {
-    srv_phase *phase = &plan->generation;
-    bool *moving = aic_arena_alloc(d->arena, phase->n_rows, sizeof *moving);
-    for (size_t i = 0; i < phase->n_ops; i++)
-        if (phase->ops[i].bound.reads & OP_READS_S)
-            moving[phase->ops[i].row] = true;
+    srv_walk *walk = &plan->generation;
+    bool *moving = aic_arena_alloc(d->arena, walk->n_rows, sizeof *moving);
+    for (size_t i = 0; i < walk->n_ops; i++)
+        if (walk->ops[i].bound.reads & OP_READS_S)
+            moving[walk->ops[i].row] = true;
     for (int which = 0; which < SRV_PARTS; which++)
-        build_part(d, phase, moving, which, &plan->parts[which]);
+        build_part(d, walk, moving, which, &plan->parts[which]);
+}
+
+static void build_walks(srv_deployment *d, srv_plan *plan) {
+    mdl_deployment *m = &d->built;
+    size_t most = aic_add(m->encoder.count, aic_add(m->context.count, m->generation.count));
+    srv_row *rows = aic_arena_alloc(d->arena, most, sizeof *rows), *next = rows;
+    if (srv_has_context(d->request.mode)) {
+        op_list encoder = in_encoder_order(d);
+        reread_repeats(&encoder);
+        build_walk(d, &encoder, SRV_PH_encoder, &plan->encoder, next);
+        reread_repeats(&m->context);
+        build_walk(d, &m->context, SRV_PH_context, &plan->context, next += plan->encoder.n_rows);
+        build_keys(d, plan);
+    }
+    if (srv_has_generation(d->request.mode)) {
+        reread_repeats(&m->generation);
+        build_walk(d, &m->generation, SRV_PH_generation, &plan->generation, next += plan->context.n_rows);
+        build_parts(d, plan);
+    }
+    d->n_encoder_rows = plan->encoder.n_rows;
+    d->n_context_rows = plan->context.n_rows;
+    d->n_rows = plan->encoder.n_rows + plan->context.n_rows + plan->generation.n_rows;
+    d->rows = rows;
 }
 
 static void build_texts(srv_deployment *d, srv_plan *plan) {
@@ -120,20 +162,6 @@ void srv_plan_build(srv_deployment *d, const srv_backend *b, const srv_facts *fa
     plan->memory.kv_ctx = kv_ctx;
     plan->accepted = d->tuning.project && d->built.nextn > 0 ? d->request.nextn_accepted : 0;
     build_texts(d, plan);
-    size_t most = aic_add(d->built.context.count, d->built.generation.count);
-    srv_row *rows = aic_arena_alloc(d->arena, most, sizeof *rows);
-    if (srv_has_context(d->request.mode)) {
-        reread_repeats(&d->built.context);
-        build_phase(d, &d->built.context, false, &plan->context, rows);
-        build_keys(d, plan);
-    }
-    if (srv_has_generation(d->request.mode)) {
-        reread_repeats(&d->built.generation);
-        build_phase(d, &d->built.generation, true, &plan->generation, rows + plan->context.n_rows);
-        build_parts(d, plan);
-    }
-    d->n_context_rows = plan->context.n_rows;
-    d->n_rows = plan->context.n_rows + plan->generation.n_rows;
-    d->rows = rows;
+    build_walks(d, plan);
     d->plan = plan;
 }

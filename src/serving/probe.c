@@ -13,8 +13,21 @@ static const srv_workload decodes[] = {{.batch = 1, .isl = 1024},
                                        {.batch = 128, .isl = 1024},
                                        {.batch = 32, .isl = 8192},
                                        {.batch = 8, .isl = 32768}};
+/* Images of one rank: of common sizes, alone and in numbers. */
+static const mdl_images encodes[] = {{.count = 1, .height = 224, .width = 224},
+                                     {.count = 32, .height = 448, .width = 448},
+                                     {.count = 1, .height = 1024, .width = 1024},
+                                     {.count = 8, .height = 1024, .width = 1024},
+                                     {.count = 1, .height = 2048, .width = 2048}};
 enum { N_SHAPES = sizeof prefills / sizeof *prefills };
-_Static_assert(N_SHAPES == sizeof decodes / sizeof *decodes, "as many shapes in both phases");
+_Static_assert(N_SHAPES == sizeof decodes / sizeof *decodes && N_SHAPES == sizeof encodes / sizeof *encodes,
+               "as many shapes in all phases");
+
+/* What decides which shapes an op sees; members of a group see what the group does. */
+typedef struct place {
+    srv_phase phase;
+    bool logits, behind;
+} place;
 
 /* Sums over the list at one shape. */
 typedef struct total {
@@ -25,8 +38,7 @@ typedef struct total {
 typedef struct prober {
     const srv_deployment *d;
     aic_arena *arena;
-    op_binder binder; /* of members of groups */
-    bool generation;
+    op_binder binder;       /* of members of groups */
     total totals[N_SHAPES]; /* of the phase being probed */
     srv_probe *out;
     size_t cap_lacks;
@@ -71,10 +83,20 @@ static const char *table_in(const op_desc *d, const char *text) {
 /* ---- shapes ---------------------------------------------------------------------------------------------
  */
 
-static op_shape probe_shape(const prober *p, size_t i, bool logits) {
-    if (p->generation)
+static op_shape encoder_shape(const prober *p, const mdl_images *images, bool behind) {
+    mdl_image_tokens t = mdl_tokens_of_image(p->d->built.model, images);
+    return srv_encoder_shape(&(srv_images){images->count, (uint32_t)t.inside, (uint32_t)t.behind}, behind);
+}
+
+static op_shape probe_shape(const prober *p, size_t i, place where) {
+    switch (where.phase) {
+    case SRV_PH_encoder:
+        return encoder_shape(p, &encodes[i], where.behind);
+    case SRV_PH_generation:
         return srv_decode_shape(p->d, decodes[i].batch, decodes[i].isl);
-    return srv_context_shape(p->d, &prefills[i], logits);
+    default:
+        return srv_context_shape(p->d, &prefills[i], where.logits);
+    }
 }
 
 /* The shape with what the op does not read set to 0. */
@@ -130,12 +152,12 @@ static void add_result(total *t, srv_probed *op, const op_result *r) {
 
 /* Asks one op for every shape. True when some shape has no answer; *l says which. probed: the op's own
  * record, NULL for members of groups, which count with their group. */
-static bool find_lack(prober *p, const op_bound *b, bool logits, srv_probed *probed, srv_lack *l) {
+static bool find_lack(prober *p, const op_bound *b, place where, srv_probed *probed, srv_lack *l) {
     op_shape asked[N_SHAPES];
-    *l = (srv_lack){.op = b->op, .generation = p->generation, .reads = b->reads};
+    *l = (srv_lack){.op = b->op, .phase = where.phase, .reads = b->reads};
     l->shapes = aic_arena_alloc(p->arena, N_SHAPES, sizeof *l->shapes);
     for (size_t i = 0; i < N_SHAPES; i++) {
-        op_shape shape = probe_shape(p, i, logits), seen = as_read(&shape, b->reads);
+        op_shape shape = probe_shape(p, i, where), seen = as_read(&shape, b->reads);
         op_result r;
         op_refusal why;
         add_shape(asked, &l->asked, seen);
@@ -150,39 +172,39 @@ static bool find_lack(prober *p, const op_bound *b, bool logits, srv_probed *pro
     return l->n_shapes > 0;
 }
 
-static void probe_members(prober *p, const op *group, bool alternative);
+static void probe_members(prober *p, const op *group, place where, bool alternative);
 
 /* Members of a group instead of the group; either branch of a Fallback would do. */
-static void add_lacks(prober *p, const op_bound *b, bool logits, srv_probed *probed, bool alternative) {
+static void add_lacks(prober *p, const op_bound *b, place where, srv_probed *probed, bool alternative) {
     srv_lack l;
-    if (!find_lack(p, b, logits, probed, &l))
+    if (!find_lack(p, b, where, probed, &l))
         return;
     if (probed)
         probed->lacks = true;
     size_t before = p->out->n_lacks;
     if (b->op->desc->composite)
-        probe_members(p, b->op, alternative || strcmp(b->op->desc->kind, "Fallback") == 0);
+        probe_members(p, b->op, where, alternative || strcmp(b->op->desc->kind, "Fallback") == 0);
     l.alternative = alternative;
     if (p->out->n_lacks == before)
         add_lack(p, &l);
 }
 
-static void probe_list(prober *p, const op_list *list, bool alternative) {
+static void probe_list(prober *p, const op_list *list, place where, bool alternative) {
     for (size_t i = 0; i < list->count; i++) {
         op_bound *b = aic_arena_alloc(p->arena, 1, sizeof *b);
         op_bind(&p->binder, list->items[i], b);
-        add_lacks(p, b, false, NULL, alternative);
+        add_lacks(p, b, where, NULL, alternative);
     }
 }
 
-static void probe_members(prober *p, const op *group, bool alternative) {
+static void probe_members(prober *p, const op *group, place where, bool alternative) {
     for (size_t f = 0; f < group->desc->n_fields; f++) {
         const op_field *field = &group->desc->fields[f];
         void *at = (char *)group->params + field->offset;
         if (field->type == OP_F_OPS)
-            probe_list(p, at, alternative);
+            probe_list(p, at, where, alternative);
         else if (field->type == OP_F_OP && *(op **)at)
-            probe_list(p, &(op_list){.count = 1, .items = at}, alternative);
+            probe_list(p, &(op_list){.count = 1, .items = at}, where, alternative);
     }
 }
 
@@ -190,12 +212,13 @@ static void probe_members(prober *p, const op *group, bool alternative) {
  */
 
 /* Returns how many shapes the whole list answers; their shares are added to the result's. */
-static size_t probe_phase(prober *p, const srv_phase *phase, srv_probed *ops) {
+static size_t probe_walk(prober *p, const srv_walk *walk, srv_phase phase, srv_probed *ops) {
     size_t whole = 0;
     memset(p->totals, 0, sizeof p->totals);
-    for (size_t k = 0; k < phase->n_ops; k++) {
-        ops[k] = (srv_probed){.op = phase->ops[k].bound.op, .generation = p->generation};
-        add_lacks(p, &phase->ops[k].bound, phase->ops[k].logits, &ops[k], false);
+    for (size_t k = 0; k < walk->n_ops; k++) {
+        const srv_op *o = &walk->ops[k];
+        ops[k] = (srv_probed){.op = o->bound.op, .phase = phase};
+        add_lacks(p, &o->bound, (place){phase, o->logits, o->behind}, &ops[k], false);
     }
     for (size_t i = 0; i < N_SHAPES; i++) {
         const total *t = &p->totals[i];
@@ -214,11 +237,16 @@ void srv_probe_ops(const srv_deployment *d, aic_arena *a, srv_probe *out) {
                 .arena = a,
                 .out = out,
                 .binder = {.arena = a, .view = d->view, .mode = plan->mode, .policy = d->policy}};
-    *out = (srv_probe){.n_ops = plan->context.n_ops + plan->generation.n_ops};
+    const srv_walk *walks[SRV_PHASE_COUNT] = {[SRV_PH_encoder] = &plan->encoder,
+                                              [SRV_PH_context] = &plan->context,
+                                              [SRV_PH_generation] = &plan->generation};
+    size_t whole = 0, at = 0;
+    *out = (srv_probe){.n_ops = plan->encoder.n_ops + plan->context.n_ops + plan->generation.n_ops};
     out->ops = aic_arena_alloc(a, out->n_ops, sizeof *out->ops);
-    size_t whole = probe_phase(&p, &plan->context, out->ops);
-    p.generation = true;
-    whole += probe_phase(&p, &plan->generation, out->ops + plan->context.n_ops);
+    for (int i = 0; i < SRV_PHASE_COUNT; i++) {
+        whole += probe_walk(&p, walks[srv_phases[i]], srv_phases[i], out->ops + at);
+        at += walks[srv_phases[i]]->n_ops;
+    }
     for (int c = 0; whole && c < OP_COVERS; c++)
         out->cover[c] /= (double)whole;
 }

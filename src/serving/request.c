@@ -15,6 +15,18 @@ static const char *const STATUS_NAMES[SRV_STATUS_COUNT] = {
 #undef STATUS_NAME
 };
 
+static const char *const PHASE_NAMES[SRV_PHASE_COUNT] = {
+#define PHASE_NAME(name) #name,
+    SRV_PHASES(PHASE_NAME)
+#undef PHASE_NAME
+};
+
+const srv_phase srv_phases[SRV_PHASE_COUNT] = {SRV_PH_encoder, SRV_PH_context, SRV_PH_generation};
+
+const char *srv_phase_name(srv_phase p) {
+    return PHASE_NAMES[p];
+}
+
 static int find_name(const char *const *names, int n, const char *text) {
     for (int i = 0; text && i < n; i++)
         if (strcmp(names[i], text) == 0)
@@ -52,6 +64,7 @@ void srv_request_init(srv_request *r) {
         .par = {.tp = 1, .pp = 1, .dp = 1, .cp = 1},
         .nextn_accepted = NAN,
         .free_gpu_memory_fraction = NAN,
+        .options = {.distribution = "power_law", .sms = 20},
     };
 }
 
@@ -64,6 +77,13 @@ void srv_tuning_init(srv_tuning *t) {
         .latency_scale = 1.0,
         .project = true,
     };
+}
+
+srv_workload srv_plain_images(srv_workload load) {
+    const mdl_images *i = &load.images;
+    if (i->count == 0 || (i->height == 0 && i->width == 0 && i->tokens == 0))
+        load.images = (mdl_images){0};
+    return load;
 }
 
 double srv_round3(double v) {

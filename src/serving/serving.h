@@ -40,7 +40,46 @@ typedef enum srv_status {
 const char *srv_status_name(srv_status s);
 bool srv_status_parse(const char *text, srv_status *out);
 
+/* X(name, meaning): whose rows a value was computed from (docs/model/sources.md). Numbered as the kinds of
+ * pdb_origins. */
+#define SRV_CARRIED(X)                                                                                       \
+    X(own, "rows of the version asked for, or none at all")                                                  \
+    X(other_version, "rows of another version of the framework went in")                                     \
+    X(other_backend, "rows of another framework went in")                                                    \
+    X(both, "rows of another version and of another framework went in")
+typedef enum srv_carried {
+#define SRV_CARRIED_ENUM(name, meaning) SRV_CARRIED_##name,
+    SRV_CARRIED(SRV_CARRIED_ENUM)
+#undef SRV_CARRIED_ENUM
+        SRV_CARRIED_COUNT
+} srv_carried;
+const char *srv_carried_name(srv_carried c);
+
+/* What a value rests on, in one byte, so that values add up by |: its srv_carried, then one bit for each tier
+ * up to the weakest that went in. */
+typedef uint8_t srv_basis;
+static inline srv_basis srv_basis_of(op_tier tier, pdb_origins from) {
+    return (srv_basis)((from & PDB_CARRIED) | ((1u << tier) - 1) << PDB_ORIGIN_BITS);
+}
+static inline srv_carried srv_basis_carried(srv_basis b) {
+    return (srv_carried)(b & PDB_CARRIED);
+}
+op_tier srv_basis_tier(srv_basis b);
+
 /* ---- deployments ----------------------------------------------------------------------------- */
+
+/* Choices of a deployment besides its sizes and modes. What a model or framework does not have a use for has
+ * no effect (eplb within a node), what it cannot run is refused (docs/model/parallel.md, "Options"). */
+typedef struct srv_options {
+    const char *attention_backend; /* attention kernels; NULL = the framework's default */
+    const char *moe_backend;       /* expert kernels; NULL = the framework's default */
+    const char *distribution;      /* load of the experts; NULL = "power_law" */
+    uint32_t eplb;                 /* 1: experts across nodes are balanced over the ranks, 0: not */
+    uint32_t slots;      /* expert slots across nodes, redundant ones included; 0 = one per expert */
+    uint32_t sms;        /* SMs that exchanges across nodes may use; 0 = 20 */
+    uint32_t layers;     /* layers in place of the config's; 0 = as the config says */
+    uint32_t encoder_tp; /* 1: tp splits the vision encoder; 0: each rank encodes its share of images */
+} srv_options;
 
 /* Everything that fixes the op lists. Strings are borrowed; they must outlive the compiled deployment. */
 typedef struct srv_request {
@@ -57,10 +96,16 @@ typedef struct srv_request {
     double nextn_accepted; /* accepted draft tokens per step, NaN = not given (required when nextn > 0) */
     double free_gpu_memory_fraction; /* NaN = not given; static modes record but do not use it */
     uint32_t max_seq_len;            /* 0 = not given; static modes record but do not use it */
-    const char *attention_backend;   /* NULL = not given */
+    srv_options options;
 } srv_request;
-/* Defaults: static, trtllm, SILICON, sizes 1, everything else not given. */
+/* Defaults: static, trtllm, SILICON, sizes 1, power_law, 20 SMs, everything else not given. */
 void srv_request_init(srv_request *r);
+
+/* What a worker is built for, where that is not what it runs. */
+typedef struct srv_role {
+    bool prefills;      /* attention is resolved as a prefill worker's */
+    unsigned exchanges; /* MDL_A2A_* bits: phases in which experts across nodes choose an exchange */
+} srv_role;
 
 /* Knobs of a static walk that the estimate path leaves at their defaults. */
 typedef struct srv_tuning {
@@ -70,12 +115,25 @@ typedef struct srv_tuning {
     double latency_scale;                /* 1.0, on latency and energy */
     bool honour_memory_args;             /* use free_gpu_memory_fraction and max_seq_len: false */
     bool project;                        /* apply nextn_accepted (and insist on it when nextn > 0): true */
+    const srv_role *role;                /* NULL: the mode's own */
 } srv_tuning;
 void srv_tuning_init(srv_tuning *t);
 
+/* X(name): phases of a point, numbered as result files store them. They run in the order encoder (images
+ * alone, docs/model/images.md), context, generation. */
+#define SRV_PHASES(X) X(context) X(generation) X(encoder)
+typedef enum srv_phase {
+#define SRV_PHASE_ENUM(name) SRV_PH_##name,
+    SRV_PHASES(SRV_PHASE_ENUM)
+#undef SRV_PHASE_ENUM
+        SRV_PHASE_COUNT
+} srv_phase;
+const char *srv_phase_name(srv_phase p);
+extern const srv_phase srv_phases[SRV_PHASE_COUNT]; /* in the order in which they run */
+
 /* One row of the breakdown: ops of a phase folded by name, in first-encounter order. */
 typedef struct srv_row {
-    bool generation; /* phase: context or generation */
+    srv_phase phase;
     const char *name;
     const char *kind; /* kind of the first op with that name */
     double repeat;    /* sum of the folded ops' repeats */
@@ -90,8 +148,9 @@ typedef struct srv_deployment {
     const pdb_view *view;   /* NULL when refused before it was found */
     const mdl_model *model; /* NULL likewise */
     mdl_deployment built;   /* effective parallelism and modes, op lists, weights */
-    /* Breakdown rows: context first, then generation; only the phases of the mode. */
-    size_t n_rows, n_context_rows;
+    /* Breakdown rows in the order of the phases; only those of the mode. Points without images have the rows
+     * behind the encoder's alone (srv_first_row). */
+    size_t n_rows, n_encoder_rows, n_context_rows;
     const srv_row *rows;
     const void *plan; /* private: bound ops and fold maps */
     aic_arena *arena; /* owns all of it */
@@ -117,28 +176,38 @@ srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const sr
                             aic_error *err);
 void srv_free(srv_deployment *d);
 
+#define SRV_MAX_SIDE 16777216 /* pixels; sides of images are shorter */
+
 /* ---- points ---------------------------------------------------------------------------------- */
 
 typedef struct srv_workload {
-    uint32_t batch;  /* requests per attention-DP rank, >= 1 */
-    uint32_t isl;    /* input tokens, prefix included, >= 1 */
-    uint32_t osl;    /* output tokens, >= 0 */
-    uint32_t prefix; /* of isl, already in the KV cache; < isl (ignored by static_gen) */
+    uint32_t batch;    /* requests per attention-DP rank, >= 1 */
+    uint32_t isl;      /* input tokens, prefix included, >= 1 */
+    uint32_t osl;      /* output tokens, >= 0 */
+    uint32_t prefix;   /* of isl, already in the KV cache; < isl (ignored by static_gen) */
+    mdl_images images; /* of each request; they add to isl. All 0 = none; of no use to a text model */
 } srv_workload;
+/* The workload with what stands for no images, none or images without a size, written in one way: all 0. */
+srv_workload srv_plain_images(srv_workload load);
 
 /* Figures of one point. Times ms, memory GiB, energy W*ms. All NaN when status is missing or invalid. */
 typedef struct srv_point {
     srv_workload load;
     srv_status status;
-    const char *reason; /* NULL when ok; lives as long as the deployment or block */
-    bool kv_oom;        /* oom because the KV cache exceeds its budget, not the whole memory */
-    double ttft, tpot, request_latency, context_latency, generation_latency;
+    const char *reason;     /* NULL when ok; lives as long as the deployment or block */
+    bool kv_oom;            /* oom because the KV cache exceeds its budget, not the whole memory */
+    bool encodes;           /* the worker runs the encoder: it prefills, hosts one and has images */
+    srv_carried carried;    /* over all rows; of points without figures: own */
+    op_tier tier;           /* the weakest of all rows; of points without figures: none */
+    uint32_t visual_tokens; /* that the images of a request add to isl */
+    double ttft, tpot, request_latency, encoder_latency, context_latency, generation_latency;
     double tokens_per_s, tokens_per_s_per_gpu, tokens_per_s_per_user;
     double seq_per_s, seq_per_s_per_gpu, concurrency;
     double memory, weights, activations, kvcache, nccl, others; /* GiB per GPU */
-    double power;                             /* W; NaN unless measured power covers 90 % of the latency */
-    double context_energy, generation_energy; /* W*ms */
-    double cover[OP_COVERS];                  /* shares of the latency (0..1), by op_cover */
+    double encoder_memory; /* of weights and activations, the encoder's part; 0 where it does not run */
+    double power;          /* W; NaN unless measured power covers 90 % of the latency */
+    double encoder_energy, context_energy, generation_energy; /* W*ms */
+    double cover[OP_COVERS];                                  /* shares of the latency (0..1), by op_cover */
 } srv_point;
 
 /* Points of one deployment, evaluated together. Arrays are owned by the block and reused by srv_evaluate. */
@@ -148,12 +217,18 @@ typedef struct srv_block {
     bool *priced;             /* n: the point has breakdown rows (status ok, oom or nonfinite) */
     double *latency, *energy; /* n x n_rows, row-major by point; undefined where not priced */
     uint8_t *source;          /* op_source */
-    size_t n_rows;
+    srv_basis *basis;
+    size_t n_rows; /* of the deployment; the first of a point's own is srv_first_row */
     size_t cap_points, cap_rows;
     aic_arena *texts; /* reasons of this block */
     void *scratch;    /* private, reused */
 } srv_block;
 void srv_block_free(srv_block *b);
+
+/* The first row that a point has: rows before it belong to an encoder that does not run. */
+static inline size_t srv_first_row(const srv_deployment *d, const srv_point *p) {
+    return p->encodes ? 0 : d->n_encoder_rows;
+}
 
 /* Evaluates n (below 2^32) workloads in any order; out is reused. Bit-identical to srv_evaluate_plain. */
 void srv_evaluate(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out);
@@ -177,7 +252,7 @@ size_t srv_explain(const srv_deployment *d, const srv_workload *load, aic_arena 
 /* Something an op cannot answer. Members of Overlap and Fallback groups stand for themselves. */
 typedef struct srv_lack {
     const op *op;
-    bool generation;  /* phase: context or generation */
+    srv_phase phase;
     bool alternative; /* of a Fallback: its primary or all of its other members would do */
     op_class cls;     /* OP_MISSING: a measurement would help; anything else: none would */
     const char *reason;
@@ -190,7 +265,7 @@ typedef struct srv_lack {
 /* An op of the lists, over all shapes it was asked for. */
 typedef struct srv_probed {
     const op *op;
-    bool generation;
+    srv_phase phase;
     bool lacks;              /* some shape has no answer */
     double latency;          /* ms, summed over the shapes that it answers */
     double cover[OP_COVERS]; /* the same by evidence */
@@ -198,7 +273,7 @@ typedef struct srv_probed {
 
 typedef struct srv_probe {
     size_t n_ops, n_lacks;
-    srv_probed *ops;         /* context first */
+    srv_probed *ops;         /* in the order of the phases */
     srv_lack *lacks;         /* in the order of the lists */
     double cover[OP_COVERS]; /* shares of the latency (0..1), mean over the probe shapes that have one */
 } srv_probe;

@@ -11,7 +11,7 @@ typedef struct reader {
     swp_block *out;
 } reader;
 
-static const char *const layout_axes[] = {"tp", "pp", "dp", "moe_tp", "moe_ep"};
+static const char *const layout_axes[] = {"tp", "pp", "dp", "moe_tp", "moe_ep", "cp"};
 enum { N_LAYOUT_AXES = sizeof layout_axes / sizeof *layout_axes };
 
 /* ---- where a value comes from
@@ -269,7 +269,7 @@ static bool check_twins(reader *r, const aic_node *n, const char *what, const vo
  */
 
 static uint32_t *layout_field(mdl_parallel *p, size_t i) {
-    uint32_t *const at[N_LAYOUT_AXES] = {&p->tp, &p->pp, &p->dp, &p->moe_tp, &p->moe_ep};
+    uint32_t *const at[N_LAYOUT_AXES] = {&p->tp, &p->pp, &p->dp, &p->moe_tp, &p->moe_ep, &p->cp};
     return at[i];
 }
 
@@ -308,7 +308,7 @@ static bool read_layout_axes(reader *r) {
             return false;
         n *= axis[j].n ? axis[j].n : 1;
         if (n > SWP_MAX_AXIS)
-            return aic_node_fail(r->err, node, "tp, pp, dp, moe_tp and moe_ep give more than %d layouts",
+            return aic_node_fail(r->err, node, "tp, pp, dp, moe_tp, moe_ep and cp give more than %d layouts",
                                  SWP_MAX_AXIS);
     }
     b->n[SWP_LAYOUT] = (size_t)n;
@@ -330,7 +330,8 @@ static bool read_layouts(reader *r) {
     const aic_node *list = pick(r, "layouts");
     if (list && gives_any(owner(r, "layouts"), &swp_layout_keys))
         return aic_node_fail(
-            r->err, list, "layouts and tp, pp, dp, moe_tp, moe_ep exclude each other: give one or the other");
+            r->err, list,
+            "layouts and tp, pp, dp, moe_tp, moe_ep, cp exclude each other: give one or the other");
     return list ? read_layout_list(r, list) : read_layout_axes(r);
 }
 
@@ -421,17 +422,68 @@ static bool read_drafts(reader *r) {
     return true;
 }
 
+/* ---- options ------------------------------------------------------------------------------------------- */
+
+static bool read_option(reader *r, const aic_node *item, srv_options *out, aic_buf *text) {
+    swp_row row;
+    swp_row_init(&row);
+    if (!check_item(r, item, &swp_option_keys))
+        return false;
+    for (size_t i = 0; i < swp_option_keys.n; i++) {
+        const char *key = swp_option_keys.keys[i].name;
+        size_t field = (size_t)swp_field_find(key);
+        const aic_node *value = aic_map_get(item, key);
+        if (value && !swp_row_set_node(&row, field, value, r->err))
+            return false;
+        aic_value v = swp_row_value(&row, field);
+        if (v.type == AIC_V_STR)
+            aic_buf_printf(text, "%s;", v.u.s);
+        else
+            aic_buf_printf(text, "%lld;", (long long)v.u.i);
+    }
+    *out = row.request.options;
+    return true;
+}
+
+/* Items are the same when their values are, given or not. */
+static bool read_options(reader *r) {
+    const aic_node *n = pick(r, "options");
+    swp_block *b = r->out;
+    if (n && !check_list(r, n, "options"))
+        return false;
+    b->n[SWP_OPTION] = n ? item_count(n) : 1;
+    b->options = aic_arena_alloc(r->a, b->n[SWP_OPTION], sizeof *b->options);
+    srv_request defaults;
+    srv_request_init(&defaults);
+    b->options[0] = defaults.options;
+    aic_intern *seen = aic_intern_new();
+    bool ok = true;
+    for (size_t i = 0; ok && n && i < item_count(n); i++) {
+        aic_buf text = {0};
+        bool found = false;
+        ok = read_option(r, item_at(n, i), &b->options[i], &text);
+        if (ok)
+            aic_intern_find(seen, text.data, text.len, &found);
+        if (found)
+            ok = aic_node_fail(r->err, item_at(n, i), "options: the same ones stand in the list before");
+        else if (ok)
+            aic_intern_add(seen, text.data, text.len);
+        aic_buf_free(&text);
+    }
+    aic_intern_free(seen);
+    return ok;
+}
+
 /* ---- workloads
  * --------------------------------------------------------------------------------------------------------------------
  */
 
-static uint32_t *load_field(srv_workload *w, size_t i) {
-    uint32_t *const at[SWP_LOAD_COLUMNS] = {&w->batch, &w->isl, &w->osl, &w->prefix};
-    return at[i];
-}
-
 static uint32_t load_min(size_t column) {
     return column == SWP_BATCH || column == SWP_ISL;
+}
+
+static uint32_t load_max(size_t column) {
+    return column == SWP_IMAGE_HEIGHT || column == SWP_IMAGE_WIDTH ? SRV_MAX_SIDE - 1 : UINT32_MAX;
 }
 
 static bool read_tuples(reader *r, const aic_node *n) {
@@ -446,7 +498,7 @@ static bool read_tuples(reader *r, const aic_node *n) {
         if (!check_item(r, item, &swp_load_keys))
             return false;
         if (item->count == 0)
-            return aic_node_fail(r->err, item, "a workload gives at least one of batch, isl, osl, prefix");
+            return aic_node_fail(r->err, item, "a workload gives at least one of its columns, batch or isl for example");
         for (size_t j = 0; j < SWP_LOAD_COLUMNS; j++) {
             const char *column = swp_load_keys.keys[j].name;
             const aic_node *value = aic_map_get(item, column);
@@ -455,7 +507,8 @@ static bool read_tuples(reader *r, const aic_node *n) {
                                      column);
             b->in_tuple[j] = value != NULL;
             if (value &&
-                !aic_node_u32(value, column, load_min(j), UINT32_MAX, load_field(&tuples[i], j), r->err))
+                !aic_node_u32(value, column, load_min(j), load_max(j), swp_load_column_of(&tuples[i], j),
+                              r->err))
                 return false;
         }
     }
@@ -480,7 +533,7 @@ static bool read_loads(reader *r) {
             continue;
         }
         const aic_node *n = pick(r, column);
-        if (n && !swp_axis_u32(r->a, n, column, load_min(j), UINT32_MAX, axis, r->err))
+        if (n && !swp_axis_u32(r->a, n, column, load_min(j), load_max(j), axis, r->err))
             return false;
         if (!n) {
             axis->n = 1;
@@ -503,7 +556,7 @@ bool swp_block_read(swp_sweep *s, const aic_node *block, const aic_node *default
         return aic_node_fail(err, block, "a sweep block: expected a mapping, found %s",
                              aic_kind_name(block->kind));
     if (!swp_check_keys(block, &swp_block_keys, err) || !read_names(&r) || !read_layouts(&r) ||
-        !read_quants(&r) || !read_drafts(&r) || !read_loads(&r))
+        !read_quants(&r) || !read_drafts(&r) || !read_options(&r) || !read_loads(&r))
         return false;
     const aic_node *where = pick(&r, "where");
     return !where || swp_filters_read(s->arena, where, out, err);

@@ -4,15 +4,33 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum field_type { F_MODE, F_TEXT, F_DATABASE_MODE, F_U32, F_F64, F_QUANT, F_UNUSED } field_type;
+typedef enum field_type {
+    F_MODE,
+    F_TEXT,
+    F_DATABASE_MODE,
+    F_U32,
+    F_F64,
+    F_FLAG,
+    F_QUANT,
+    F_CHOICE,
+    F_DISTRIBUTION,
+    F_UNUSED
+} field_type;
 
 typedef struct field {
     swp_field shown;
     field_type type;
     size_t offset;   /* into swp_row; unused by F_UNUSED */
     double min, max; /* F_U32, F_F64, F_UNUSED: what can exist */
-    unsigned quant;  /* F_QUANT: PDB_GEMM ... */
+    unsigned kind;   /* F_QUANT: PDB_GEMM ...; F_CHOICE: of choices */
 } field;
+
+/* Texts of which one is chosen. */
+enum { ATTENTION_BACKENDS, MOE_BACKENDS };
+static const char *const choices[][7] = {
+    [ATTENTION_BACKENDS] = {"default", "fa3", "triton", "trtllm_mha", "flashinfer", "fla", NULL},
+    [MOE_BACKENDS] = {"megamoe", "deepep_moe", NULL},
+};
 
 #define AT(member) offsetof(swp_row, member)
 #define U32_MAX    4294967295.0
@@ -69,6 +87,12 @@ static const field fields[] = {
      SWP_MAX_PARALLEL,
      0},
     {{"moe_ep", "N", "", "expert parallel size"}, F_U32, AT(request.par.moe_ep), 1, SWP_MAX_PARALLEL, 0},
+    {{"cp", "N", "1", "context parallel size: ranks that share a prefill"},
+     F_U32,
+     AT(request.par.cp),
+     1,
+     SWP_MAX_PARALLEL,
+     0},
     {{"batch", "N", "128", "requests per attention data parallel rank"},
      F_U32,
      AT(load.batch),
@@ -78,6 +102,31 @@ static const field fields[] = {
     {{"isl", "N", "1024", "input tokens per request, prefix included"}, F_U32, AT(load.isl), 1, U32_MAX, 0},
     {{"osl", "N", "1024", "output tokens per request"}, F_U32, AT(load.osl), 0, U32_MAX, 0},
     {{"prefix", "N", "0", "input tokens already in the KV cache"}, F_U32, AT(load.prefix), 0, U32_MAX, 0},
+    {{"images", "N", "1", "images per request of a multimodal model, once image_height and image_width or image_tokens "
+                          "give their size"},
+     F_U32,
+     AT(load.images.count),
+     0,
+     U32_MAX,
+     0},
+    {{"image_height", "N", "0", "height of an image, pixels"},
+     F_U32,
+     AT(load.images.height),
+     0,
+     SRV_MAX_SIDE - 1,
+     0},
+    {{"image_width", "N", "0", "width of an image, pixels"},
+     F_U32,
+     AT(load.images.width),
+     0,
+     SRV_MAX_SIDE - 1,
+     0},
+    {{"image_tokens", "N", "0", "tokens of an image, in place of its height and width"},
+     F_U32,
+     AT(load.images.tokens),
+     0,
+     U32_MAX,
+     0},
     {{"nextn", "N", "0", "draft tokens of multi-token prediction"},
      F_U32,
      AT(request.nextn),
@@ -139,6 +188,56 @@ static const field fields[] = {
      1,
      U32_MAX,
      0},
+    {{"attention_backend", "NAME", "", "attention kernels; the framework's default when empty"},
+     F_CHOICE,
+     AT(request.options.attention_backend),
+     0,
+     0,
+     ATTENTION_BACKENDS},
+    {{"moe_backend", "NAME", "", "expert kernels; the framework's default when empty"},
+     F_CHOICE,
+     AT(request.options.moe_backend),
+     0,
+     0,
+     MOE_BACKENDS},
+    {{"distribution", "NAME", "power_law",
+      "load of the experts: power_law (with each model's exponent), power_law_1.2 and the like, uniform or "
+      "balanced"},
+     F_DISTRIBUTION,
+     AT(request.options.distribution),
+     0,
+     0,
+     0},
+    {{"eplb", "0|1", "0", "experts across nodes are balanced over the ranks"},
+     F_FLAG,
+     AT(request.options.eplb),
+     0,
+     0,
+     0},
+    {{"slots", "N", "", "expert slots across nodes, redundant ones included; one per expert when empty"},
+     F_U32,
+     AT(request.options.slots),
+     1,
+     U32_MAX,
+     0},
+    {{"sms", "N", "20", "SMs that exchanges across nodes may use"},
+     F_U32,
+     AT(request.options.sms),
+     1,
+     SWP_MAX_PARALLEL,
+     0},
+    {{"override_layers", "N", "", "layers in place of the config's"},
+     F_U32,
+     AT(request.options.layers),
+     1,
+     SWP_MAX_LAYERS,
+     0},
+    {{"encoder_tp", "0|1", "0", "tp splits the vision encoder instead of each rank encoding its share of the images"},
+     F_FLAG,
+     AT(request.options.encoder_tp),
+     0,
+     0,
+     0},
 };
 enum { N_FIELDS = sizeof fields / sizeof *fields };
 
@@ -189,10 +288,40 @@ static bool number(swp_row *row, const field *f, const char *text, aic_error *er
     return true;
 }
 
+static bool chosen(unsigned kind, const char *text) {
+    size_t i = 0;
+    while (choices[kind][i] && strcmp(choices[kind][i], text) != 0)
+        i++;
+    return choices[kind][i] != NULL;
+}
+
+static const char *choice_names(unsigned kind, char *out, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; choices[kind][i] && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", choices[kind][i]);
+    return out;
+}
+
+/* A name no table has would be answered by the rows of another load. */
+static bool is_distribution(const char *text) {
+    static const char law[] = "power_law";
+    size_t n = sizeof law - 1;
+    if (strncmp(text, law, n) == 0)
+        return text[n] == '\0' || (text[n] == '_' && text[n + 1]);
+    return strcmp(text, "uniform") == 0 || strcmp(text, "balanced") == 0;
+}
+
+/* 1, 0, or -1 when the text is no such value. */
+static int flag_of(const char *text) {
+    if (strcmp(text, "1") == 0 || strcmp(text, "true") == 0)
+        return 1;
+    return strcmp(text, "0") == 0 || strcmp(text, "false") == 0 ? 0 : -1;
+}
+
 bool swp_row_set(swp_row *row, size_t i, const char *text, aic_error *err) {
     const field *f = &fields[i];
     void *at = (char *)row + f->offset;
-    char names[512];
+    char names[160];
     if (!*text)
         return true;
     switch (f->type) {
@@ -207,10 +336,28 @@ bool swp_row_set(swp_row *row, size_t i, const char *text, aic_error *err) {
         if (!op_mode_parse(text, at))
             refuse(row, f, text, swp_database_mode_names(names, sizeof names));
         return true;
+    case F_CHOICE:
+        if (chosen(f->kind, text))
+            *(const char **)at = text;
+        else
+            refuse(row, f, text, choice_names(f->kind, names, sizeof names));
+        return true;
+    case F_DISTRIBUTION:
+        if (is_distribution(text))
+            *(const char **)at = text;
+        else
+            refuse(row, f, text, "power_law, power_law_EXPONENT, uniform, balanced");
+        return true;
+    case F_FLAG:
+        if (flag_of(text) >= 0)
+            *(uint32_t *)at = (uint32_t)flag_of(text);
+        else
+            refuse(row, f, text, "0 or 1");
+        return true;
     case F_QUANT: {
-        pdb_quant q = strcmp(text, "auto") == 0 ? PDB_Q_UNSET : pdb_quant_parse(text, f->quant);
+        pdb_quant q = strcmp(text, "auto") == 0 ? PDB_Q_UNSET : pdb_quant_parse(text, f->kind);
         if (q == PDB_Q_UNSET && strcmp(text, "auto") != 0)
-            refuse(row, f, text, pdb_quant_names(f->quant));
+            refuse(row, f, text, pdb_quant_names(f->kind));
         else
             *(pdb_quant *)at = q;
         return true;
@@ -218,6 +365,23 @@ bool swp_row_set(swp_row *row, size_t i, const char *text, aic_error *err) {
     default:
         return number(row, f, text, err);
     }
+}
+
+bool swp_row_set_node(swp_row *row, size_t i, const aic_node *value, aic_error *err) {
+    const field *f = &fields[i];
+    void *at = (char *)row + f->offset;
+    const char *text;
+    bool on;
+    if (f->type == F_U32)
+        return aic_node_u32(value, f->shown.name, (uint32_t)f->min, (uint32_t)f->max, at, err);
+    if (f->type == F_FLAG) {
+        bool ok = aic_node_bool(value, f->shown.name, &on, err);
+        *(uint32_t *)at = ok && on;
+        return ok;
+    }
+    if (!aic_node_text(value, f->shown.name, &text, err) || !swp_row_set(row, i, text, err))
+        return false;
+    return !*row->refused || aic_node_fail(err, value, "%s", row->refused);
 }
 
 static const char *quant_text(pdb_quant q) {
@@ -229,6 +393,8 @@ aic_value swp_row_value(const swp_row *row, size_t i) {
     const void *at = (const char *)row + f->offset;
     switch (f->type) {
     case F_TEXT:
+    case F_CHOICE:
+    case F_DISTRIBUTION:
         return aic_str(*(const char *const *)at ? *(const char *const *)at : "");
     case F_MODE:
         return aic_str(srv_mode_name(*(const srv_mode *)at));
@@ -237,6 +403,7 @@ aic_value swp_row_value(const swp_row *row, size_t i) {
     case F_QUANT:
         return aic_str(quant_text(*(const pdb_quant *)at));
     case F_U32:
+    case F_FLAG:
         return aic_int(*(const uint32_t *)at);
     case F_F64:
         return isnan(*(const double *)at) ? AIC_NULL_VALUE : aic_real(*(const double *)at);

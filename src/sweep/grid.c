@@ -4,7 +4,7 @@
 
 static const char *const axis_names[SWP_AXES] = {
     "modes",   "models", "systems", "backends", "versions", "database modes", "transfer policies",
-    "layouts", "quants", "drafts"};
+    "layouts", "quants", "drafts",  "options"};
 
 const char *swp_axis_name(swp_axis x) {
     return axis_names[x];
@@ -29,6 +29,7 @@ void swp_block_request(const swp_block *b, uint64_t code, srv_request *out) {
     out->quants = b->quants[at[SWP_QUANT]];
     out->nextn = b->drafts[at[SWP_DRAFT]].nextn;
     out->nextn_accepted = b->drafts[at[SWP_DRAFT]].accepted;
+    out->options = b->options[at[SWP_OPTION]];
 }
 
 static const mdl_model *block_model(const swp_block *b, uint64_t code) {
@@ -37,19 +38,28 @@ static const mdl_model *block_model(const swp_block *b, uint64_t code) {
     return b->facts[code % b->n[SWP_MODEL]];
 }
 
+uint32_t *swp_load_column_of(srv_workload *w, size_t column) {
+    mdl_images *images = &w->images;
+    uint32_t *const at[SWP_LOAD_COLUMNS] = {&w->batch,      &w->isl,         &w->osl,        &w->prefix,
+                                            &images->count, &images->height, &images->width, &images->tokens};
+    return at[column];
+}
+
 void swp_block_load(const swp_block *b, uint64_t i, srv_workload *out) {
-    uint32_t v[SWP_LOAD_COLUMNS];
+    srv_workload load = {0};
+    uint64_t tuple = i;
+    for (size_t j = 0; j < SWP_LOAD_COLUMNS; j++)
+        if (!b->in_tuple[j])
+            tuple /= b->load[j].n;
+    if (b->tuples)
+        load = b->tuples[tuple];
     for (size_t j = SWP_LOAD_COLUMNS; j-- > 0;) {
         if (b->in_tuple[j])
             continue;
-        v[j] = b->load[j].v[i % b->load[j].n];
+        *swp_load_column_of(&load, j) = b->load[j].v[i % b->load[j].n];
         i /= b->load[j].n;
     }
-    const srv_workload *t = b->tuples ? &b->tuples[i] : NULL;
-    out->batch = b->in_tuple[SWP_BATCH] ? t->batch : v[SWP_BATCH];
-    out->isl = b->in_tuple[SWP_ISL] ? t->isl : v[SWP_ISL];
-    out->osl = b->in_tuple[SWP_OSL] ? t->osl : v[SWP_OSL];
-    out->prefix = b->in_tuple[SWP_PREFIX] ? t->prefix : v[SWP_PREFIX];
+    *out = srv_plain_images(load);
 }
 
 /* ---- filters over workloads

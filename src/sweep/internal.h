@@ -11,8 +11,9 @@
 #include "sweep/sweep.h"
 
 enum {
-    SWP_MAX_PARALLEL = 1024, /* of one size: products of four stay within 64 bits, of three within 32 */
+    SWP_MAX_PARALLEL = 1024, /* of one size: products of six stay within 64 bits */
     SWP_MAX_NEXTN = 1024,
+    SWP_MAX_LAYERS = 100000,
     SWP_MAX_AXIS = 1 << 20,        /* values of one axis, layouts, workload tuples */
     SWP_MAX_DEPLOYMENTS = 1 << 24, /* of one sweep */
     SWP_MAX_FILTERED =
@@ -35,7 +36,7 @@ typedef struct swp_keys {
     size_t n;
 } swp_keys;
 extern const swp_keys swp_spec_keys, swp_block_keys, swp_rank_keys, swp_layout_keys, swp_quant_keys,
-    swp_load_keys, swp_range_keys;
+    swp_option_keys, swp_load_keys, swp_range_keys;
 /* Refuses unknown keys and a key given together with its alias. */
 bool swp_check_keys(const aic_node *map, const swp_keys *keys, aic_error *err);
 /* The value of a key or of its alias, NULL when absent. */
@@ -84,10 +85,23 @@ typedef enum swp_axis {
     SWP_LAYOUT,
     SWP_QUANT,
     SWP_DRAFT,
+    SWP_OPTION,
     SWP_AXES
 } swp_axis;
 
-typedef enum swp_load_column { SWP_BATCH, SWP_ISL, SWP_OSL, SWP_PREFIX, SWP_LOAD_COLUMNS } swp_load_column;
+/* In the order of swp_load_keys and of the members of a workload. */
+typedef enum swp_load_column {
+    SWP_BATCH,
+    SWP_ISL,
+    SWP_OSL,
+    SWP_PREFIX,
+    SWP_IMAGES,
+    SWP_IMAGE_HEIGHT,
+    SWP_IMAGE_WIDTH,
+    SWP_IMAGE_TOKENS,
+    SWP_LOAD_COLUMNS
+} swp_load_column;
+uint32_t *swp_load_column_of(srv_workload *w, size_t column);
 
 typedef struct swp_draft { /* speculative decoding */
     uint32_t nextn;
@@ -112,6 +126,7 @@ typedef struct swp_block {
     mdl_parallel *layouts;
     mdl_quants *quants;
     swp_draft *drafts;
+    srv_options *options;
     /* workloads: tuples outermost, then the columns no tuple gives, last fastest */
     size_t n_tuples; /* 1 when there are none */
     const srv_workload *tuples;
@@ -220,7 +235,8 @@ typedef struct swp_work {
     uint32_t *rows;      /* n, breakdown rows of each point */
     size_t n_rows;       /* their sum */
     double *latency, *energy;
-    uint8_t *source; /* n_rows */
+    uint8_t *source;  /* n_rows */
+    srv_basis *basis; /* n_rows */
     size_t cap_points, cap_rows;
     size_t *order, *row_at; /* n: points grouped by deployment; where the rows of each point start */
     srv_workload *group;    /* loads of one deployment */

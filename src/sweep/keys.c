@@ -11,16 +11,21 @@ KEYS(swp_spec_keys, "the spec", {"format", NULL}, {"version", NULL}, {"name", NU
 KEYS(swp_block_keys, "a sweep block", {"modes", "mode"}, {"models", "model"}, {"systems", "system"},
      {"backends", "backend"}, {"versions", "version"}, {"database_modes", "database_mode"},
      {"transfer_policies", "transfer_policy"}, {"layouts", "layout"}, {"tp", NULL}, {"pp", NULL},
-     {"dp", NULL}, {"moe_tp", NULL}, {"moe_ep", NULL}, {"quants", "quant"}, {"nextn", NULL},
-     {"nextn_accepted", NULL}, {"workloads", NULL}, {"batch", NULL}, {"isl", NULL}, {"osl", NULL},
-     {"prefix", NULL}, {"where", NULL});
+     {"dp", NULL}, {"moe_tp", NULL}, {"moe_ep", NULL}, {"cp", NULL}, {"quants", "quant"}, {"nextn", NULL},
+     {"nextn_accepted", NULL}, {"options", "option"}, {"workloads", NULL}, {"batch", NULL}, {"isl", NULL},
+     {"osl", NULL}, {"prefix", NULL}, {"images", NULL}, {"image_height", NULL}, {"image_width", NULL},
+     {"image_tokens", NULL}, {"where", NULL});
 KEYS(swp_rank_keys, "rank", {"by", NULL}, {"order", NULL}, {"where", NULL}, {"group", NULL}, {"pareto", NULL},
      {"columns", NULL}, {"top", NULL});
 KEYS(swp_layout_keys, "a layout", {"tp", NULL}, {"pp", NULL}, {"dp", NULL}, {"moe_tp", NULL},
-     {"moe_ep", NULL});
+     {"moe_ep", NULL}, {"cp", NULL});
 KEYS(swp_quant_keys, "quantisation modes", {"gemm", NULL}, {"moe", NULL}, {"kvcache", NULL}, {"fmha", NULL},
      {"comm", NULL});
-KEYS(swp_load_keys, "a workload", {"batch", NULL}, {"isl", NULL}, {"osl", NULL}, {"prefix", NULL});
+KEYS(swp_option_keys, "options", {"attention_backend", NULL}, {"moe_backend", NULL}, {"distribution", NULL},
+     {"eplb", NULL}, {"slots", NULL}, {"sms", NULL}, {"override_layers", NULL},
+     {"encoder_tp", NULL});
+KEYS(swp_load_keys, "a workload", {"batch", NULL}, {"isl", NULL}, {"osl", NULL}, {"prefix", NULL},
+     {"images", NULL}, {"image_height", NULL}, {"image_width", NULL}, {"image_tokens", NULL});
 KEYS(swp_range_keys, "a range", {"from", NULL}, {"to", NULL}, {"step", NULL}, {"factor", NULL});
 
 bool swp_check_keys(const aic_node *map, const swp_keys *keys, aic_error *err) {

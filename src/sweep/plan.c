@@ -112,7 +112,6 @@ static bool probe_all(plan *p, unsigned threads, aic_error *err) {
  */
 
 static void print_block(const swp_block *b, size_t number, FILE *out) {
-    static const char *const columns[SWP_LOAD_COLUMNS] = {"batch", "isl", "osl", "prefix"};
     fprintf(out, "block %-4zu", number);
     for (int x = 0; x < SWP_AXES; x++)
         if (b->n[x] > 1 || x == SWP_MODEL)
@@ -122,8 +121,8 @@ static void print_block(const swp_block *b, size_t number, FILE *out) {
     if (b->tuples)
         fprintf(out, " %zu tuples", b->n_tuples);
     for (int j = 0; j < SWP_LOAD_COLUMNS; j++)
-        if (!b->in_tuple[j])
-            fprintf(out, "%s%zu %s", j || b->tuples ? " x " : " ", b->load[j].n, columns[j]);
+        if (!b->in_tuple[j] && (j < SWP_IMAGES || b->load[j].n > 1))
+            fprintf(out, "%s%zu %s", j || b->tuples ? " x " : " ", b->load[j].n, swp_load_keys.keys[j].name);
     fprintf(out, "%s\n", b->n_filters ? ", filtered" : "");
 }
 

@@ -68,11 +68,12 @@ typedef struct dep_key {
     uint64_t accepted, fraction; /* bits of the doubles */
     uint32_t model, system, backend, version, refused;
     uint32_t mode, database_mode, nextn, max_seq_len;
-    uint32_t policy, zero; /* zero: keeps the size a multiple of 8 */
+    uint32_t policy, attention_backend, moe_backend, distribution;
+    uint32_t eplb, slots, sms, layers;
     mdl_parallel par;
     mdl_quants quants;
 } dep_key;
-_Static_assert(sizeof(dep_key) == 2 * 8 + 11 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
+_Static_assert(sizeof(dep_key) == 2 * 8 + 17 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
                "dep_key has no padding");
 
 static uint64_t bits(double v) {
@@ -85,9 +86,14 @@ static uint32_t text_id(list_reader *r, const char *text) {
     return text ? aic_intern_add(r->texts, text, strlen(text)) : 0;
 }
 
+static const char *keep(swp_sweep *s, const char *text) {
+    return text ? aic_arena_strdup(s->arena, text) : NULL;
+}
+
 /* Index of the row's deployment, a new one at its first row. Texts move into the sweep's arena then. */
 static uint32_t dep_index(list_reader *r, const swp_row *row) {
     const srv_request *q = &row->request;
+    const srv_options *o = &q->options;
     dep_key key = {.accepted = bits(q->nextn_accepted),
                    .fraction = bits(q->free_gpu_memory_fraction),
                    .model = text_id(r, q->model),
@@ -98,6 +104,13 @@ static uint32_t dep_index(list_reader *r, const swp_row *row) {
                    .mode = (uint32_t)q->mode,
                    .database_mode = (uint32_t)q->database_mode,
                    .policy = text_id(r, q->transfer_policy),
+                   .attention_backend = text_id(r, o->attention_backend),
+                   .moe_backend = text_id(r, o->moe_backend),
+                   .distribution = text_id(r, o->distribution),
+                   .eplb = o->eplb,
+                   .slots = o->slots,
+                   .sms = o->sms,
+                   .layers = o->layers,
                    .nextn = q->nextn,
                    .max_seq_len = q->max_seq_len,
                    .par = q->par,
@@ -109,11 +122,14 @@ static uint32_t dep_index(list_reader *r, const swp_row *row) {
     AIC_GROW(s->list_deps, s->n_deps, r->cap_deps);
     swp_list_dep *d = &s->list_deps[s->n_deps++];
     *d = (swp_list_dep){.request = *q};
-    d->request.model = aic_arena_strdup(s->arena, q->model);
-    d->request.system = aic_arena_strdup(s->arena, q->system);
-    d->request.backend = aic_arena_strdup(s->arena, q->backend);
-    d->request.version = q->version ? aic_arena_strdup(s->arena, q->version) : NULL;
-    d->request.transfer_policy = q->transfer_policy ? aic_arena_strdup(s->arena, q->transfer_policy) : NULL;
+    d->request.model = keep(s, q->model);
+    d->request.system = keep(s, q->system);
+    d->request.backend = keep(s, q->backend);
+    d->request.version = keep(s, q->version);
+    d->request.transfer_policy = keep(s, q->transfer_policy);
+    d->request.options.attention_backend = keep(s, o->attention_backend);
+    d->request.options.moe_backend = keep(s, o->moe_backend);
+    d->request.options.distribution = keep(s, o->distribution);
     d->refused = *row->refused ? aic_arena_strdup(s->arena, row->refused) : NULL;
     return id - 1;
 }

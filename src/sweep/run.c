@@ -117,7 +117,8 @@ static bool write_block(run *r, const swp_work *w, size_t *known, aic_error *err
                     .n_rows = w->n_rows,
                     .latency = w->latency,
                     .energy = w->energy,
-                    .source = w->source};
+                    .source = w->source,
+                    .basis = w->basis};
     return res_writer_points(r->writer, &p, err);
 }
 

@@ -105,14 +105,14 @@ static const char *parameters(aic_arena *a, const op *o) {
 }
 
 static bool same_need(const swp_need *a, const swp_need *b) {
-    return a->generation == b->generation && a->shape.batch == b->shape.batch && a->shape.s == b->shape.s &&
+    return a->phase == b->phase && a->shape.batch == b->shape.batch && a->shape.s == b->shape.s &&
            a->shape.prefix == b->shape.prefix && a->shape.x == b->shape.x && strcmp(a->op, b->op) == 0;
 }
 
 static void add_needs(swp_gap *g, aic_arena *a, const srv_lack *l) {
     const char *text = parameters(a, l->op);
     for (size_t i = 0; i < l->n_shapes; i++) {
-        swp_need need = {l->generation, text, l->reads, l->shapes[i]};
+        swp_need need = {l->phase, text, l->reads, l->shapes[i]};
         bool known = false;
         for (size_t k = 0; k < g->n_needs && !known; k++)
             known = same_need(&g->needs[k], &need);
@@ -170,12 +170,12 @@ static bool fits(const swp_support_ask *ask, swp_cell *cell, const srv_deploymen
 
 static swp_op *summary_of(swp_cell *cell, const srv_probed *p) {
     for (size_t i = 0; i < cell->n_ops; i++)
-        if (cell->ops[i].generation == p->generation && strcmp(cell->ops[i].name, p->op->name) == 0 &&
+        if (cell->ops[i].phase == p->phase && strcmp(cell->ops[i].name, p->op->name) == 0 &&
             strcmp(cell->ops[i].kind, p->op->desc->kind) == 0)
             return &cell->ops[i];
     AIC_GROW(cell->ops, cell->n_ops, cell->cap_ops);
     swp_op *o = &cell->ops[cell->n_ops++];
-    *o = (swp_op){.generation = p->generation,
+    *o = (swp_op){.phase = p->phase,
                   .name = aic_arena_strdup(cell->arena, p->op->name),
                   .kind = p->op->desc->kind};
     return o;

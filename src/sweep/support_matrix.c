@@ -10,6 +10,8 @@ typedef struct column {
         *version;    /* version "" when there is no data; lives as long as the database */
     const char *why; /* then: why not */
     const pdb_system *sheet;
+    const pdb_view *view; /* NULL when there is no data */
+    size_t left;          /* models still to be assessed */
 } column;
 
 typedef struct matrix {
@@ -30,7 +32,7 @@ static void add_version(matrix *m, const pdb_system *sheet, const pdb_view *v) {
             strcmp(m->columns[i - 1].version, v->version) == 0)
             return;
     AIC_GROW(m->columns, m->n, m->cap);
-    m->columns[m->n++] = (column){sheet->name, v->backend, v->version, NULL, sheet};
+    m->columns[m->n++] = (column){sheet->name, v->backend, v->version, NULL, sheet, v, m->ask->n_models};
 }
 
 static void add_versions(matrix *m, const pdb_system *sheet, const char *backend) {
@@ -50,7 +52,8 @@ static void add_versions(matrix *m, const pdb_system *sheet, const char *backend
     if (m->n > before)
         return;
     AIC_GROW(m->columns, m->n, m->cap);
-    m->columns[m->n++] = (column){sheet->name, backend, "", aic_arena_strdup(m->arena, why.text), sheet};
+    const char *text = aic_arena_strdup(m->arena, why.text);
+    m->columns[m->n++] = (column){sheet->name, backend, "", text, sheet, NULL, m->ask->n_models};
 }
 
 static const char *backend_at(const void *ctx, size_t i) {
@@ -126,6 +129,16 @@ static void assess(const matrix *m, const char *model, const column *c, swp_cell
     }
 }
 
+/* Counts a cell as done. The last one of a column lets go of its tables: columns come one after another, so
+ * that only a few are in memory at any time. */
+static void finish(column *c) {
+    size_t left;
+#pragma omp atomic capture seq_cst
+    left = --c->left;
+    if (left == 0 && c->view)
+        pdb_view_unload(c->view);
+}
+
 /* Columns outside, models inside: a view's tables are loaded by whoever comes first. */
 static void assess_all(const matrix *m, swp_support *out) {
     size_t n_models = m->ask->n_models, n = out->n;
@@ -135,6 +148,7 @@ static void assess_all(const matrix *m, swp_support *out) {
         size_t model = i % n_models, col = i / n_models;
         if (!aic_interrupted())
             assess(m, m->ask->models[model], &m->columns[col], &out->cells[model * m->n + col]);
+        finish(&m->columns[col]);
     }
 }
 

@@ -35,6 +35,8 @@ void swp_row_init(swp_row *row); /* the defaults of every command: one resolver 
 /* Sets field i from text; "" leaves the default. An impossible value fills row->refused; false with an error
  * (without position) when the text is no number where one is expected. */
 bool swp_row_set(swp_row *row, size_t i, const char *text, aic_error *err);
+/* The same from a node of a spec: what is wrong is an error at its position. */
+bool swp_row_set_node(swp_row *row, size_t i, const aic_node *value, aic_error *err);
 /* The row's value of field i: modes as their names ("auto" when inferred from the model), sizes not given as
  * 0, reals not given as null. Strings live as long as the row's. */
 aic_value swp_row_value(const swp_row *row, size_t i);
@@ -124,7 +126,7 @@ typedef struct swp_layout {
 
 /* A shape that should be measured. */
 typedef struct swp_need {
-    bool generation; /* phase: context or generation */
+    srv_phase phase;
     const char *op;  /* one op with the parameters, wire JSON */
     unsigned reads;  /* OP_READS_* bits: members of the shape that count */
     op_shape shape;
@@ -144,7 +146,7 @@ typedef struct swp_gap {
 
 /* One op over all layouts that can run. */
 typedef struct swp_op {
-    bool generation; /* phase: context or generation */
+    srv_phase phase;
     const char *name, *kind;
     size_t layouts, lacking;          /* that have it; of those, that lack data for it */
     double latency, cover[OP_COVERS]; /* ms over all answers; the same by evidence */

@@ -9,9 +9,8 @@ typedef struct fact {
 } fact;
 
 static aic_value get_gpus(const swp_row *row, const mdl_model *m) {
-    const mdl_parallel *p = &row->request.par;
     (void)m;
-    return aic_int((int64_t)p->tp * p->pp * p->dp);
+    return aic_int(mdl_gpus(&row->request.par));
 }
 
 static aic_value get_is_moe(const swp_row *row, const mdl_model *m) {

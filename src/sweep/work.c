@@ -11,6 +11,7 @@ void swp_work_free(swp_work *w) {
     free(w->latency);
     free(w->energy);
     free(w->source);
+    free(w->basis);
     free(w->order);
     free(w->row_at);
     free(w->group);
@@ -38,6 +39,7 @@ static void reserve_rows(swp_work *w, size_t n) {
     w->latency = aic_realloc(w->latency, n, sizeof *w->latency);
     w->energy = aic_realloc(w->energy, n, sizeof *w->energy);
     w->source = aic_realloc(w->source, n, sizeof *w->source);
+    w->basis = aic_realloc(w->basis, n, sizeof *w->basis);
     w->cap_rows = n;
 }
 
@@ -106,14 +108,17 @@ static void take_group(swp_work *w, const srv_deployment *d, const size_t *order
         size_t point = order[i];
         w->points[point] = b->points[i];
         w->points[point].reason = keep_reason(w, d, b->points[i].reason, &last, &last_copy);
-        w->rows[point] = b->priced[i] ? (uint32_t)b->n_rows : 0;
+        size_t first = srv_first_row(d, &b->points[i]), n_rows = b->priced[i] ? b->n_rows - first : 0;
+        w->rows[point] = (uint32_t)n_rows;
         w->row_at[point] = w->n_rows;
-        if (!b->priced[i])
+        if (n_rows == 0)
             continue;
-        memcpy(w->latency + w->n_rows, b->latency + i * b->n_rows, b->n_rows * sizeof *w->latency);
-        memcpy(w->energy + w->n_rows, b->energy + i * b->n_rows, b->n_rows * sizeof *w->energy);
-        memcpy(w->source + w->n_rows, b->source + i * b->n_rows, b->n_rows);
-        w->n_rows += b->n_rows;
+        first += i * b->n_rows;
+        memcpy(w->latency + w->n_rows, b->latency + first, n_rows * sizeof *w->latency);
+        memcpy(w->energy + w->n_rows, b->energy + first, n_rows * sizeof *w->energy);
+        memcpy(w->source + w->n_rows, b->source + first, n_rows);
+        memcpy(w->basis + w->n_rows, b->basis + first, n_rows);
+        w->n_rows += n_rows;
     }
 }
 
@@ -135,7 +140,7 @@ static bool evaluate_groups(swp_work *w, swp_compiled *c, bool plain, aic_error 
 /* Puts rows into point order after several groups were appended one after another. */
 static void order_rows(swp_work *w) {
     double *values = aic_alloc(w->n_rows, sizeof *values);
-    uint8_t *sources = aic_alloc(w->n_rows, 1);
+    uint8_t *bytes = aic_alloc(w->n_rows, 1), *byte_columns[] = {w->source, w->basis};
     double *columns[] = {w->latency, w->energy};
     for (size_t k = 0; k < 2; k++) {
         size_t at = 0;
@@ -145,14 +150,16 @@ static void order_rows(swp_work *w) {
         }
         memcpy(columns[k], values, w->n_rows * sizeof *values);
     }
-    size_t at = 0;
-    for (size_t i = 0; i < w->n; i++) {
-        memcpy(sources + at, w->source + w->row_at[i], w->rows[i]);
-        at += w->rows[i];
+    for (size_t k = 0; k < 2; k++) {
+        size_t at = 0;
+        for (size_t i = 0; i < w->n; i++) {
+            memcpy(bytes + at, byte_columns[k] + w->row_at[i], w->rows[i]);
+            at += w->rows[i];
+        }
+        memcpy(byte_columns[k], bytes, w->n_rows);
     }
-    memcpy(w->source, sources, w->n_rows);
     free(values);
-    free(sources);
+    free(bytes);
 }
 
 bool swp_work_evaluate(swp_work *w, const swp_sweep *s, swp_compiled *c, uint64_t first, size_t n, bool plain,

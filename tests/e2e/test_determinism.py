@@ -13,6 +13,22 @@ def test_threads_and_blocks_do_not_show(tmp_path):
         assert content(tmp_path / "b.h5") == first, options
 
 
+def test_provenance_is_the_same_by_any_path(tmp_path):
+    """Foreign rows and estimates: threads, blocks, and the evaluation without shared work."""
+    spec = write(tmp_path / "s.yaml", """\
+defaults: {systems: h200_sxm, backends: [trtllm, vllm], tp: [1, 4], batch: [1, 8, 200], isl: [512, 3000], osl: [1, 2, 100]}
+sweep:
+- {models: Qwen/Qwen3.5-27B, versions: [current, next], database_modes: [SILICON, HYBRID, EMPIRICAL]}
+- {models: Qwen/Qwen3-8B, database_modes: HYBRID, quants: [{gemm: sq}, {gemm: int8_wo}]}
+""")
+    program("run", spec, "-o", tmp_path / "a.h5", "-q", "--threads", "1")
+    first = content(tmp_path / "a.h5")
+    assert set(first["points/carried"][2]) >= {0, 1, 2, 3} and set(first["points/tier"][2]) >= {0, 1, 3, 4}
+    for options in (["--plain"], ["--threads", "8", "--block", "5"]):
+        program("run", spec, "-o", tmp_path / "b.h5", "-q", "--force", *options)
+        assert content(tmp_path / "b.h5") == first, options
+
+
 def test_a_shuffled_point_list_gives_the_same_points(tmp_path):
     rows = [f"Qwen/Qwen3-8B,h200_sxm,{b},{tp},{batch},{isl},100" for b in ("trtllm", "sglang", "vllm", "nope") for tp in (1, 2, 3)
             for batch in (1, 0, 300) for isl in (100, 9000)]

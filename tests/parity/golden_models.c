@@ -90,6 +90,7 @@ const mdl_model *get_model(record *r, const char *id) {
     X("unknown FMHA quant mode", "float16 is not modelled")                                                  \
     X("fmha_quant_mode=fp8 has no", "no prefill attention with fp8 math")                                    \
     X("dense Gemma 4 variants require", "have no experts to spread")                                         \
+    X("is not supported on Hopper", "not supported on Hopper")                                               \
     X("does not support MTP", "does not model multi-token prediction")                                       \
     X("does not model moe_backend='megamoe'", "has no megamoe kernels")                                      \
     X("has no native variant", "deepep_moe is not modelled")                                                 \
@@ -245,10 +246,80 @@ static void compare_estimate(record *r) {
         compare_resolved(r, m, &req);
 }
 
+/* ---- modes of a search, lanes ---------------------------------------------------------------------------
+ */
+
+/* The view a record names; NULL when its system is not at hand (skipped) or the view cannot be opened. */
+static const pdb_view *view_of(record *r) {
+    const char *system = golden_text(aic_map_get(r->n, "system")),
+               *version = golden_text(aic_map_get(r->n, "version"));
+    aic_error err = {0};
+    if (!r->g->db || !pdb_system_has_data(r->g->db, system)) {
+        skip(r, "no measured tables of the system");
+        return NULL;
+    }
+    const pdb_view *view =
+        pdb_view_get(r->g->db, system, golden_text(aic_map_get(r->n, "backend")), version, true, false, &err);
+    if (!view)
+        differs(r, "%s", err.text);
+    return view;
+}
+
+static void compare_search(record *r) {
+    r->count = count_of(r->g, "modes, search", NULL);
+    const mdl_model *m = get_model(r, golden_text(aic_map_get(r->n, "model")));
+    const char *error = golden_text(aic_map_get(aic_map_get(r->n, "error"), "text"));
+    mdl_request req = base_request(r);
+    if (!m || !(req.view = view_of(r)))
+        return;
+    mdl_quants have, want = read_modes(aic_map_get(r->n, "modes"), "kvcache");
+    op_refusal why = {0};
+    aic_error err = {0};
+    if (!mdl_resolve_search(m, &req, r->arena, &have, &why, &err)) {
+        if (why.cls == OP_OK)
+            differs(r, "%s", err.text);
+        else
+            compare_refusal(r, error, &why);
+        return;
+    }
+    if (error)
+        differs(r, "not refused; reference: %s", error);
+    else
+        compare_modes(r, req.backend, &want, &have);
+    r->count->same += !r->failed;
+}
+
+static void compare_lanes(record *r) {
+    r->count = count_of(r->g, "lanes", NULL);
+    const char *phase = golden_text(aic_map_get(r->n, "phase"));
+    const aic_node *want = aic_map_get(r->n, "lane_order");
+    const pdb_view *view = view_of(r);
+    op_texts have = {0};
+    aic_error err = {0};
+    if (!view)
+        return;
+    bool ok = op_lane_order(view, strcmp(phase, "context") == 0, golden_text(aic_map_get(r->n, "override")),
+                            &have, &err);
+    if (!ok && !want) {
+        r->count->refused++;
+        return;
+    }
+    bool same = ok && want && have.count == want->count;
+    for (size_t i = 0; same && i < have.count; i++)
+        same = strcmp(have.items[i], want->items[i]->text) == 0;
+    if (!same)
+        differs(r, "%s lanes: %s", phase, ok ? "another order" : err.text);
+    r->count->same += same;
+}
+
 /* ---- files --------------------------------------------------------------------------------------------- */
 
+static void pass_header(record *r) {
+    (void)r;
+}
+
 static void skip_other(record *r) {
-    skip(r, "other records");
+    skip(r, "records of a kind this program does not know");
 }
 
 /* X(type, key that tells the file, comparison): the first row that fits. */
@@ -256,6 +327,11 @@ static void skip_other(record *r) {
     X("facts", "type", compare_facts)                                                                        \
     X("modes_compile", "type", compare_compile)                                                              \
     X("modes_estimate", "type", compare_estimate)                                                            \
+    X("modes_sweep", "type", compare_search)                                                                 \
+    X("lane", "type", compare_lanes)                                                                         \
+    X("header", "type", pass_header)                                                                         \
+    X("", "header", pass_header)                                                                             \
+    X("", "records", pass_header)                                                                            \
     X("ops", "type", compare_ops)                                                                            \
     X("ops", "t", compare_case)                                                                              \
     X("comm_select", "t", compare_choice)                                                                    \

@@ -59,13 +59,28 @@ static double kv_per_token(const aic_node *facts) {
 
 static bool read_lists(golden_record *r, const aic_node *node, mdl_deployment *built) {
     aic_error err = {0};
+    const aic_node *encoder = aic_map_get(node, "encoder_ops");
     return op_list_from_json(r->arena, aic_map_get(node, "context_ops"), &built->context, &err) &&
-           op_list_from_json(r->arena, aic_map_get(node, "generation_ops"), &built->generation, &err);
+           op_list_from_json(r->arena, aic_map_get(node, "generation_ops"), &built->generation, &err) &&
+           (!encoder || op_list_from_json(r->arena, encoder, &built->encoder, &err));
+}
+
+/* What the encoder makes of images, as recorded. */
+static mdl_vision vision_of(const aic_node *facts) {
+    const aic_node *encoder = aic_map_get(facts, "encoder");
+    return (mdl_vision){.patch = golden_size(encoder, "patch_size", 0),
+                        .merge = golden_size(encoder, "spatial_merge_size", 0),
+                        .width = golden_size(encoder, "hidden_size", 0),
+                        .out = (int64_t)golden_size(encoder, "out_hidden_size", 0) *
+                               golden_size(encoder, "projector_n_instances", 0)};
 }
 
 void golden_check_static_lists(golden_record *r, const golden_spec *s) {
-    const aic_node *facts = aic_map_get(s->node, "facts");
-    mdl_deployment built = {.par = {.tp = golden_size(facts, "tp", 1),
+    const aic_node *facts = aic_map_get(s->node, "facts"), *shared = aic_map_get(facts, "enable_encoder_dp");
+    const mdl_model seeing = {.vision = vision_of(facts)};
+    mdl_deployment built = {.model = &seeing,
+                            .encoder_ranks = shared && !shared->b ? 1 : golden_size(facts, "tp", 1),
+                            .par = {.tp = golden_size(facts, "tp", 1),
                                     .pp = golden_size(facts, "pp", 1),
                                     .dp = golden_size(facts, "dp", 1),
                                     .cp = golden_size(facts, "cp", 1),
@@ -78,6 +93,8 @@ void golden_check_static_lists(golden_record *r, const golden_spec *s) {
     }
     for (size_t i = 0; i < built.context.count; i++)
         built.weight_bytes += op_weight_bytes(built.context.items[i]);
+    for (size_t i = 0; i < built.encoder.count; i++)
+        built.encoder_weight_bytes += op_weight_bytes(built.encoder.items[i]);
     golden_expect_number(r, "weight bytes", built.weight_bytes, aic_map_get(facts, "context_weights_bytes"));
     srv_facts f = {.family = golden_text(aic_map_get(facts, "family")),
                    .heads = golden_real(facts, "num_heads", 0),
@@ -100,10 +117,6 @@ void golden_check_static_lists(golden_record *r, const golden_spec *s) {
 
 /* ---- through the model builder ------------------------------------------------------------------------- */
 
-bool golden_has_images(const aic_node *n) {
-    return aic_map_get(n, "image_height") || aic_map_get(n, "num_image_tokens");
-}
-
 static bool lacks_graph(const srv_deployment *d) {
     return d->refused != SRV_ST_ok && d->model && !d->model->graph;
 }
@@ -118,10 +131,17 @@ static bool is_aggregated(const golden_spec *s) {
     return role && strcmp(role, "agg") == 0;
 }
 
-/* The aggregated role lets experts span nodes on ordinary kernels; single static points choose an exchange,
- * or refuse that. */
-static bool spans_nodes(const golden_spec *s, const srv_deployment *d) {
-    return is_aggregated(s) && (d->why.cls == OP_MISSING || d->built.a2a_context);
+/* The role that a configuration was built for; its records run in any mode. The aggregated role lets experts
+ * span nodes on ordinary kernels, static roles choose an exchange. */
+static srv_role role_of(const golden_spec *s) {
+    srv_mode mode;
+    if (is_aggregated(s))
+        return (srv_role){.prefills = true};
+    if (!srv_mode_parse(golden_text(aic_map_get(s->node, "role")), &mode))
+        mode = SRV_static;
+    return (srv_role){.prefills = srv_has_context(mode),
+                      .exchanges =
+                          MDL_A2A_CONTEXT | (srv_has_generation(mode) ? (unsigned)MDL_A2A_GENERATION : 0u)};
 }
 
 static void compare_lists(golden_record *r, const op_list *got, const aic_node *node, const char *what) {
@@ -167,6 +187,8 @@ void golden_check_lists(golden_record *r, const golden_spec *s) {
     if (!mdl_build(m, &ask, r->arena, &built, &why, &err)) {
         golden_differ(r, "%s%s", why.cls != OP_OK ? why.text : "", err.text);
     } else {
+        if (aic_map_get(s->node, "encoder_ops"))
+            compare_lists(r, &built.encoder, aic_map_get(s->node, "encoder_ops"), "encoder");
         compare_lists(r, &built.context, aic_map_get(s->node, "context_ops"), "context");
         compare_lists(r, &built.generation, aic_map_get(s->node, "generation_ops"), "generation");
         golden_expect_number(r, "weight bytes", built.weight_bytes,
@@ -179,22 +201,19 @@ void golden_check_static_model(golden_record *r, const golden_spec *s) {
     srv_request q = request_of(r->node, aic_map_get(s->node, "build"));
     q.version = golden_text(aic_map_get(aic_map_get(s->node, "facts"), "version"));
     srv_tuning t = tuning_of(r->node);
+    srv_role role = role_of(s);
     aic_error err = {0};
+    t.role = &role;
     srv_deployment *d = srv_compile(r->c->env, &q, &t, &err);
     if (!d) {
         golden_differ(r, "%s", err.text);
         golden_finish(r, false);
         return;
     }
-    const char *fmha = golden_text(aic_map_get(aic_map_get(s->node, "facts"), "fmha"));
     if (lacks_graph(d))
         golden_skip(r, "family not implemented");
     else if (lacks_system(d, r->c->env))
         golden_skip(r, "no database of this system here");
-    else if (d->refused == SRV_ST_ok && strcmp(pdb_quant_get(d->built.quants.fmha)->name, fmha) != 0)
-        golden_skip(r, "recorded with another role's FMHA mode");
-    else if (spans_nodes(s, d))
-        golden_skip(r, "built in the aggregated role, with experts across nodes");
     else
         golden_compare_static(r, d, true, true);
     srv_free(d);
@@ -222,8 +241,8 @@ void golden_check_estimate(golden_record *r, const golden_spec *none) {
     srv_deployment *d = srv_compile(r->c->env, &q, NULL, &err);
     if (!d) {
         golden_differ(r, "%s", err.text);
-    } else if (lacks_graph(d) || golden_has_images(args) || lacks_system(d, r->c->env)) {
-        golden_skip(r, "family or system not here, or images");
+    } else if (lacks_graph(d) || lacks_system(d, r->c->env)) {
+        golden_skip(r, "family or system not here");
         srv_free(d);
         return;
     } else if (d->refused != SRV_ST_ok) {
@@ -254,6 +273,44 @@ void golden_check_build_error(golden_record *r, const golden_spec *none) {
     if (!d || !(lacks_graph(d) || lacks_system(d, r->c->env)))
         golden_finish(r, true);
     srv_free(d);
+}
+
+/* ---- encoders alone ------------------------------------------------------------------------------------ */
+
+/* What a worker that only encodes takes: the encoder phase of a prefill worker. */
+void golden_check_encoder(golden_record *r, const golden_spec *none) {
+    (void)none;
+    const aic_node *build = aic_map_get(r->node, "build"), *memory = aic_map_get(r->node, "memory");
+    const aic_node *shared = aic_map_get(build, "enable_encoder_dp");
+    srv_request q = request_of(r->node, build);
+    srv_workload w = golden_load(aic_map_get(r->node, "runtime"), (srv_workload){0});
+    w.batch = golden_size(r->node, "batch_size", 1);
+    q.mode = SRV_static_ctx;
+    q.options.encoder_tp = shared && !shared->b;
+    aic_error err = {0};
+    srv_deployment *d = srv_compile(r->c->env, &q, NULL, &err);
+    if (!d) {
+        golden_differ(r, "%s", err.text);
+    } else if (lacks_system(d, r->c->env)) {
+        golden_skip(r, "no database of this system here");
+        srv_free(d);
+        return;
+    } else if (d->refused != SRV_ST_ok) {
+        golden_differ(r, "%s", d->why.text);
+    } else {
+        const srv_point *p = golden_evaluate(r, d, &w);
+        double latency = p->encoder_latency;
+        golden_expect_number(r, "latency", latency * golden_real(r->node, "scale", 1.0),
+                             aic_map_get(r->node, "latency_ms"));
+        golden_expect_number(r, "power", latency > 0 ? p->encoder_energy / latency : 0,
+                             aic_map_get(r->node, "power_w"));
+        golden_expect_number(r, "memory", p->encoder_memory, aic_map_get(memory, "total"));
+        golden_expect_number(r, "weights", d->built.encoder_weight_bytes / SRV_GIB,
+                             aic_map_get(memory, "weights"));
+        golden_check_grid(r, d, &w);
+    }
+    srv_free(d);
+    golden_finish(r, false);
 }
 
 /* ---- phase drivers over ad-hoc lists ------------------------------------------------------------------- */

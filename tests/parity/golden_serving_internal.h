@@ -57,7 +57,6 @@ void golden_compare_static(golden_record *r, const srv_deployment *d, bool modes
 
 uint32_t golden_size(const aic_node *map, const char *key, uint32_t otherwise);
 double golden_real(const aic_node *map, const char *key, double otherwise);
-bool golden_has_images(const aic_node *runtime);
 srv_workload golden_load(const aic_node *map, srv_workload otherwise);
 
 /* ---- golden_serving_checks.c: one record under one check ----------------------------------------------- */
@@ -68,6 +67,7 @@ void golden_check_static_lists(golden_record *r,
 void golden_check_static_model(golden_record *r, const golden_spec *s); /* and through the model builder */
 void golden_check_estimate(golden_record *r, const golden_spec *none);
 void golden_check_build_error(golden_record *r, const golden_spec *none);
+void golden_check_encoder(golden_record *r, const golden_spec *none); /* workers that only encode */
 void golden_check_phase(golden_record *r, const golden_spec *none); /* phase drivers over ad-hoc lists */
 
 #endif

@@ -17,36 +17,52 @@ srv_workload golden_load(const aic_node *map, srv_workload otherwise) {
     return (srv_workload){.batch = golden_size(map, "batch_size", otherwise.batch),
                           .isl = golden_size(map, "isl", otherwise.isl),
                           .osl = golden_size(map, "osl", otherwise.osl),
-                          .prefix = golden_size(map, "prefix", otherwise.prefix)};
+                          .prefix = golden_size(map, "prefix", otherwise.prefix),
+                          .images = {.count = golden_size(map, "num_images_per_request",
+                                                          golden_size(map, "num_images", 1)),
+                                     .height = golden_size(map, "image_height", 0),
+                                     .width = golden_size(map, "image_width", 0),
+                                     .tokens = golden_size(map, "num_image_tokens", 0)}};
 }
 
 static bool same_bits(double a, double b) {
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
 }
 
-static void expect_paths_agree(golden_record *r, size_t n_rows) {
+static void expect_paths_agree(golden_record *r, const srv_deployment *d) {
+    size_t n_rows = d->n_rows;
     const srv_block *a = &r->c->fast, *b = &r->c->plain;
     for (size_t i = 0; i < a->n; i++) {
         const srv_point *p = &a->points[i], *q = &b->points[i];
         bool same = p->status == q->status && p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i] &&
+                    p->carried == q->carried && p->tier == q->tier &&
                     (p->reason == q->reason || (p->reason && q->reason && strcmp(p->reason, q->reason) == 0));
         const double *x = &p->ttft, *y = &q->ttft; /* from here on a point is doubles alone */
         for (size_t f = 0; f < (sizeof *p - offsetof(srv_point, ttft)) / sizeof(double); f++)
             same = same && same_bits(x[f], y[f]);
-        for (size_t at = i * n_rows; a->priced[i] && at < (i + 1) * n_rows; at++)
+        same = same && p->encodes == q->encodes && p->visual_tokens == q->visual_tokens;
+        for (size_t at = i * n_rows + srv_first_row(d, p); a->priced[i] && at < (i + 1) * n_rows; at++)
             same = same && same_bits(a->latency[at], b->latency[at]) &&
-                   same_bits(a->energy[at], b->energy[at]) && a->source[at] == b->source[at];
+                   same_bits(a->energy[at], b->energy[at]) && a->source[at] == b->source[at] &&
+                   a->basis[at] == b->basis[at];
         if (!same)
-            golden_differ(r, "the two evaluation paths differ at batch %u, isl %u, osl %u, prefix %u",
-                          p->load.batch, p->load.isl, p->load.osl, p->load.prefix);
+            golden_differ(r, "the two evaluation paths differ at batch %u, isl %u, osl %u, prefix %u, %u images",
+                          p->load.batch, p->load.isl, p->load.osl, p->load.prefix, p->load.images.count);
     }
 }
 
 const srv_point *golden_evaluate(golden_record *r, const srv_deployment *d, const srv_workload *w) {
     srv_evaluate(d, w, 1, &r->c->fast);
     srv_evaluate_plain(d, w, 1, &r->c->plain);
-    expect_paths_agree(r, d->n_rows);
+    expect_paths_agree(r, d);
     return &r->c->fast.points[0];
+}
+
+/* The point's images, one more, or none. */
+static mdl_images images_of(const srv_workload *w, uint32_t i) {
+    mdl_images images = w->images;
+    images.count = i % 3 == 2 ? 0 : images.count + i % 3;
+    return images;
 }
 
 /* A block around the point: shapes shared in every way a grid can share them. */
@@ -60,10 +76,11 @@ void golden_check_grid(golden_record *r, const srv_deployment *d, const srv_work
                     loads[n++] = (srv_workload){.batch = w->batch + batch * 3,
                                                 .isl = w->isl + isl * 16,
                                                 .osl = w->osl / (osl + 1),
-                                                .prefix = prefix ? w->prefix : w->isl / 2};
+                                                .prefix = prefix ? w->prefix : w->isl / 2,
+                                                .images = images_of(w, isl + osl)};
     srv_evaluate(d, loads, n, &r->c->fast);
     srv_evaluate_plain(d, loads, n, &r->c->plain);
-    expect_paths_agree(r, d->n_rows);
+    expect_paths_agree(r, d);
 }
 
 void golden_expect_refusal(golden_record *r, srv_status got, const char *text, const char *error) {
@@ -125,6 +142,8 @@ void golden_expect_figures(golden_record *r, const srv_deployment *d, const srv_
         {"ttft", offsetof(srv_point, ttft)},
         {"tpot", offsetof(srv_point, tpot)},
         {"request_latency", offsetof(srv_point, request_latency)},
+        {"encoder_latency", offsetof(srv_point, encoder_latency)},
+        {"encoder_memory", offsetof(srv_point, encoder_memory)},
         {"context_latency", offsetof(srv_point, context_latency)},
         {"generation_latency", offsetof(srv_point, generation_latency)},
         {"seq/s", offsetof(srv_point, seq_per_s)},
@@ -195,9 +214,10 @@ void golden_compare_static(golden_record *r, const srv_deployment *d, bool modes
     } else if (p->status == SRV_ST_missing || p->status == SRV_ST_invalid) {
         golden_differ(r, "%s: %s", srv_status_name(p->status), p->reason);
     } else {
-        size_t n = d->n_context_rows;
-        golden_expect_rows(r, d, aic_map_get(r->node, "context"), 0, n);
-        golden_expect_rows(r, d, aic_map_get(r->node, "generation"), n, d->n_rows - n);
+        size_t first = d->n_encoder_rows, n = d->n_context_rows;
+        golden_expect_rows(r, d, aic_map_get(r->node, "encoder"), srv_first_row(d, p), p->encodes ? first : 0);
+        golden_expect_rows(r, d, aic_map_get(r->node, "context"), first, n);
+        golden_expect_rows(r, d, aic_map_get(r->node, "generation"), first + n, d->n_rows - first - n);
         if (memory)
             expect_memory(r, d, p);
         srv_point point = *p;
@@ -206,8 +226,8 @@ void golden_compare_static(golden_record *r, const srv_deployment *d, bool modes
         golden_expect_figures(r, d, &point, row);
         if (modes)
             golden_expect_modes(r, d, row);
-        double latency = p->context_latency + p->generation_latency;
-        double energy = p->context_energy + p->generation_energy;
+        double latency = p->encoder_latency + p->context_latency + p->generation_latency;
+        double energy = p->encoder_energy + p->context_energy + p->generation_energy;
         golden_expect_number(r, "power", latency > 0 ? energy / latency : 0, aic_map_get(row, "power_w"));
     }
     golden_check_grid(r, d, &w);

@@ -14,17 +14,15 @@ static int report(const perfdb_cases *t) {
     const struct {
         const char *name;
         tally count;
-    } all[] = {{"slots", t->slots},
-               {"get", t->get},
-               {"sources", t->sources},
-               {"tables", t->tables},
-               {"rows", t->rows}};
+    } all[] = {{"slots", t->slots},   {"get", t->get},       {"sources", t->sources},
+               {"tables", t->tables}, {"absent", t->absent}, {"rows", t->rows}};
     size_t wrong = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         printf("%-8s %6zu compared, %zu differ\n", all[i].name, all[i].count.asked, all[i].count.wrong);
         wrong += all[i].count.wrong;
     }
-    printf("skipped  %6zu (other tables, systems not at hand)\n", t->skipped);
+    for (size_t i = 0; i < sizeof t->skips / sizeof *t->skips && t->skips[i].why; i++)
+        printf("skipped  %6zu: %s\n", t->skips[i].n, t->skips[i].why);
     return wrong ? AIC_FINDING : AIC_OK;
 }
 

@@ -185,9 +185,10 @@ static bool gemm_util(cases *t, int64_t id, const pdb_quant_info *stored, const 
     raise_to_sol(&r, stored);
     double *coords, *latency;
     pdb_origins from;
-    size_t n =
-        flatten(t->arena, pdb_grid_build(t->arena, 3, r.n, r.coords, r.leaves, NULL, NULL), &coords, &latency);
-    return pdb_util_at(pdb_util_build(t->arena, 3, n, coords, latency, NULL, sol_gemm, priced), c, util, &from);
+    size_t n = flatten(t->arena, pdb_grid_build(t->arena, 3, r.n, r.coords, r.leaves, NULL, NULL), &coords,
+                       &latency);
+    return pdb_util_at(pdb_util_build(t->arena, 3, n, coords, latency, NULL, sol_gemm, priced), c, util,
+                       &from);
 }
 
 /* Quants of a table in order of first appearance, those of a known name. */
@@ -271,13 +272,14 @@ static reply scale_part(cases *t, int64_t id, int which, bool empirical, double 
         pdb_origins from;
         size_t n = flatten(t->arena, g, &coords, &latency);
         if (which == 1)
-            return pdb_delta_at(pdb_delta_build(t->arena, 2, n, coords, latency, NULL), c, sol_scale, &cell, &out,
-                                &from)
+            return pdb_delta_at(pdb_delta_build(t->arena, 2, n, coords, latency, NULL), c, sol_scale, &cell,
+                                &out, &from)
                        ? (reply){true, out, 0}
                        : (reply){0};
         const pdb_util *u = pdb_util_build(t->arena, 2, n, coords, latency, NULL, sol_scale, &cell);
-        return pdb_util_at(u, c, &util, &from) && util > 0 ? (reply){true, sol_scale(&cell, c) / (util * 1.0), 0}
-                                                    : (reply){0};
+        return pdb_util_at(u, c, &util, &from) && util > 0
+                   ? (reply){true, sol_scale(&cell, c) / (util * 1.0), 0}
+                   : (reply){0};
     }
     double k_lo = INFINITY, k_hi = 0;
     for (uint32_t i = 0; i < g->n[1]; i++) {

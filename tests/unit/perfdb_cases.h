@@ -7,6 +7,7 @@
 #include "json_lines.h"
 #include "perfdb/internal.h"
 #include "table_schemas.h"
+#include <assert.h>
 
 typedef struct tally {
     size_t asked, wrong;
@@ -15,12 +16,24 @@ typedef struct tally {
 typedef struct perfdb_cases {
     pdb *db;
     aic_arena *arena;
-    tally slots, get, sources, tables, rows;
-    size_t skipped;     /* tables no schema here covers, systems without a file */
+    tally slots, get, sources, tables, absent, rows;
+    struct {
+        const char *why;
+        size_t n;
+    } skips[8];         /* what was not compared, by reason; unused ones have none */
     const merged *more; /* further tables, n_more of them, that `load` gives */
     size_t n_more;
     const pdb_table *(*load)(const pdb_view *view, const pdb_schema *schema, const char **why);
 } perfdb_cases;
+
+static void skip(perfdb_cases *t, const char *why) {
+    size_t i = 0;
+    while (t->skips[i].why && strcmp(t->skips[i].why, why) != 0)
+        i++;
+    assert(i < sizeof t->skips / sizeof *t->skips);
+    t->skips[i].why = why;
+    t->skips[i].n++;
+}
 
 static void mark(tally *t, bool right, const aic_node *line, const char *what) {
     t->asked++;
@@ -67,7 +80,8 @@ static void case_get(perfdb_cases *t, const aic_node *line) {
     /* An empty version is the latest here; systems of other files are not at hand. */
     bool present = pdb_system_has_data(t->db, system) || !ok || ok->kind == AIC_K_NULL || unlisted;
     if (!*version || !present) {
-        t->skipped++;
+        skip(t,
+             *version ? "opening a system that is not at hand" : "opening an empty version: the latest here");
         return;
     }
     aic_error err = {0};
@@ -108,7 +122,7 @@ static const pdb_view *view_of(perfdb_cases *t, const aic_node *line, bool share
     aic_error err;
     const char *system = json_text(line, "system");
     if (!pdb_system_has_data(t->db, system)) {
-        t->skipped++;
+        skip(t, "a system that is not at hand");
         return NULL;
     }
     return pdb_view_get(t->db, system, json_text(line, "backend"), json_text(line, "version"), shared, true,
@@ -201,8 +215,7 @@ static void add_leaves(content *c, aic_arena *a, const pdb_grid *g, const char *
 }
 
 /* A table by its reference name; *further: it is one that `load` gives. */
-static const merged *merged_of(const perfdb_cases *t, const aic_node *line, bool *further) {
-    const char *attr = json_text(line, "attr");
+static const merged *merged_of(const perfdb_cases *t, const char *attr, bool *further) {
     *further = false;
     for (size_t i = 0; i < sizeof merged_tables / sizeof *merged_tables; i++)
         if (strcmp(merged_tables[i].attr, attr) == 0)
@@ -245,12 +258,12 @@ static void key_hash(content *c, char hex[65]) {
 
 static void case_table(perfdb_cases *t, const aic_node *line) {
     bool further;
-    const merged *m = merged_of(t, line, &further);
+    const merged *m = merged_of(t, json_text(line, "attr"), &further);
     const pdb_view *v = m ? view_of(t, line, true) : NULL;
-    if (!v) {
-        t->skipped += !m;
+    if (!m)
+        skip(t, "tables that ops read under other keys (their answers are compared as ops)");
+    if (!v)
         return;
-    }
     aic_arena *a = aic_arena_new();
     content c = {0};
     for (int i = 0; i < 2 && m->parts[i]; i++)
@@ -268,6 +281,35 @@ static void case_table(perfdb_cases *t, const aic_node *line) {
     mark(&t->tables, right, line, what);
     free(c.keys);
     aic_arena_free(a);
+}
+
+/* Tables the version does not have. */
+static void case_absent(perfdb_cases *t, const aic_node *line) {
+    const aic_node *attrs = aic_map_get(line, "attrs");
+    const pdb_view *v = view_of(t, line, true);
+    for (size_t k = 0; v && k < attrs->count; k++) {
+        bool further, empty = true;
+        const merged *m = merged_of(t, attrs->items[k]->text, &further);
+        if (!m) {
+            skip(t, "absent tables that ops read under other keys");
+            continue;
+        }
+        for (int i = 0; i < 2 && m->parts[i]; i++) {
+            const pdb_table *table = table_of(t, further, v, m->parts[i]);
+            empty = empty && (!table || pdb_slice_count(table) == 0);
+        }
+        mark(&t->absent, empty, line, m->attr);
+    }
+}
+
+static void case_lanes(perfdb_cases *t, const aic_node *line) {
+    (void)line;
+    skip(t, "rows per kernel lane (the order they give is compared as lanes)");
+}
+
+static void case_error(perfdb_cases *t, const aic_node *line) {
+    (void)line;
+    skip(t, "refusals of ops (compared as ops)");
 }
 
 /* ---- single rows ----------------------------------------------------------------------------- */
@@ -291,8 +333,10 @@ static double no_sol(const void *ctx, const double *coords) {
 
 static void case_row(perfdb_cases *t, const aic_node *line) {
     bool further;
-    const merged *m = merged_of(t, line, &further);
+    const merged *m = merged_of(t, json_text(line, "attr"), &further);
     const pdb_view *v = m ? view_of(t, line, true) : NULL;
+    if (!m)
+        skip(t, "rows of such tables");
     if (!v)
         return;
     const aic_node *leaf = aic_map_get(line, "leaf");
@@ -317,11 +361,9 @@ static void perfdb_case(void *ctx, const aic_node *line) {
     static const struct {
         const char *kind;
         void (*run)(perfdb_cases *t, const aic_node *line);
-    } kinds[] = {{"slots", case_slots},
-                 {"get", case_get},
-                 {"sources", case_sources},
-                 {"table", case_table},
-                 {"row", case_row}};
+    } kinds[] = {{"slots", case_slots}, {"get", case_get},          {"sources", case_sources},
+                 {"table", case_table}, {"view_none", case_absent}, {"lanes", case_lanes},
+                 {"error", case_error}, {"row", case_row}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (same_text(json_text(line, "kind"), kinds[i].kind))
             kinds[i].run(ctx, line);

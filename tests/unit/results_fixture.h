@@ -75,7 +75,7 @@ static inline fix_sweep *fix_new(size_t n_deployments) {
         for (size_t r = 0; r < FIX_ROWS; r++) {
             snprintf(s->names[list][r], FIX_NAME, "%s_op_%zu%s",
                      r < FIX_CONTEXT_ROWS ? "context" : "generation", r, list ? "_moe" : "");
-            s->rows[list][r] = (srv_row){.generation = r >= FIX_CONTEXT_ROWS,
+            s->rows[list][r] = (srv_row){.phase = r < FIX_CONTEXT_ROWS ? SRV_PH_context : SRV_PH_generation,
                                          .name = s->names[list][r],
                                          .kind = r % 4 ? "Gemm" : "ContextAttention",
                                          .repeat = r ? 64.0 : 1.0};
@@ -100,6 +100,13 @@ static inline srv_workload fix_workload(size_t w) {
         .batch = 1u << (w / 32), .isl = 128u << (w / 4 % 8), .osl = 32u << (w % 4), .prefix = 0};
 }
 
+/* What row r of point k rests on: nothing but own measurements in most deployments. */
+static inline srv_basis fix_basis(uint64_t k, size_t r) {
+    if (k / FIX_WORKLOADS % 3 == 0)
+        return 0;
+    return srv_basis_of((op_tier)((k + r) % OP_TIER_COUNT), (pdb_origins)(k / 5 % 4));
+}
+
 /* Figures of point k; its rows go to latency, energy, source (FIX_ROWS each). Returns the number of rows. */
 static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, double *latency,
                                  double *energy, uint8_t *source) {
@@ -117,6 +124,7 @@ static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, d
         return 0;
     }
     double sums[2] = {0, 0};
+    srv_basis basis = 0;
     for (size_t r = 0; r < FIX_ROWS; r++) {
         bool generation = r >= FIX_CONTEXT_ROWS, attention = r % 4 == 0;
         uint64_t shape = generation ? (attention ? b * 64 + i * 8 + o : 1000 + b)
@@ -127,7 +135,10 @@ static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, d
         energy[r] = d % 5 == 4 ? latency[r] * 700 : 0;
         source[r] = (uint8_t)(attention ? OP_SRC_mixed : OP_SRC_silicon);
         sums[generation] += latency[r];
+        basis |= fix_basis(k, r);
     }
+    p->carried = srv_basis_carried(basis);
+    p->tier = srv_basis_tier(basis);
     p->ttft = p->context_latency = sums[0];
     p->generation_latency = sums[1];
     p->tpot = sums[1] / (double)(p->load.osl - 1);
@@ -160,10 +171,13 @@ static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, 
     double *latency = aic_calloc(n * FIX_ROWS, sizeof *latency),
            *energy = aic_calloc(n * FIX_ROWS, sizeof *energy);
     uint8_t *source = aic_calloc(n * FIX_ROWS, 1);
+    srv_basis *basis = aic_calloc(n * FIX_ROWS, 1);
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
         deployment[i] = (uint32_t)((first + i) / FIX_WORKLOADS);
         rows[i] = fix_point(s, first + i, &points[i], latency + used, energy + used, source + used);
+        for (size_t r = 0; r < rows[i]; r++)
+            basis[used + r] = fix_basis(first + i, r);
         used += rows[i];
     }
     res_points block = {.n = n,
@@ -173,7 +187,8 @@ static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, 
                         .n_rows = used,
                         .latency = latency,
                         .energy = energy,
-                        .source = source};
+                        .source = source,
+                        .basis = basis};
     bool ok = res_writer_points(w, &block, err);
     free(points);
     free(deployment);
@@ -181,6 +196,7 @@ static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, 
     free(latency);
     free(energy);
     free(source);
+    free(basis);
     return ok;
 }
 

@@ -81,6 +81,9 @@ static const pdb_system FAKE_SYSTEM = {
 static const srv_facts FAKE_FACTS = {.family = "LLAMA", .heads = 32, .head_dim = 128, .hidden = 4096};
 static const double FAKE_KV = 131072;
 
+/* Eyes of 16 pixel patches, 2 x 2 of them to a token, for deployments with encoder ops. */
+static const mdl_model FAKE_SEEING = {.vision = {.patch = 16, .merge = 2, .width = 100, .out = 1000}};
+
 /* A deployment as srv_compile leaves it before the plan is built; ops go into built.context and
  * built.generation. */
 static inline srv_deployment fake_deployment(srv_mode mode) {

@@ -18,6 +18,11 @@
     "{\"GenerationAttention\": {\"name\": \"a\", \"scale_factor\": 1, \"n\": 32, \"n_kv\": 8, "              \
     "\"head_size\": 128, "                                                                                   \
     "\"window_size\": 0, \"kv_cache_dtype\": \"fp8\"}}"
+/* Misses in every mode: h200 has no passes of whole models. */
+#define PASS                                                                                                 \
+    "{\"FpmForward\": {\"name\": \"p\", \"phase\": \"decode\", \"model_path\": \"m\", \"match_identity\": "  \
+    "[\"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\", \"\"], "           \
+    "\"sol_ops\": []}}"
 #define OVERLAP(a, b)  "{\"Overlap\": {\"name\": \"o\", \"group_a\": [" a "], \"group_b\": [" b "]}}"
 #define FALLBACK(p, c) "{\"Fallback\": {\"name\": \"f\", \"primary\": " p ", \"fallback\": [" c "]}}"
 
@@ -49,6 +54,24 @@ static void test_fallback(void **state) {
     assert_true(answer(&turned, OP_SILICON, tokens(10)).latency == alone);
     assert_true(answer(&shape, OP_SILICON, tokens(10)).latency == alone);
     assert_true(answer(&turned, OP_SOL, tokens(10)).has_sol); /* the primary's: SOL needs no table */
+}
+
+/* What a composite primary estimated before its gap counts among the tiers, its figures do not. */
+static void test_fallback_keeps_tiers(void **state) {
+    ops_fixture *f = *state;
+    op_bound word = bind_op(f, OP_EMPIRICAL, WORD);
+    op_bound gap = bind_op(f, OP_EMPIRICAL, FALLBACK(OVERLAP(GOOD "," PASS, ""), WORD)),
+             second = bind_op(f, OP_EMPIRICAL, FALLBACK(OVERLAP(GOOD, PASS), WORD)),
+             deep =
+                 bind_op(f, OP_EMPIRICAL, FALLBACK(OVERLAP(FALLBACK(OVERLAP(GOOD, PASS), PASS), ""), WORD)),
+             first = bind_op(f, OP_EMPIRICAL, FALLBACK(OVERLAP(PASS "," GOOD, ""), WORD));
+    const op_bound *const raised[] = {&gap, &second, &deep};
+    for (size_t i = 0; i < sizeof raised / sizeof *raised; i++) {
+        op_result r = answer(raised[i], OP_EMPIRICAL, tokens(10));
+        assert_int_equal(r.tier, OP_TIER_empirical);
+        assert_true(r.latency == answer(&word, OP_EMPIRICAL, tokens(10)).latency && r.from == 0);
+    }
+    assert_int_equal(answer(&first, OP_EMPIRICAL, tokens(10)).tier, OP_TIER_none);
 }
 
 /* What cannot be answered is known at bind, where no shape could change it. */
@@ -83,7 +106,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),  cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_fallback), cmocka_unit_test(test_refused_at_bind),
-        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_weights),  cmocka_unit_test(test_fallback_keeps_tiers),
     };
     return cmocka_run_group_tests_name("composite", tests, ops_setup, ops_teardown);
 }

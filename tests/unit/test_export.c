@@ -30,19 +30,21 @@ static void check_number(const aic_node *n, double v) {
         assert_true((n->kind == AIC_K_REAL || n->kind == AIC_K_INT) && n->r == v);
 }
 
-static void check_phase(const aic_node *list, const srv_deployment *d, bool generation, size_t n,
+static void check_phase(const aic_node *list, const srv_deployment *d, srv_phase phase, size_t n, uint64_t k,
                         const double *latency, const double *energy, const uint8_t *source) {
     size_t at = 0;
     assert_int_equal(list->kind, AIC_K_LIST);
     for (size_t r = 0; r < n; r++) {
-        if (d->rows[r].generation != generation)
+        if (d->rows[r].phase != phase)
             continue;
         const aic_node *op = list->items[at++];
-        assert_int_equal(op->count, 4);
+        assert_int_equal(op->count, 6);
         assert_string_equal(op->items[0]->text, d->rows[r].name);
         check_number(op->items[1], latency[r]);
         check_number(op->items[2], energy[r]);
         assert_string_equal(op->items[3]->text, op_source_name((op_source)source[r]));
+        assert_string_equal(op->items[4]->text, op_tier_name(srv_basis_tier(fix_basis(k, r))));
+        assert_string_equal(op->items[5]->text, srv_carried_name(srv_basis_carried(fix_basis(k, r))));
     }
     assert_int_equal(list->count, at);
 }
@@ -71,8 +73,8 @@ static void check_json_line(const aic_node *n, uint64_t k) {
         memcpy(&v, (const char *)&p + column->offset, sizeof v);
         check_number(aic_map_get(n, column->name), v);
     }
-    check_phase(aic_map_get(n, "context"), d, false, rows, latency, energy, source);
-    check_phase(aic_map_get(n, "generation"), d, true, rows, latency, energy, source);
+    check_phase(aic_map_get(n, "context"), d, SRV_PH_context, rows, k, latency, energy, source);
+    check_phase(aic_map_get(n, "generation"), d, SRV_PH_generation, rows, k, latency, energy, source);
 }
 
 static void test_json_lines_round_trip(void **state) {
@@ -133,10 +135,10 @@ static void test_csv_with_breakdown(void **state) {
     for (char *c = text; (c = strchr(c, '\n')); c++)
         lines++;
     assert_int_equal(lines, 1 + FIX_ROWS + 1); /* point 96 is invalid: one line without an op */
-    const char *head = "point,status,phase,op,kind,repeat,latency_ms,energy_wms,source\n"
+    const char *head = "point,status,phase,op,kind,repeat,latency_ms,energy_wms,source,tier,carried\n"
                        "95,ok,context,context_op_0,ContextAttention,1,";
     assert_true(strncmp(text, head, strlen(head)) == 0);
-    assert_non_null(strstr(text, "\n96,invalid,,,,,,,\n"));
+    assert_non_null(strstr(text, "\n96,invalid,,,,,,,,,\n"));
     free(text);
 }
 

@@ -115,7 +115,7 @@ static void rules(void **state) {
     static const struct {
         srv_mode mode;
         uint32_t nextn, beam;
-        srv_workload w;
+        uint32_t w[4]; /* batch, isl, osl, prefix */
         const char *word; /* NULL = acceptable */
     } rows[] = {
         {SRV_static, 0, 1, {1, 1, 0, 0}, NULL},
@@ -141,7 +141,8 @@ static void rules(void **state) {
         d.built.nextn = rows[i].nextn;
         d.tuning.beam = rows[i].beam;
         srv_point p;
-        srv_point_start(&d, &rows[i].w, &p);
+        const uint32_t *w = rows[i].w;
+        srv_point_start(&d, &(srv_workload){.batch = w[0], .isl = w[1], .osl = w[2], .prefix = w[3]}, &p);
         assert_int_equal(p.status, rows[i].word ? SRV_ST_invalid : SRV_ST_ok);
         if (rows[i].word)
             assert_non_null(strstr(p.reason, rows[i].word));
@@ -162,6 +163,45 @@ static void names(void **state) {
     assert_false(srv_status_parse("fine", &s));
 }
 
+static void image_rules(void **state) {
+    (void)state;
+    static const struct {
+        uint32_t isl;
+        mdl_images images;
+        const char *word; /* NULL = acceptable */
+    } rows[] = {
+        {100, {.count = 1, .height = 16777215, .width = 1}, NULL},
+        {100, {.count = 1, .height = 16777216, .width = 1}, "sides"},
+        {100, {.count = 1, .height = 100}, "sides"},
+        {100, {.count = 0, .height = 100}, NULL},
+        {100, {.count = 1, .width = 100, .tokens = 5}, "sides"},
+        {100, {.count = 16777216, .tokens = 1}, "16777216"}, /* and isl */
+        {100, {.count = 16777217, .tokens = 1}, "images of a request"},
+        {100, {.count = 1, .height = 16777215, .width = 16777215}, "images of a request"},
+        {100, {.count = UINT32_MAX, .height = 16777215, .width = 16777215}, "images of a request"},
+        {UINT32_MAX, {.count = 1, .tokens = 1}, "images of a request"},
+        {100, {.count = 1, .tokens = 16000000}, NULL},
+        {100, {.count = 70, .tokens = 200000}, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        srv_deployment d = fake_deployment(SRV_static);
+        srv_workload w = {.batch = 1, .isl = rows[i].isl, .osl = 1, .images = rows[i].images};
+        srv_point p;
+        d.built.model = &FAKE_SEEING;
+        d.built.encoder_ranks = 1;
+        fake_add(d.arena, &d.built.encoder, fake_op(d.arena, "e", OP_READS_X, 1, (fake_params){.base = 1}));
+        srv_point_start(&d, &w, &p);
+        assert_int_equal(p.status, rows[i].word ? SRV_ST_invalid : SRV_ST_ok);
+        if (rows[i].word)
+            assert_non_null(strstr(p.reason, rows[i].word));
+        w.batch = 400; /* enough for too many patches on a rank */
+        srv_point_start(&d, &w, &p);
+        if (i == 10)
+            assert_non_null(strstr(p.reason, "patches"));
+        aic_arena_free(d.arena);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(static_by_hand),
@@ -170,6 +210,7 @@ int main(void) {
         cmocka_unit_test(projection),
         cmocka_unit_test(rounding),
         cmocka_unit_test(rules),
+        cmocka_unit_test(image_rules),
         cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

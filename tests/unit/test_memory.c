@@ -28,7 +28,7 @@ static void parts_by_hand(void **state) {
     srv_memory m = plan_for(&d, fake_backend(), &FAKE_FACTS, &FAKE_SYSTEM);
     srv_workload w = {.batch = 4, .isl = 5000, .osl = 200, .prefix = 1000};
     srv_footprint f;
-    srv_memory_at(&m, SRV_static, 1, &w, &f);
+    srv_memory_at(&m, SRV_static, 1, &w, NULL, &f);
     double act = 2.0 * (4000.0 * 4.0) * 4096.0 * 11.0, kv = 4.0 * (131072.0 * 5200.0);
     assert_true(f.weights == 8e9 / 2.0 / SRV_GIB);
     assert_true(f.activations == act / SRV_GIB);
@@ -36,9 +36,9 @@ static void parts_by_hand(void **state) {
     assert_true(f.nccl == 0 && f.others == 3.5);
     assert_true(f.total == (4e9 + act + kv + 0.0 + 3758096384.0) / SRV_GIB);
     assert_false(f.oom || f.kv_oom);
-    srv_memory_at(&m, SRV_static_ctx, 1, &w, &f);
+    srv_memory_at(&m, SRV_static_ctx, 1, &w, NULL, &f);
     assert_true(f.kvcache == 4.0 * (131072.0 * 5001.0) / SRV_GIB);
-    srv_memory_at(&m, SRV_static_gen, 3, &w, &f);
+    srv_memory_at(&m, SRV_static_gen, 3, &w, NULL, &f);
     assert_true(f.kvcache == 4.0 * (131072.0 * 5600.0) / SRV_GIB);
     assert_true(f.activations == 70.0 / 1024.0); /* 12 decode tokens: the floor */
     aic_arena_free(d.arena);
@@ -52,16 +52,16 @@ static void drafts_widen_decode_only(void **state) {
     srv_memory m = plan_for(&d, fake_backend(), &FAKE_FACTS, &FAKE_SYSTEM);
     srv_workload w = {.batch = 1, .isl = 100, .osl = 10};
     srv_footprint f;
-    srv_memory_at(&m, SRV_static_gen, 1, &w, &f);
+    srv_memory_at(&m, SRV_static_gen, 1, &w, NULL, &f);
     assert_true(f.activations == 4.0 * 70.0 / 1024.0);
-    srv_memory_at(&m, SRV_static, 1, &w, &f);
+    srv_memory_at(&m, SRV_static, 1, &w, NULL, &f);
     assert_true(f.activations == 70.0 / 1024.0);
     m.floor = 1e8 / 3; /* times and over the tokens of a prefill, which do not always cancel */
     w.isl = 5;
     for (uint32_t batch = 1; batch < 40; batch++) {
         double tokens = 5.0 * batch;
         w.batch = batch;
-        srv_memory_at(&m, SRV_static, 1, &w, &f);
+        srv_memory_at(&m, SRV_static, 1, &w, NULL, &f);
         assert_true(f.activations == m.floor * tokens / tokens / SRV_GIB);
         inexact = inexact || m.floor * tokens / tokens != m.floor;
     }
@@ -87,7 +87,7 @@ static void expert_workspace(void **state) {
         facts.family = hidden ? "GEMMA4MIX" : "DEEPSEEK";
         srv_memory m = plan_for(&d, &b, &facts, &FAKE_SYSTEM);
         srv_footprint f;
-        srv_memory_at(&m, SRV_static_ctx, 1, &w, &f);
+        srv_memory_at(&m, SRV_static_ctx, 1, &w, NULL, &f);
         double width = hidden ? 7168.0 : 512.0;
         double act = 2.0 * 32768.0 * 512.0 * 11.0 + 32768.0 * width * 2.0 * 256.0 * 8.0 / 4.0 / 128.0 * 4.0;
         assert_true(f.activations == act / SRV_GIB);
@@ -102,21 +102,21 @@ static void verdicts(void **state) {
     srv_workload w = {.batch = 1, .isl = 1000, .osl = 0};
     srv_footprint f;
     w.isl = 600000; /* 73 GiB of KV cache and an activation of 50 GiB: beyond the capacity */
-    srv_memory_at(&m, SRV_static, 1, &w, &f);
+    srv_memory_at(&m, SRV_static, 1, &w, NULL, &f);
     assert_true(f.oom && !f.kv_oom);
     w = (srv_workload){.batch = 64, .isl = 9000, .osl = 0, .prefix = 8990}; /* 70.3 GiB of KV, little else */
     m.weights = 0;
-    srv_memory_at(&m, SRV_static, 1, &w, &f);
+    srv_memory_at(&m, SRV_static, 1, &w, NULL, &f);
     assert_true(!f.oom && f.kv_oom);
     double rest = f.total - f.kvcache;
     assert_true(f.kvcache > (80.0 - rest) * 0.9 * ((1 - 0.015) * (1 - 0.02)));
     w.isl = 8300;
     w.prefix = 8290;
-    srv_memory_at(&m, SRV_static, 1, &w, &f);
+    srv_memory_at(&m, SRV_static, 1, &w, NULL, &f);
     assert_true(!f.oom && !f.kv_oom);
     m.of_total = true; /* of 80 GiB less what is no KV cache, instead of what that leaves */
     m.fraction = 0.85;
-    srv_memory_at(&m, SRV_static, 1, &w, &f);
+    srv_memory_at(&m, SRV_static, 1, &w, NULL, &f);
     assert_true(f.kv_oom);
     aic_arena_free(d.arena);
 }
@@ -131,7 +131,7 @@ static void arguments_count_only_when_honoured(void **state) {
     d.tuning.honour_memory_args = true;
     m = plan_for(&d, fake_backend(), &FAKE_FACTS, &FAKE_SYSTEM);
     srv_footprint f;
-    srv_memory_at(&m, SRV_static, 1, &(srv_workload){.batch = 2, .isl = 10, .osl = 10}, &f);
+    srv_memory_at(&m, SRV_static, 1, &(srv_workload){.batch = 2, .isl = 10, .osl = 10}, NULL, &f);
     assert_true(m.fraction == 0.25 && f.kvcache == 2.0 * 131072.0 * 100000.0 / SRV_GIB);
     aic_arena_free(d.arena);
 }

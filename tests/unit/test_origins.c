@@ -1,4 +1,5 @@
-/* links: perfdb. Marks of rows from elsewhere: an answer bears exactly those of the leaves that went into it. */
+/* links: perfdb. Marks of rows from elsewhere: an answer bears exactly those of the leaves that went into it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,8 +63,8 @@ static bool ask_sites(const sample *s, bool marked, const double *c, pdb_value *
 
 typedef bool (*asking)(const sample *s, bool marked, const double *c, pdb_value *out);
 
-/* A leaf that moves the answer is marked in it. `exactly`: no other one is. Without marks the answer is the same
- * and bears none. */
+/* A leaf that moves the answer is marked in it. `exactly`: no other one is. Without marks the answer is the
+ * same and bears none. */
 static void check(asking ask, sample *s, const double *c, bool exactly) {
     pdb_value v = {0}, plain = {0}, moved = {0};
     bool hit = ask(s, true, c, &v);

@@ -30,7 +30,7 @@ static void test_covered(void **state) {
     assert_int_equal(p.n_lacks, 0);
     assert_int_equal(p.n_ops, 2);
     assert_string_equal(p.ops[0].op->name, "c");
-    assert_true(p.ops[1].generation);
+    assert_int_equal(p.ops[1].phase, SRV_PH_generation);
     assert_true(p.ops[0].latency == 5 * 2.0); /* five shapes, repeat 2 */
     double sum = 0;
     for (int c = 0; c < OP_COVERS; c++)
@@ -54,7 +54,7 @@ static void test_lacks_name_the_shapes(void **state) {
     assert_int_equal(c->shapes[0].x, 16384);
     assert_int_equal(c->shapes[0].batch, 0); /* not read */
     assert_string_equal(c->table, "");
-    assert_true(g->generation);
+    assert_int_equal(g->phase, SRV_PH_generation);
     assert_int_equal(g->cls, OP_INVALID);
     assert_int_equal(g->n_shapes, 1);
     assert_int_equal(g->shapes[0].batch, 8);

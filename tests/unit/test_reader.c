@@ -55,8 +55,8 @@ static void check_point(const res_window *w, size_t i, const srv_point *p) {
             assert_true(v.type == AIC_V_NULL ? isnan(real) : same_real(v.u.r, real));
         else if (column->type == RES_U32)
             assert_int_equal(v.u.i, integer);
-        else if (column->type == RES_STATUS)
-            assert_string_equal(v.u.s, srv_status_name(p->status));
+        else if (res_is_enum(column->type))
+            assert_string_equal(v.u.s, res_enum_text(column->type, integer));
         else if (p->reason)
             assert_string_equal(v.u.s, p->reason);
         else
@@ -64,17 +64,19 @@ static void check_point(const res_window *w, size_t i, const srv_point *p) {
     }
 }
 
-static void check_rows(const res_window *w, size_t i, const srv_deployment *d, size_t n,
+static void check_rows(const res_window *w, uint64_t point, size_t i, const srv_deployment *d, size_t n,
                        const double *latency, const double *energy, const uint8_t *source) {
     const res_op_row *rows;
     assert_int_equal(res_window_rows(w, i, &rows), n);
     for (size_t r = 0; r < n; r++) {
         assert_string_equal(rows[r].name, d->rows[r].name);
         assert_string_equal(rows[r].kind, d->rows[r].kind);
-        assert_true(rows[r].generation == d->rows[r].generation);
+        assert_true(rows[r].phase == d->rows[r].phase);
         assert_true(rows[r].repeat == d->rows[r].repeat);
         assert_true(rows[r].latency == latency[r] && rows[r].energy == energy[r]);
         assert_int_equal(rows[r].source, source[r]);
+        assert_int_equal(rows[r].tier, srv_basis_tier(fix_basis(point, r)));
+        assert_int_equal(rows[r].carried, srv_basis_carried(fix_basis(point, r)));
     }
 }
 
@@ -98,7 +100,7 @@ static void check_all(const fix_sweep *s, res_file *f, size_t step) {
             assert_string_equal(res_window_value(w, i, res_column_find("model")).u.s, d->request.model);
             assert_int_equal(res_window_value(w, i, res_column_find("tp")).u.i, d->request.par.tp);
             check_point(w, i, &p);
-            check_rows(w, i, d, rows, latency, energy, source);
+            check_rows(w, first + i, i, d, rows, latency, energy, source);
         }
     }
     res_window_free(w);
@@ -161,11 +163,21 @@ static void test_reasons(void **state) {
     fix_free(s);
 }
 
+static bool same_text(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static void test_requests_come_back(void **state) {
     (void)state;
     aic_error err = {0};
     fix_sweep *s = fix_new(20);
-    s->deployments[2].request.attention_backend = "FLASHINFER";
+    s->deployments[2].request.options = (srv_options){.attention_backend = "flashinfer",
+                                                      .moe_backend = "megamoe",
+                                                      .distribution = "power_law_1.2",
+                                                      .eplb = 1,
+                                                      .slots = 288,
+                                                      .sms = 24,
+                                                      .layers = 3};
     s->deployments[2].request.transfer_policy = "xshape,xquant";
     s->deployments[2].request.nextn = 2;
     s->deployments[2].request.nextn_accepted = 0.7;
@@ -190,8 +202,14 @@ static void test_requests_come_back(void **state) {
         assert_int_equal(r.max_seq_len, asked->max_seq_len);
         assert_true(asked->transfer_policy ? strcmp(r.transfer_policy, "xshape,xquant") == 0
                                            : !r.transfer_policy);
-        assert_true(asked->attention_backend ? strcmp(r.attention_backend, "FLASHINFER") == 0
-                                             : !r.attention_backend);
+        const srv_options *o = &asked->options;
+        assert_true(same_text(r.options.attention_backend, o->attention_backend));
+        assert_true(same_text(r.options.moe_backend, o->moe_backend));
+        assert_true(same_text(r.options.distribution, o->distribution));
+        assert_int_equal(r.options.eplb, o->eplb);
+        assert_int_equal(r.options.slots, o->slots);
+        assert_int_equal(r.options.sms, o->sms);
+        assert_int_equal(r.options.layers, o->layers);
     }
     srv_request r;
     srv_workload load;
@@ -374,6 +392,8 @@ static void test_wrong_values(void **state) {
         {"/points/breakdown_rows", 7, 65535, "/points/breakdown_first: rows that are not the point's"},
         {"/points/breakdown_rows", 399, 7, "last point"},
         {"/breakdown/source", 100, 9, "/breakdown/source"},
+        {"/breakdown/tier", 1000, OP_TIER_COUNT, "/breakdown/tier"},
+        {"/breakdown/carried", 1000, SRV_CARRIED_COUNT, "/breakdown/carried"},
         {"/deployments/model", 1, 9, "/deployments/model: a value beyond"},
         {"/deployments/gemm_quant_origin", 1, 2, "/deployments/gemm_quant_origin"},
         {"/deployments/first_op", 1, UINT64_MAX - 3, "/deployments/first_op"},
@@ -381,7 +401,7 @@ static void test_wrong_values(void **state) {
         {"/deployments/refusal", 0, 1, "/deployments/refusal"},
         {"/ops/name", 0, 1000, "/ops/name"},
         {"/ops/kind", 0, 1000, "/ops/kind"},
-        {"/ops/phase", 0, 2, "/ops/phase"},
+        {"/ops/phase", 0, 3, "/ops/phase"},
         {"/reasons/status", 0, 9, "/reasons"},
         {"/reasons/example", 0, 400, "/reasons"},
         {"/reasons/count", 0, 401, "/reasons"},
@@ -417,8 +437,8 @@ static void test_wrong_layouts(void **state) {
     (void)state;
     fix_sweep *s = fix_new(2);
     hid_t f = edit(s);
-    set_attribute(f, "format_version", 2);
-    assert_refused(f, "result format 2; this program reads format 1");
+    set_attribute(f, "format_version", RES_FORMAT_VERSION + 1);
+    assert_refused(f, "result format 3; this program reads format 2");
     f = edit(s);
     set_attribute(f, "points", UINT64_C(1) << 60);
     assert_refused(f, "not as many rows as the file says");

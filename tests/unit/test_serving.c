@@ -18,13 +18,14 @@ static uint32_t draw(uint32_t below) {
     return (uint32_t)(((uint64_t)seed * below) >> 32);
 }
 
-static void assert_same_points(const srv_block *a, const srv_block *b) {
+static void assert_same_images(const srv_block *a, const srv_block *b, size_t n_encoder) {
     assert_int_equal(a->n, b->n);
     assert_int_equal(a->n_rows, b->n_rows);
     for (size_t i = 0; i < a->n; i++) {
         const srv_point *p = &a->points[i], *q = &b->points[i];
         assert_int_equal(p->status, q->status);
         assert_true(p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i]);
+        assert_true(p->carried == q->carried && p->tier == q->tier);
         assert_true((p->reason == NULL) == (q->reason == NULL));
         if (p->reason)
             assert_string_equal(p->reason, q->reason);
@@ -33,11 +34,17 @@ static void assert_same_points(const srv_block *a, const srv_block *b) {
         size_t n = (sizeof *p - offsetof(srv_point, ttft)) / sizeof(double);
         for (size_t f = 0; f < n; f++)
             assert_true(same_bits(x[f], y[f]));
-        for (size_t r = i * a->n_rows; a->priced[i] && r < (i + 1) * a->n_rows; r++) {
+        assert_true(p->encodes == q->encodes && p->visual_tokens == q->visual_tokens);
+        for (size_t r = i * a->n_rows + n_encoder * !p->encodes; a->priced[i] && r < (i + 1) * a->n_rows; r++) {
             assert_true(same_bits(a->latency[r], b->latency[r]) && same_bits(a->energy[r], b->energy[r]));
             assert_int_equal(a->source[r], b->source[r]);
+            assert_int_equal(a->basis[r], b->basis[r]);
         }
     }
+}
+
+static void assert_same_points(const srv_block *a, const srv_block *b) {
+    assert_same_images(a, b, 0);
 }
 
 static void random_ops(srv_deployment *d, op_list *list, uint32_t refusals) {
@@ -55,6 +62,25 @@ static void random_ops(srv_deployment *d, op_list *list, uint32_t refusals) {
     }
 }
 
+/* Ops inside and behind the encoder, in any order. */
+static void random_encoder(srv_deployment *d, uint32_t refusals) {
+    static const char *const names[] = {"encoder_qkv", "encoder_attention", "encoder_projector", "all_gather"};
+    op_list *list = &d->built.encoder;
+    d->built.model = &FAKE_SEEING;
+    d->built.encoder_ranks = 1 + draw(4);
+    d->built.encoder_weight_bytes = 1e8 * draw(10);
+    random_ops(d, list, refusals);
+    for (size_t i = 0; i < list->count; i++)
+        list->items[i]->name = names[draw(4)];
+}
+
+static mdl_images random_images(void) {
+    static const uint32_t sides[] = {0, 1, 16, 47, 48, 80, 333, 333, 1024};
+    if (draw(3) == 0)
+        return (mdl_images){.count = draw(3), .tokens = draw(3) * 50};
+    return (mdl_images){.count = draw(4), .height = sides[draw(9)], .width = sides[draw(9)]};
+}
+
 static size_t random_loads(srv_workload *w, size_t most) {
     static const uint32_t isls[] = {1, 2, 31, 32, 33, 64, 100, 512, 1000, 2048};
     size_t n = 1 + draw((uint32_t)most);
@@ -62,6 +88,8 @@ static size_t random_loads(srv_workload *w, size_t most) {
         w[i] =
             (srv_workload){.batch = draw(5), .isl = draw(8) ? isls[draw(10)] : draw(300), .osl = draw(400)};
         w[i].prefix = draw(3) ? 0 : draw(w[i].isl + 2);
+        if (draw(2))
+            w[i].images = random_images();
     }
     return n;
 }
@@ -79,6 +107,8 @@ static void factored_equals_plain(void **state) {
         d.tuning.latency_scale = draw(2) ? 1.0 : 1.08;
         d.built.nextn = draw(3) ? 0 : draw(4);
         d.request.nextn_accepted = d.built.nextn ? 0.5 : NAN;
+        if (draw(2))
+            random_encoder(&d, draw(2) ? 10 : 0);
         random_ops(&d, &d.built.context, draw(2) ? 10 : 0);
         random_ops(&d, &d.built.generation, draw(2) ? 10 : 0);
         fake_plan(&d);
@@ -86,11 +116,62 @@ static void factored_equals_plain(void **state) {
         size_t n = random_loads(loads, MOST);
         srv_evaluate(&d, loads, n, &fast);
         srv_evaluate_plain(&d, loads, n, &plain);
-        assert_same_points(&fast, &plain);
+        assert_same_images(&fast, &plain, d.n_encoder_rows);
         aic_arena_free(d.arena);
     }
     srv_block_free(&fast);
     srv_block_free(&plain);
+}
+
+/* What fake ops answer that read tokens, or the length, with slope 1. */
+static double of_tokens(uint32_t x) {
+    return sqrt(1.0 + 0.3 * 0 + 0.7 * 0 + 0.11 * 0 + 0.013 * x);
+}
+
+static double of_length(uint32_t s) {
+    return sqrt(1.0 + 0.3 * 0 + 0.7 * s + 0.11 * 0 + 0.013 * 0);
+}
+
+/* Two images of 2 x 3 tokens on three ranks; the encoder's rows, its memory and its place in the figures. */
+static void images_are_encoded(void **state) {
+    (void)state;
+    srv_deployment d = fake_deployment(SRV_static);
+    fake_params p = {.slope = 1};
+    d.built.model = &FAKE_SEEING;
+    d.built.encoder_ranks = 3;
+    d.built.encoder_weight_bytes = 3 * SRV_GIB;
+    fake_add(d.arena, &d.built.encoder, fake_op(d.arena, "encoder_qkv", OP_READS_X, 1, p));
+    fake_add(d.arena, &d.built.encoder, fake_op(d.arena, "encoder_projector_fc", OP_READS_X, 1, p));
+    fake_add(d.arena, &d.built.encoder, fake_op(d.arena, "encoder_attention", OP_READS_S, 1, p));
+    fake_add(d.arena, &d.built.context, fake_op(d.arena, "c", OP_READS_S, 1, p));
+    fake_add(d.arena, &d.built.generation, fake_op(d.arena, "g", OP_READS_S, 1, p));
+    fake_plan(&d);
+    assert_int_equal(d.n_encoder_rows, 3);
+    assert_string_equal(d.rows[2].name, "encoder_projector_fc"); /* behind the encoder: after what is inside */
+    const mdl_images images = {.count = 2, .height = 60, .width = 100};
+    srv_workload loads[] = {{.batch = 2, .isl = 10, .osl = 2, .images = images},
+                            {.batch = 2, .isl = 10, .osl = 2},
+                            {.batch = 2, .isl = 10, .osl = 2, .images = {.count = 1}},
+                            {.batch = 2, .isl = 10, .osl = 2, .prefix = 21, .images = images},
+                            {.batch = 2, .isl = 10, .osl = 2, .prefix = 22, .images = images}};
+    srv_block b = {0};
+    srv_evaluate(&d, loads, 5, &b);
+    const srv_point *p0 = &b.points[0], *p1 = &b.points[1];
+    assert_true(p0->encodes && p0->visual_tokens == 12 && srv_first_row(&d, p0) == 0);
+    double inside = of_tokens(2 * 24), behind = of_tokens(2 * 6); /* two of four images on a rank */
+    assert_true(b.latency[0] == inside && b.latency[1] == of_length(24) && b.latency[2] == behind);
+    assert_true(p0->encoder_latency == inside + of_length(24) + behind);
+    assert_true(p0->context_latency == of_length(22) && p0->generation_latency == of_length(23));
+    assert_true(p0->ttft == p0->encoder_latency + p0->context_latency);
+    assert_true(p0->encoder_memory == 3 + 32.0 / 1024);
+    assert_true(p0->memory - p1->memory > p0->encoder_memory); /* and the KV cache of the images */
+    assert_true(!p1->encodes && p1->encoder_latency == 0 && p1->ttft == of_length(10) && srv_first_row(&d, p1) == 3);
+    assert_int_equal(b.points[2].load.images.count, 0); /* no size, no image */
+    assert_true(b.points[2].ttft == p1->ttft && b.points[2].memory == p1->memory);
+    assert_true(b.points[3].context_latency == of_length(1));
+    assert_int_equal(b.points[4].status, SRV_ST_invalid);
+    srv_block_free(&b);
+    aic_arena_free(d.arena);
 }
 
 /* Steps of more positions than there are slots to keep them. */
@@ -102,7 +183,7 @@ static void long_walks(void **state) {
     fake_add(d.arena, &d.built.generation, fake_op(d.arena, "attention", OP_READS_BATCH | OP_READS_S, 2, p));
     fake_add(d.arena, &d.built.generation, fake_op(d.arena, "ffn", OP_READS_X, 3, p));
     fake_plan(&d);
-    srv_workload loads[] = {{1, 10, 100000, 0}, {1, 11, 99999, 0}, {1, 70000, 3, 0}, {2, 10, 5, 0}};
+    srv_workload loads[] = {{.batch = 1, .isl = 10, .osl = 100000}, {.batch = 1, .isl = 11, .osl = 99999}, {.batch = 1, .isl = 70000, .osl = 3}, {.batch = 2, .isl = 10, .osl = 5}};
     srv_block fast = {0}, plain = {0};
     srv_evaluate(&d, loads, 4, &fast);
     srv_evaluate_plain(&d, loads, 4, &plain);
@@ -124,9 +205,9 @@ static void rows_fold_by_name(void **state) {
     assert_int_equal(d.n_rows, 3);
     assert_int_equal(d.n_context_rows, 2);
     assert_string_equal(d.rows[1].name, "b");
-    assert_true(d.rows[0].repeat == 4 && !d.rows[0].generation && d.rows[2].generation);
+    assert_true(d.rows[0].repeat == 4 && d.rows[0].phase == SRV_PH_context && d.rows[2].phase == SRV_PH_generation);
     srv_block b = {0};
-    srv_workload loads[] = {{1, 5, 3, 0}, {1, 4, 1, 0}};
+    srv_workload loads[] = {{.batch = 1, .isl = 5, .osl = 3}, {.batch = 1, .isl = 4, .osl = 1}};
     srv_evaluate(&d, loads, 2, &b);
     assert_true(b.latency[0] == 7 && b.latency[1] == 10 && b.latency[2] == 2);
     assert_int_equal(b.source[0], OP_SRC_mixed); /* s = 5 answers empirical */
@@ -184,13 +265,13 @@ static void first_refusal_counts(void **state) {
         srv_status want;
         const char *op;
     } rows[] = {
-        {{1, 10, 10, 0}, SRV_ST_ok, NULL},
-        {{3, 10, 10, 0}, SRV_ST_invalid, "still"},   /* step 0, second op */
-        {{3, 200, 10, 0}, SRV_ST_missing, "moving"}, /* step 0, first op */
-        {{1, 60, 40, 0}, SRV_ST_ok, NULL},           /* positions 61 and 93 */
-        {{1, 60, 66, 0}, SRV_ST_missing, "moving"},  /* position 125 */
-        {{3, 60, 66, 0}, SRV_ST_invalid, "still"},   /* step 0 comes before position 125 */
-        {{3, 60, 1, 0}, SRV_ST_ok, NULL},            /* nothing decoded */
+        {{.batch = 1, .isl = 10, .osl = 10}, SRV_ST_ok, NULL},
+        {{.batch = 3, .isl = 10, .osl = 10}, SRV_ST_invalid, "still"},   /* step 0, second op */
+        {{.batch = 3, .isl = 200, .osl = 10}, SRV_ST_missing, "moving"}, /* step 0, first op */
+        {{.batch = 1, .isl = 60, .osl = 40}, SRV_ST_ok, NULL},           /* positions 61 and 93 */
+        {{.batch = 1, .isl = 60, .osl = 66}, SRV_ST_missing, "moving"},  /* position 125 */
+        {{.batch = 3, .isl = 60, .osl = 66}, SRV_ST_invalid, "still"},   /* step 0 comes before position 125 */
+        {{.batch = 3, .isl = 60, .osl = 1}, SRV_ST_ok, NULL},            /* nothing decoded */
     };
     enum { N = sizeof rows / sizeof *rows };
     srv_workload loads[N];
@@ -216,7 +297,7 @@ static void verdicts_reach_the_point(void **state) {
     srv_deployment d = fake_deployment(SRV_static_ctx);
     fake_add(d.arena, &d.built.context, fake_op(d.arena, "a", OP_READS_X, 1, (fake_params){.base = 1}));
     fake_plan(&d);
-    srv_workload loads[] = {{1, 100, 1, 0}, {1, 700000, 1, 0}, {64, 8500, 1, 8490}};
+    srv_workload loads[] = {{.batch = 1, .isl = 100, .osl = 1}, {.batch = 1, .isl = 700000, .osl = 1}, {.batch = 64, .isl = 8500, .osl = 1, .prefix = 8490}};
     srv_block b = {0};
     srv_evaluate(&d, loads, 3, &b);
     assert_int_equal(b.points[0].status, SRV_ST_ok);
@@ -275,11 +356,11 @@ static void explanation_of_a_refusal(void **state) {
     fake_add(d.arena, &d.built.context, fake_op(d.arena, "b", OP_READS_X, 1, (fake_params){.base = 1}));
     fake_plan(&d);
     srv_detail *details;
-    assert_int_equal(srv_explain(&d, &(srv_workload){1, 100, 1, 0}, d.arena, &details), 2);
+    assert_int_equal(srv_explain(&d, &(srv_workload){.batch = 1, .isl = 100, .osl = 1}, d.arena, &details), 2);
     assert_int_equal(details[0].cls, OP_MISSING);
     assert_non_null(strstr(details[0].why.text, "nothing measured"));
     assert_int_equal(details[1].cls, OP_OK);
-    assert_int_equal(srv_explain(&d, &(srv_workload){1, 100, 1, 100}, d.arena, &details), 0);
+    assert_int_equal(srv_explain(&d, &(srv_workload){.batch = 1, .isl = 100, .osl = 1, .prefix = 100}, d.arena, &details), 0);
     aic_arena_free(d.arena);
 }
 
@@ -290,7 +371,7 @@ static void refused_deployments(void **state) {
     fake_plan(&d);
     assert_int_equal(d.refused, SRV_ST_invalid);
     srv_block b = {0};
-    srv_workload w[2] = {{1, 10, 10, 0}, {0, 0, 0, 0}};
+    srv_workload w[2] = {{.batch = 1, .isl = 10, .osl = 10}, {.batch = 0, .isl = 0, .osl = 0}};
     srv_evaluate(&d, w, 2, &b);
     assert_int_equal(b.points[0].status, SRV_ST_invalid);
     assert_non_null(strstr(b.points[1].reason, "parallelism 6"));
@@ -355,13 +436,14 @@ static void golden_points(void **state) {
     (void)state;
     srv_env env = {0};
     srv_backends *b = open_shipped(&env);
-    const char *path = TEST_DATA_DIR "/runtime_static.jsonl.gz", *bad = NULL;
+    const char *paths[] = {TEST_DATA_DIR "/runtime_static.jsonl.gz", TEST_DATA_DIR "/runtime_images.jsonl.gz"};
+    const char *bad = NULL;
     golden_serving_report *report = AIC_NEW(golden_serving_report);
-    assert_true(golden_serving_run(&path, 1, &env, report, &bad));
+    assert_true(golden_serving_run(paths, 2, &env, report, &bad));
     if (report->different)
         golden_serving_print(report, stderr);
     assert_int_equal(report->different, 0);
-    assert_true(report->compared > 200); /* the file was read and nothing was passed over in silence */
+    assert_true(report->compared > 300); /* the file was read and nothing was passed over in silence */
     free(report);
     close_shipped(&env, b);
 }
@@ -484,7 +566,8 @@ static void speed_of_light(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(factored_equals_plain), cmocka_unit_test(long_walks),
+        cmocka_unit_test(factored_equals_plain), cmocka_unit_test(images_are_encoded),
+        cmocka_unit_test(long_walks),
         cmocka_unit_test(rows_fold_by_name),     cmocka_unit_test(first_refusal_counts),
         cmocka_unit_test(repeats_are_reread),    cmocka_unit_test(verdicts_reach_the_point),
         cmocka_unit_test(explanation_adds_up),   cmocka_unit_test(explanation_of_a_refusal),

@@ -51,6 +51,36 @@ static void test_policies(void **state) {
     swp_free(s);
 }
 
+/* Options vary fastest; each item starts from the defaults. cp is a size of the layout. */
+static void test_options(void **state) {
+    (void)state;
+    swp_sweep *s = load("sweep:\n"
+                        "  model: m\n"
+                        "  system: s\n"
+                        "  layouts: [{tp: 2}, {cp: 4}]\n"
+                        "  options:\n"
+                        "  - {}\n"
+                        "  - {eplb: true, slots: 288, sms: 24, moe_backend: megamoe}\n"
+                        "  - {distribution: uniform, attention_backend: fa3, override_layers: 4}\n"
+                        "  where: eplb == 0 or slots > 256\n");
+    srv_request r;
+    srv_workload w;
+    assert_int_equal(swp_points(s), 6);
+    for (uint64_t i = 0; i < 6; i++) {
+        request_of(s, i, &r, &w);
+        const srv_options *o = &r.options;
+        assert_int_equal(r.par.cp, i / 3 ? 4 : 1);
+        assert_int_equal(o->eplb, i % 3 == 1);
+        assert_int_equal(o->slots, i % 3 == 1 ? 288 : 0);
+        assert_int_equal(o->sms, i % 3 == 1 ? 24 : 20);
+        assert_int_equal(o->layers, i % 3 == 2 ? 4 : 0);
+        assert_string_equal(o->distribution, i % 3 == 2 ? "uniform" : "power_law");
+        assert_true(i % 3 == 1 ? strcmp(o->moe_backend, "megamoe") == 0 : !o->moe_backend);
+        assert_true(i % 3 == 2 ? strcmp(o->attention_backend, "fa3") == 0 : !o->attention_backend);
+    }
+    swp_free(s);
+}
+
 static void test_defaults(void **state) {
     (void)state;
     swp_sweep *s = load("sweep: {model: m, system: s}\n");
@@ -69,6 +99,10 @@ static void test_defaults(void **state) {
     assert_int_equal(w.isl, 1024);
     assert_int_equal(w.osl, 1024);
     assert_true(isnan(r.nextn_accepted));
+    assert_string_equal(r.options.distribution, "power_law");
+    assert_int_equal(r.options.sms, 20);
+    assert_int_equal(r.options.eplb + r.options.slots + r.options.layers, 0);
+    assert_true(!r.options.attention_backend && !r.options.moe_backend);
     swp_free(s);
 }
 
@@ -193,10 +227,15 @@ static void test_a_large_sweep_is_lazy(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),          cmocka_unit_test(test_policies),
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_blocks_and_default_keys),
-        cmocka_unit_test(test_filters),        cmocka_unit_test(test_drafts_and_quants),
-        cmocka_unit_test(test_blocks_of_work), cmocka_unit_test(test_a_large_sweep_is_lazy),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_blocks_and_default_keys),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_drafts_and_quants),
+        cmocka_unit_test(test_blocks_of_work),
+        cmocka_unit_test(test_a_large_sweep_is_lazy),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -42,6 +42,39 @@ static void test_rows(void **state) {
     swp_free(s);
 }
 
+static void test_options(void **state) {
+    (void)state;
+    swp_sweep *s = load_list("model,system,backend,cp,eplb,slots,sms,distribution,moe_backend,"
+                             "attention_backend,override_layers\n"
+                             "a,s,sglang,,,,,,,,\n"
+                             "a,s,sglang,4,1,288,24,uniform,megamoe,fa3,6\n"
+                             "a,s,sglang,4,true,288,24,uniform,megamoe,fa3,6\n"
+                             "a,s,sglang,1,0,,20,power_law,,,\n"
+                             "a,s,sglang,,2,,,,,,\n"
+                             "a,s,sglang,,,,,pareto,,,\n"
+                             "a,s,sglang,,,,,,deepep,,\n");
+    srv_request r;
+    assert_int_equal(swp_points(s), 7);
+    assert_int_equal(swp_deployments(s), 5); /* rows that say the same in other words are one deployment */
+    swp_request_at(s, 1, &r);
+    assert_int_equal(r.par.cp, 4);
+    assert_int_equal(r.options.eplb, 1);
+    assert_int_equal(r.options.slots, 288);
+    assert_int_equal(r.options.sms, 24);
+    assert_int_equal(r.options.layers, 6);
+    assert_string_equal(r.options.distribution, "uniform");
+    assert_string_equal(r.options.moe_backend, "megamoe");
+    assert_string_equal(r.options.attention_backend, "fa3");
+    static const char *const expected[] = {
+        "eplb is \"2\": expected 0 or 1",
+        "distribution is \"pareto\": expected power_law, power_law_EXPONENT, uniform, balanced",
+        "moe_backend is \"deepep\": expected megamoe, deepep_moe",
+    };
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(swp_refused_at(s, i + 2), expected[i]);
+    swp_free(s);
+}
+
 static void test_impossible_rows_are_points(void **state) {
     (void)state;
     swp_sweep *s = load_list("mode,model,system,backend,tp,batch,kvcache_quant\n"
@@ -98,6 +131,7 @@ static void test_a_spec_may_name_a_list(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_options),
         cmocka_unit_test(test_impossible_rows_are_points),
         cmocka_unit_test(test_malformed_files),
         cmocka_unit_test(test_a_spec_may_name_a_list),

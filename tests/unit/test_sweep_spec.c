@@ -68,8 +68,9 @@ static void test_layouts_and_modes(void **state) {
             "t.yaml:1:34: tp: expected an integer from 1 to 1024, found the text \"010\"; numbers are "
             "written in plain "
             "decimal, without leading zeros, underscores or prefixes, and within 64 bits");
-    refused("sweep: {model: m, system: s, layouts: {tp: 2}, pp: 2}\n",
-            "t.yaml:1:39: layouts and tp, pp, dp, moe_tp, moe_ep exclude each other: give one or the other");
+    refused(
+        "sweep: {model: m, system: s, layouts: {tp: 2}, pp: 2}\n",
+        "t.yaml:1:39: layouts and tp, pp, dp, moe_tp, moe_ep, cp exclude each other: give one or the other");
     refused("sweep: {model: m, system: s, layouts: [{tp: 2}, {tp: 4}, {tp: 2}]}\n",
             "t.yaml:1:58: layouts: the same one stands in the list before");
     refused("sweep: {model: m, system: s, layouts: [{tp: 2, ep: 1}]}\n",
@@ -82,6 +83,28 @@ static void test_layouts_and_modes(void **state) {
             "t.yaml:1:37: nextn: 2 needs nextn_accepted, the draft tokens accepted per step");
     refused("sweep: {model: m, system: s, nextn: 2, nextn_accepted: 3}\n",
             "t.yaml:1:56: nextn_accepted: 3 is more than nextn, 2");
+}
+
+static void test_options(void **state) {
+    (void)state;
+    refused("sweep: {model: m, system: s, options: fp8}\n",
+            "t.yaml:1:39: options: expected a mapping, found text");
+    refused("sweep: {model: m, system: s, options: {epbl: true}}\n",
+            "t.yaml:1:40: options: unknown key \"epbl\"; did you mean \"eplb\"?");
+    refused("sweep: {model: m, system: s, options: {slots: 0}}\n",
+            "t.yaml:1:47: slots: expected an integer from 1 to 4294967295, found 0");
+    refused("sweep: {model: m, system: s, options: {eplb: yes}}\n",
+            "t.yaml:1:46: eplb: expected true or false, found the text \"yes\"; booleans are written true or "
+            "false");
+    refused(
+        "sweep: {model: m, system: s, options: [{}, {attention_backend: fa4}]}\n",
+        "t.yaml:1:64: attention_backend is \"fa4\": expected default, fa3, triton, trtllm_mha, flashinfer, "
+        "fla");
+    refused("sweep: {model: m, system: s, options: {distribution: unifrom}}\n",
+            "t.yaml:1:54: distribution is \"unifrom\": expected power_law, power_law_EXPONENT, uniform, "
+            "balanced");
+    refused("sweep: {model: m, system: s, options: [{}, {sms: 20}]}\n",
+            "t.yaml:1:44: options: the same ones stand in the list before");
 }
 
 static void test_workloads(void **state) {
@@ -97,7 +120,7 @@ static void test_workloads(void **state) {
     refused("sweep: {model: m, system: s, batch: 2, workloads: [{batch: 1}]}\n",
             "t.yaml:1:37: batch is given by the workloads: leave it out here");
     refused("sweep: {model: m, system: s, workloads: [{}]}\n",
-            "t.yaml:1:42: a workload gives at least one of batch, isl, osl, prefix");
+            "t.yaml:1:42: a workload gives at least one of its columns, batch or isl for example");
 }
 
 static void test_where(void **state) {
@@ -221,6 +244,7 @@ static void test_schema(void **state) {
     same_keys(schema, "rank", &swp_rank_keys);
     same_keys(schema, "layout", &swp_layout_keys);
     same_keys(schema, "quant", &swp_quant_keys);
+    same_keys(schema, "options", &swp_option_keys);
     same_keys(schema, "workload", &swp_load_keys);
     same_keys(schema, "range", &swp_range_keys);
     aic_arena_free(a);
@@ -271,6 +295,7 @@ int main(void) {
         cmocka_unit_test(test_top_level),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_layouts_and_modes),
+        cmocka_unit_test(test_options),
         cmocka_unit_test(test_workloads),
         cmocka_unit_test(test_where),
         cmocka_unit_test(test_rank),

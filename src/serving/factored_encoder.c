@@ -1,0 +1,47 @@
+/* Encoder walks of a block: one table per distinct set of images that a rank encodes. */
+#include "serving/folded.h"
+
+static size_t number_images(const srv_deployment *d, const srv_block *b, const uint32_t *live, size_t n,
+                            srv_key *keys, srv_key *tmp, uint32_t *images_of, uint32_t *firsts) {
+    size_t encoding = 0;
+    for (size_t k = 0; k < n; k++) {
+        const srv_point *p = &b->points[live[k]];
+        if (!p->encodes)
+            continue;
+        srv_images images = srv_images_of(d, &p->load);
+        keys[encoding++] = (srv_key){
+            .hi = images.count, .lo = (uint64_t)images.inside << 32 | images.behind, .item = (uint32_t)k};
+    }
+    srv_sort_keys(keys, tmp, encoding);
+    return srv_number_keys(keys, encoding, images_of, firsts);
+}
+
+static void fill_table(const srv_deployment *d, srv_block *b, const srv_images *images, srv_folded *tables,
+                       size_t t) {
+    const srv_plan *plan = srv_plan_of(d);
+    srv_folded_clear(tables, t);
+    for (uint32_t i = 0; i < plan->encoder.n_ops && tables->gap[t].cls == OP_OK; i++) {
+        const srv_op *o = &plan->encoder.ops[i];
+        op_shape shape = srv_encoder_shape(images, o->behind);
+        op_result r;
+        op_refusal why;
+        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, &why);
+        if (cls == OP_OK)
+            srv_folded_op(tables, t, o->row, o->opens, &r);
+        else
+            tables->gap[t] = (srv_gap){.cls = cls, .op = i, .text = srv_block_text(b, why.text)};
+    }
+}
+
+srv_folded srv_encoder_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
+                              uint32_t *images_of, size_t *count) {
+    srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
+    uint32_t *firsts = srv_take(b, n, sizeof *firsts);
+    *count = number_images(d, b, live, n, keys, tmp, images_of, firsts);
+    srv_folded tables = srv_folded_take(b, *count, srv_plan_of(d)->encoder.n_rows);
+    for (size_t t = 0; t < *count; t++) {
+        srv_images images = srv_images_of(d, &b->points[live[firsts[t]]].load);
+        fill_table(d, b, &images, &tables, t);
+    }
+    return tables;
+}
