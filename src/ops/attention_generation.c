@@ -86,39 +86,67 @@ static void generation_bind_estimate(op_binder *binder, op_bound *b) {
     b->estimate = e;
 }
 
-/* Mean over five KV lengths from 0.9 s to 1.1 s: measured decode times step with the length. */
-static op_class generation_silicon(const op_bound *b, const op_shape *shape, op_result *out,
-                                   op_refusal *why) {
-    enum { SAMPLES = 5 };
+/* KV lengths that stand for one: measured decode times step with the length. */
+enum { SAMPLES = 5 };
+
+/* The lengths of n shapes from 0.9 s to 1.1 s, those of one sample side by side. */
+static void spread(const uint32_t *s, size_t n, double *lengths) {
+    for (size_t i = 0; i < n; i++) {
+        uint64_t from = (uint64_t)((double)s[i] * 0.9), to = (uint64_t)((double)s[i] * 1.1);
+        from = from > 1 ? from : 1;
+        to = to > from ? to : from;
+        for (uint64_t k = 0; k < SAMPLES; k++)
+            lengths[k * n + i] = (double)(from + (to - from) * k / (SAMPLES - 1));
+    }
+}
+
+/* Means over the samples of at most OP_RUN_MAX shapes. */
+static pdb_miss means(const op_bound *b, uint32_t batch, const uint32_t *s, size_t n, op_result *out) {
     const generation_params *p = b->op->params;
     const generation_state *st = b->state;
-    uint64_t from = (uint64_t)((double)shape->s * 0.9), to = (uint64_t)((double)shape->s * 1.1);
-    from = from > 1 ? from : 1;
-    to = to > from ? to : from;
-    double c[3] = {p->n, shape->batch}, lengths[SAMPLES];
-    pdb_value v[SAMPLES];
-    for (uint64_t i = 0; i < SAMPLES; i++)
-        lengths[i] = (double)(from + (to - from) * i / (SAMPLES - 1));
-    pdb_miss miss =
-        pdb_grid_query_last(st->grid, c, lengths, SAMPLES, -1, attention_generation_table_sol, &st->sol, v);
-    if (miss != PDB_HIT) {
-        char about[32];
-        snprintf(about, sizeof about, "%lu heads", (unsigned long)p->n);
-        return op_refuse_miss(why, b, &attention_generation_schema, miss, about, ATTENTION_PAGE);
+    double c[3] = {p->n, batch}, lengths[SAMPLES * OP_RUN_MAX];
+    pdb_value v[SAMPLES * OP_RUN_MAX];
+    if (n == 0 || n > OP_RUN_MAX)
+        return PDB_MISS_EMPTY;
+    spread(s, n, lengths);
+    pdb_miss miss = pdb_grid_query_last(st->grid, c, lengths, (int)(SAMPLES * n), -1,
+                                        attention_generation_table_sol, &st->sol, v);
+    for (size_t i = 0; miss == PDB_HIT && i < n; i++) {
+        op_result sum = op_zero(OP_SRC_silicon);
+        for (size_t k = 0; k < SAMPLES; k++) {
+            const pdb_value *at = &v[k * n + i];
+            sum.latency += at->latency;
+            sum.energy += at->energy;
+            sum.cover[op_cover_of(at->how)] += at->latency;
+            sum.from |= at->from;
+        }
+        sum.latency /= SAMPLES;
+        sum.energy /= SAMPLES;
+        for (int k = 0; k < OP_COVERS; k++)
+            sum.cover[k] /= SAMPLES;
+        out[i] = sum;
     }
-    op_result sum = op_zero(OP_SRC_silicon);
-    for (int i = 0; i < SAMPLES; i++) {
-        sum.latency += v[i].latency;
-        sum.energy += v[i].energy;
-        sum.cover[op_cover_of(v[i].how)] += v[i].latency;
-        sum.from |= v[i].from;
-    }
-    sum.latency /= SAMPLES;
-    sum.energy /= SAMPLES;
-    for (int i = 0; i < OP_COVERS; i++)
-        sum.cover[i] /= SAMPLES;
-    *out = sum;
-    return OP_OK;
+    return miss;
+}
+
+static op_class generation_silicon(const op_bound *b, const op_shape *shape, op_result *out,
+                                   op_refusal *why) {
+    const generation_params *p = b->op->params;
+    pdb_miss miss = means(b, shape->batch, &shape->s, 1, out);
+    if (miss == PDB_HIT)
+        return OP_OK;
+    char about[32];
+    snprintf(about, sizeof about, "%lu heads", (unsigned long)p->n);
+    return op_refuse_miss(why, b, &attention_generation_schema, miss, about, ATTENTION_PAGE);
+}
+
+static bool generation_run(const op_bound *b, const op_shape *shape, const uint32_t *s, size_t n,
+                           op_result *out) {
+    if (means(b, shape->batch, s, n, out) != PDB_HIT)
+        return false;
+    for (size_t i = 0; i < n && shape->imbalance != 1.0; i++)
+        op_scale(&out[i], shape->imbalance);
+    return true;
 }
 
 static attention_times times_of(const generation_params *p, const attention_sol *a, const op_shape *shape) {
@@ -175,4 +203,5 @@ const op_desc op_desc_generation_attention = {.kind = "GenerationAttention",
                                               .schemas = generation_schemas,
                                               .bind = generation_bind,
                                               .bind_estimate = generation_bind_estimate,
-                                              .query = generation_query};
+                                              .query = generation_query,
+                                              .run = generation_run};

@@ -41,17 +41,32 @@ static bool is_final(const op_bound *b, op_mode mode) {
     return b->refused != OP_OK && (mode == OP_SILICON || (mode == OP_HYBRID && b->refused != OP_MISSING));
 }
 
+/* What every answer of a plain kind goes through. */
+static void finish(const op_bound *b, op_result *r) {
+    if (!b->op->desc->unclamped)
+        op_clamp(r);
+    op_scale(r, b->op->repeat);
+}
+
 op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why) {
     const op_desc *d = b->op->desc;
     if (is_final(b, mode))
         return op_refuse(why, b->refused, "%s", b->reason);
     op_class cls = d->query(b, mode, shape, out, why);
-    if (cls == OP_OK && !d->composite) {
-        if (!d->unclamped)
-            op_clamp(out);
-        op_scale(out, b->op->repeat);
-    }
+    if (cls == OP_OK && !d->composite)
+        finish(b, out);
     return cls;
+}
+
+bool op_query_run(const op_bound *b, op_mode mode, const op_shape *shape, const uint32_t *s, size_t n,
+                  op_result *out) {
+    const op_desc *d = b->op->desc;
+    bool measures = mode == OP_SILICON || mode == OP_HYBRID;
+    if (!d->run || !measures || b->refused != OP_OK || !d->run(b, shape, s, n, out))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        finish(b, &out[i]);
+    return true;
 }
 
 static op_class empirical(const op_paths *paths, const op_bound *b, const op_shape *shape, op_result *out,

@@ -1,13 +1,14 @@
 /* GRID queries that differ in their last coordinate only (docs/model/interpolation.md).
  *
  * The levels above the last are walked once: they leave up to eight curves (legs) over the last axis and the
- * weights that blend them. A length inside every leg then costs one step along each curve and the blends, in
- * the order of the plain walk; any other length is left to pdb_grid_query, so that the answers are the same
- * to the bit.
+ * weights that blend them. Lengths are then taken by the tile: every leg answers all lengths of a tile, then
+ * the branches are blended, column by column, in the order of the plain walk. A length outside a leg is left
+ * to pdb_grid_query, so that the answers are the same to the bit.
  */
 #include "perfdb/internal.h"
+#include <string.h>
 
-enum { LEGS = 1 << (PDB_MAX_AXES - 1), BRANCHES = 2 * LEGS - 1 };
+enum { LEGS = 1 << (PDB_MAX_AXES - 1), BRANCHES = 2 * LEGS - 1, TILE = 64 };
 
 typedef struct leg {
     uint32_t lo, hi; /* keys of the last level */
@@ -23,14 +24,13 @@ typedef struct plan {
     double w[BRANCHES]; /* of a pair */
     leg legs[LEGS];     /* by branch less first_leg */
     int first_leg;
-    bool blended;     /* a level above the last met no key exactly */
-    pdb_origins from; /* of the leaves used for the length asked last */
+    bool blended; /* a level above the last met no key exactly */
 } plan;
 
 static bool whole_key(double c, uint64_t *floor) {
     if (!(c >= 0 && c < 18446744073709551616.0))
         return false;
-    *floor = (uint64_t)c;
+    *floor = c < 9223372036854775808.0 ? (uint64_t)(int64_t)c : (uint64_t)c; /* signed: one instruction */
     return true;
 }
 
@@ -58,6 +58,18 @@ static bool lay_out(plan *p, const double *c, int level, int branch, uint32_t lo
            lay_out(p, c, level + 1, 2 * branch + 2, first[up], first[up + 1]);
 }
 
+/* Lengths on their way through the plan, and what is known of each. */
+typedef struct tile {
+    size_t n;
+    const double *c;
+    uint64_t floor[TILE];
+    bool outside[TILE]; /* of a leg: left to the plain query */
+    bool exact[TILE];   /* meets a key on every leg so far */
+    uint32_t leaf[TILE]; /* on the last leg asked */
+    pdb_origins from[TILE];
+    double latency[BRANCHES][TILE], power[BRANCHES][TILE];
+} tile;
+
 /* Where a length lies on a leg; lengths mostly ascend, so the search goes on from the last one. */
 static void advance(leg *l, const uint64_t *keys, uint64_t floor) {
     if (l->up > l->lo && keys[l->up - 1] > floor)
@@ -66,65 +78,80 @@ static void advance(leg *l, const uint64_t *keys, uint64_t floor) {
         l->up++;
 }
 
-/* The value of a leg at a length; false when the length is outside it. */
-static bool on_leg(plan *p, leg *l, double c, uint64_t floor, double *latency, double *power, bool *exact) {
+/* Values of a leg at every length of the tile. */
+static void ask_leg(const plan *p, int branch, tile *t) {
     const pdb_grid *g = p->g;
-    int last = g->axes - 1;
+    const int last = g->axes - 1;
+    const bool root = last == p->sqrt_axis;
     const uint64_t *keys = g->keys[last];
-    advance(l, keys, floor);
-    if (l->up == l->lo)
-        return false;
-    const pdb_leaf *from = &g->leaf[l->up - 1];
-    *exact = keys[l->up - 1] == floor && (double)floor == c;
-    *latency = from->latency;
-    *power = pdb_blend_power(from);
-    p->from |= pdb_leaf_from(g, l->up - 1);
-    if (*exact)
-        return true;
-    if (l->up == l->hi)
-        return false;
-    double key = (double)keys[l->up - 1], w = (c - key) / ((double)keys[l->up] - key);
-    p->from |= pdb_leaf_from(g, l->up);
-    *power = *power + (pdb_blend_power(from + 1) - *power) * w;
-    *latency = pdb_blend(from->latency, from[1].latency, w, last == p->sqrt_axis);
-    return true;
+    leg l = p->legs[branch - p->first_leg];
+    double *latency = t->latency[branch], *power = t->power[branch];
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->outside[i])
+            continue;
+        advance(&l, keys, t->floor[i]);
+        bool before = l.up == l.lo;
+        bool exact = !before && keys[l.up - 1] == t->floor[i] && pdb_key_real(t->floor[i]) == t->c[i];
+        if (before || (!exact && l.up == l.hi)) {
+            t->outside[i] = true;
+            continue;
+        }
+        const pdb_leaf *a = &g->leaf[l.up - 1];
+        t->leaf[i] = l.up - 1;
+        t->exact[i] = t->exact[i] && exact;
+        t->from[i] |= pdb_leaf_from(g, l.up - 1);
+        latency[i] = a->latency;
+        power[i] = pdb_blend_power(a);
+        if (exact)
+            continue;
+        double key = pdb_key_real(keys[l.up - 1]), w = (t->c[i] - key) / (pdb_key_real(keys[l.up]) - key);
+        t->from[i] |= pdb_leaf_from(g, l.up);
+        power[i] = power[i] + (pdb_blend_power(a + 1) - power[i]) * w;
+        latency[i] = pdb_blend(a->latency, a[1].latency, w, root);
+    }
 }
 
-static bool inside(plan *p, double c, pdb_value *out) {
-    double latency[BRANCHES], power[BRANCHES];
-    bool exact = true;
-    uint64_t floor;
-    p->from = 0;
-    if (!whole_key(c, &floor))
-        return false;
-    for (int b = 2 * p->first_leg; b >= p->first_leg; b--) {
-        bool here;
-        if (!p->used[b])
-            continue;
-        if (!on_leg(p, &p->legs[b - p->first_leg], c, floor, &latency[b], &power[b], &here))
-            return false;
-        exact = exact && here;
+/* Branch b of every length from its children; lengths outside carry garbage along. */
+static void blend_branch(const plan *p, int b, int level, tile *t) {
+    int l = 2 * b + 1, r = l + 1;
+    const double w = p->w[b];
+    const bool root = level == p->sqrt_axis;
+    if (!p->pair[b]) {
+        memcpy(t->latency[b], t->latency[l], t->n * sizeof(double));
+        memcpy(t->power[b], t->power[l], t->n * sizeof(double));
+        return;
     }
-    if (exact && !p->blended) { /* one leg, one leaf: verbatim */
-        for (int b = p->first_leg; b <= 2 * p->first_leg; b++)
-            if (p->used[b]) {
-                const pdb_leaf *leaf = &p->g->leaf[p->legs[b - p->first_leg].up - 1];
-                *out = (pdb_value){leaf->latency, leaf->power, leaf->energy, PDB_EXACT, p->from};
-            }
-        return true;
+    for (size_t i = 0; i < t->n; i++) {
+        t->latency[b][i] = pdb_blend(t->latency[l][i], t->latency[r][i], w, root);
+        t->power[b][i] = t->power[l][i] + (t->power[r][i] - t->power[l][i]) * w;
     }
+}
+
+static void ask_tile(const plan *p, tile *t, pdb_value *out) {
+    for (size_t i = 0; i < t->n; i++) {
+        t->exact[i] = true;
+        t->from[i] = 0;
+        t->outside[i] = !whole_key(t->c[i], &t->floor[i]);
+    }
+    for (int b = 2 * p->first_leg; b >= p->first_leg; b--)
+        if (p->used[b])
+            ask_leg(p, b, t);
     for (int b = p->first_leg - 1, level = p->g->axes - 2; b >= 0; b--) {
         while (b < (1 << level) - 1)
             level--;
-        int l = 2 * b + 1, r = l + 1;
-        if (!p->used[b])
-            continue;
-        latency[b] =
-            p->pair[b] ? pdb_blend(latency[l], latency[r], p->w[b], level == p->sqrt_axis) : latency[l];
-        power[b] = p->pair[b] ? power[l] + (power[r] - power[l]) * p->w[b] : power[l];
+        if (p->used[b])
+            blend_branch(p, b, level, t);
     }
-    *out = (pdb_value){latency[0], power[0], power[0] * latency[0], PDB_INSIDE, p->from};
-    return true;
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->outside[i])
+            continue;
+        const pdb_leaf *leaf = &p->g->leaf[t->leaf[i]];
+        if (t->exact[i] && !p->blended) /* one leg, one leaf: verbatim */
+            out[i] = (pdb_value){leaf->latency, leaf->power, leaf->energy, PDB_EXACT, t->from[i]};
+        else
+            out[i] = (pdb_value){t->latency[0][i], t->power[0][i], t->power[0][i] * t->latency[0][i],
+                                 PDB_INSIDE, t->from[i]};
+    }
 }
 
 pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, int n, int sqrt_axis,
@@ -133,13 +160,20 @@ pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *la
         return PDB_MISS_EMPTY;
     plan p = {.g = g, .sqrt_axis = sqrt_axis, .first_leg = (1 << (g->axes - 1)) - 1};
     bool laid = lay_out(&p, coords, 0, 0, 0, g->n[0]);
-    for (int i = 0; i < n; i++) {
-        if (laid && inside(&p, last[i], &out[i]))
-            continue;
-        coords[g->axes - 1] = last[i];
-        pdb_miss miss = pdb_grid_query(g, coords, sqrt_axis, sol, ctx, &out[i]);
-        if (miss != PDB_HIT)
-            return miss;
+    tile t;
+    for (int first = 0; first < n; first += TILE) {
+        t.n = n - first < TILE ? (size_t)(n - first) : TILE;
+        t.c = last + first;
+        if (laid)
+            ask_tile(&p, &t, out + first);
+        for (size_t i = 0; i < t.n; i++) {
+            if (laid && !t.outside[i])
+                continue;
+            coords[g->axes - 1] = t.c[i];
+            pdb_miss miss = pdb_grid_query(g, coords, sqrt_axis, sol, ctx, &out[(size_t)first + i]);
+            if (miss != PDB_HIT)
+                return miss;
+        }
     }
     return PDB_HIT;
 }

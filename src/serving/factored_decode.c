@@ -19,6 +19,7 @@ typedef struct walker {
     srv_block *b;
     const srv_part *part;
     bool moving;
+    uint32_t last; /* position that no step of the walk at hand goes beyond */
     steps store;
     srv_folded sum;   /* one table: the running sum of full strides */
     srv_folded walks; /* the snapshots */
@@ -29,34 +30,64 @@ static size_t slot_of(const steps *s, uint32_t stride, uint32_t position) {
     return (position / stride + (size_t)(position % stride) * 40503u) & s->mask;
 }
 
-static void ask_step(walker *w, size_t slot, uint32_t batch, uint32_t position) {
+/* Steps that are asked for together. */
+typedef struct asked {
+    size_t n;
+    uint32_t position[OP_RUN_MAX];
+    size_t slot[OP_RUN_MAX];
+} asked;
+
+/* Folds one op's answers into the steps that have none missing so far. */
+static void ask_op(walker *w, uint32_t batch, size_t index, const asked *a) {
     const srv_plan *plan = srv_plan_of(w->d);
+    const srv_op *o = &plan->generation.ops[w->part->ops[index]];
     srv_folded *t = &w->store.tables;
-    op_shape shape = srv_decode_shape(w->d, batch, position);
-    srv_folded_clear(t, slot);
-    for (size_t i = 0; i < w->part->n_ops && t->gap[slot].cls == OP_OK; i++) {
-        const srv_op *o = &plan->generation.ops[w->part->ops[i]];
-        op_result r;
+    op_shape shape = srv_decode_shape(w->d, batch, a->position[0]);
+    op_result r[OP_RUN_MAX];
+    bool all = op_query_run(&o->bound, plan->mode, &shape, a->position, a->n, r);
+    for (size_t i = 0; i < a->n; i++) {
+        size_t slot = a->slot[i];
         op_refusal why;
-        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, &why);
+        if (t->gap[slot].cls != OP_OK)
+            continue;
+        shape = srv_decode_shape(w->d, batch, a->position[i]);
+        op_class cls = all ? OP_OK : op_query(&o->bound, plan->mode, &shape, &r[i], &why);
         if (cls == OP_OK)
-            srv_folded_op(t, slot, w->part->slots[i], o->opens, &r);
+            srv_folded_op(t, slot, w->part->slots[index], o->opens, &r[i]);
         else
             t->gap[slot] =
-                (srv_gap){.cls = cls, .op = w->part->ops[i], .text = srv_block_text(w->b, why.text)};
+                (srv_gap){.cls = cls, .op = w->part->ops[index], .text = srv_block_text(w->b, why.text)};
     }
+}
+
+static uint64_t step_key(uint32_t batch, uint32_t position) {
+    return (uint64_t)batch << 32 | position;
+}
+
+/* Asks for the step at a position and, as far as they are not known, for those that the walk comes to next. */
+static void ask_steps(walker *w, uint32_t batch, uint32_t position) {
+    uint32_t stride = w->d->tuning.stride;
+    asked a = {0};
+    for (uint64_t at = position; at <= w->last && a.n < OP_RUN_MAX; at += stride) {
+        size_t slot = slot_of(&w->store, stride, (uint32_t)at);
+        if (w->store.keys[slot] == step_key(batch, (uint32_t)at))
+            continue;
+        w->store.keys[slot] = step_key(batch, (uint32_t)at);
+        srv_folded_clear(&w->store.tables, slot);
+        a.slot[a.n] = slot;
+        a.position[a.n++] = (uint32_t)at;
+    }
+    for (size_t i = 0; i < w->part->n_ops; i++)
+        ask_op(w, batch, i, &a);
 }
 
 /* The slot that holds the folded step of a batch at a position. Still rows have one step per batch, kept at
  * position 1. */
 static size_t step_at(walker *w, uint32_t batch, uint32_t position) {
     uint32_t where = w->moving ? position : 1;
-    uint64_t key = (uint64_t)batch << 32 | where;
     size_t slot = slot_of(&w->store, w->d->tuning.stride, where);
-    if (w->store.keys[slot] != key) {
-        ask_step(w, slot, batch, where);
-        w->store.keys[slot] = key;
-    }
+    if (w->store.keys[slot] != step_key(batch, where))
+        ask_steps(w, batch, where);
     return slot;
 }
 
@@ -75,6 +106,8 @@ static void add_step(walker *w, srv_folded *to, size_t i, srv_key group, uint32_
 static void walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
     uint32_t stride = w->d->tuning.stride, done = 0;
     srv_folded_clear(&w->sum, 0);
+    uint64_t longest = keys[to - 1].lo;
+    w->last = w->moving ? (uint32_t)(keys[from].hi + (longest > 1 ? longest - 1 : 0)) : 1;
     for (size_t i = from; i < to;) {
         uint64_t osl = keys[i].lo;
         uint32_t upper = osl > 1 ? (uint32_t)osl - 1 : 0;
