@@ -49,6 +49,23 @@ static void compare(const char *const path[CLI_SIDES], res_compare_options *opt,
     res_close(b);
 }
 
+/* The same with the databases open, where they were given. */
+static void compare_with_tables(const cli_args *args, const char *const path[CLI_SIDES],
+                                res_compare_options *opt, res_compare_summary *sum, aic_error *err) {
+    cli_data data[CLI_SIDES] = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < args->dbs.n; i++) {
+        cli_args own = *args;
+        own.perfdb = (cli_texts){.v = &args->dbs.v[i], .n = 1};
+        ok = cli_data_open(&own, &data[i], err);
+        opt->db[i] = data[i].env.db;
+    }
+    if (ok)
+        compare(path, opt, sum, err);
+    for (int i = 0; i < CLI_SIDES; i++)
+        cli_data_close(&data[i]);
+}
+
 static aic_code run(const cli_args *args, aic_error *err) {
     res_compare_options opt;
     res_compare_summary sum = {0};
@@ -58,10 +75,11 @@ static aic_code run(const cli_args *args, aic_error *err) {
         cli_sides sides;
         aic_interrupt_install();
         if (cli_sides_run(args, &sides, err))
-            compare((const char *const[]){sides.path[0], sides.path[1]}, &opt, &sum, err);
+            compare_with_tables(args, (const char *const[]){sides.path[0], sides.path[1]}, &opt, &sum, err);
         cli_sides_free(&sides);
     } else {
-        compare((const char *const[]){args->operands.v[0], args->operands.v[1]}, &opt, &sum, err);
+        compare_with_tables(args, (const char *const[]){args->operands.v[0], args->operands.v[1]}, &opt, &sum,
+                            err);
     }
     if (err->code != AIC_OK)
         return err->code;

@@ -5,6 +5,7 @@
  * compare_points.c  classifies the points of a unit and counts
  * compare_tally.c   counts, and adds up those of the units
  * compare_report.c  turns counts into tables of values
+ * compare_measured.c  looks up what changed in the measured tables
  * compare_print.c   prints tables as text, Markdown or JSON
  *
  * A unit is a range of points of the first file. Units are taken by several threads; their counts are added
@@ -202,6 +203,14 @@ typedef struct cmp_report {
     size_t n_commands;
     const char **commands; /* to look further with */
 } cmp_report;
+cmp_table *cmp_table_new(cmp_report *r, const char *name, const char *title, const cmp_column *columns,
+                         size_t n_columns);
+/* A new row of nulls, to be filled before the next one. */
+aic_value *cmp_row_new(cmp_table *t);
+void cmp_command(cmp_report *r, const char *text); /* in the report's arena */
+/* Adds the table of measured rows: what differs between the tables that moved most, where the databases are
+ * at hand (compare_measured.c). moves: one per op kind and pair of sites, largest first. */
+void cmp_add_measured(cmp_report *r, const cmp_job *job, const cmp_move *moves, size_t n);
 bool cmp_report_make(cmp_report *r, const cmp_job *job, const cmp_tally *t, aic_error *err);
 void cmp_report_free(cmp_report *r);
 typedef enum cmp_format { CMP_FORMAT_text, CMP_FORMAT_markdown, CMP_FORMAT_json, CMP_FORMAT_csv } cmp_format;

@@ -89,7 +89,7 @@ static double largest(const cmp_worker *w, const pair *p, int *column) {
     for (size_t c = 0; c < by->n; c++) {
         double d = distance(figure(w, CMP_A, p->at[CMP_A], by->items[c]),
                             figure(w, CMP_B, p->at[CMP_B], by->items[c]));
-        if (d > most || c == 0) {
+        if (d > most * (1 + 1e-9) || c == 0) { /* figures that move as one: the first of them */
             most = d;
             *column = by->items[c];
         }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_MAX = 120 /* characters of a text that people see */ };
+enum { CELL_MAX = 320 /* bytes of a text that people see */ };
 
 /* ---- cells ------------------------------------------------------------------------------------------- */
 
@@ -16,7 +16,7 @@ static void add_text(aic_buf *b, const char *text, bool markdown) {
         for (used = CELL_MAX - 3; used > 0 && ((unsigned char)text[used] & 0xc0) == 0x80;)
             used--;
     for (size_t i = 0; i < used; i++) {
-        if (markdown && strchr("|<>*_`\\", text[i]))
+        if (markdown && strchr("|<>*`\\", text[i]))
             aic_buf_add(b, "\\");
         aic_buf_addn(b, text + i, 1);
     }

@@ -6,8 +6,8 @@
 
 /* ---- tables ------------------------------------------------------------------------------------------ */
 
-static cmp_table *new_table(cmp_report *r, const char *name, const char *title, const cmp_column *columns,
-                            size_t n) {
+cmp_table *cmp_table_new(cmp_report *r, const char *name, const char *title, const cmp_column *columns,
+                         size_t n) {
     AIC_GROW(r->tables, r->n, r->cap);
     cmp_table *t = &r->tables[r->n++];
     *t = (cmp_table){.name = name, .title = title, .n_columns = n};
@@ -15,10 +15,9 @@ static cmp_table *new_table(cmp_report *r, const char *name, const char *title, 
     return t;
 }
 #define NEW_TABLE(r, name, title, columns)                                                                   \
-    new_table(r, name, title, columns, sizeof columns / sizeof *columns)
+    cmp_table_new(r, name, title, columns, sizeof columns / sizeof *columns)
 
-/* A new row of nulls, to be filled before the next one. */
-static aic_value *new_row(cmp_table *t) {
+aic_value *cmp_row_new(cmp_table *t) {
     if (t->rows == t->cap) {
         t->cap = t->cap ? aic_mul(t->cap, 2) : 16;
         t->values = aic_realloc(t->values, aic_mul(t->cap, t->n_columns), sizeof *t->values);
@@ -73,7 +72,7 @@ static void add_files(cmp_report *r, const cmp_job *job) {
         const char *const texts[] = {res_attribute(f, "spec_name"), res_attribute(f, "spec_sha256"),
                                      releases(r, f), res_attribute(f, "databases"),
                                      res_attribute(f, "content_sha256")};
-        aic_value *row = new_row(t);
+        aic_value *row = cmp_row_new(t);
         row[0] = aic_str(s == CMP_A ? "A" : "B");
         row[1] = aic_str(job->opt->path[s] ? job->opt->path[s] : f->in.path);
         row[2] = count_of(res_count(f));
@@ -97,7 +96,7 @@ static void add_differences(cmp_report *r, const cmp_tally *total) {
     for (int d = 0; d < RES_DIFFERENCE_COUNT; d++)
         all += total->points[d];
     for (int d = 0; d < RES_DIFFERENCE_COUNT; d++) {
-        aic_value *row = new_row(t);
+        aic_value *row = cmp_row_new(t);
         row[0] = aic_str(res_difference_name((res_difference)d));
         row[1] = count_of(total->points[d]);
         row[2] = share_of((double)total->points[d], (double)all);
@@ -145,9 +144,9 @@ static void add_group(cmp_report *r, const cmp_job *job, const cmp_tally *total,
     columns[n++] = (cmp_column){"mean_change", "mean %", CMP_CHANGE};
     columns[n++] = (cmp_column){"lowest_change", "lowest %", CMP_CHANGE};
     columns[n++] = (cmp_column){"highest_change", "highest %", CMP_CHANGE};
-    cmp_table *t =
-        new_table(r, title, aic_arena_printf(r->arena, "By %s (change of %s, geometric mean)", title, figure),
-                  columns, n);
+    cmp_table *t = cmp_table_new(
+        r, title, aic_arena_printf(r->arena, "By %s (change of %s, geometric mean)", title, figure), columns,
+        n);
     size_t rows = aic_intern_count(grouping->labels) - 1;
     weighed *order = aic_calloc(rows, sizeof *order);
     for (size_t i = 0; i < rows; i++)
@@ -155,7 +154,7 @@ static void add_group(cmp_report *r, const cmp_job *job, const cmp_tally *total,
     qsort(order, rows, sizeof *order, by_weight);
     for (size_t i = 0; i < rows && order[i].weight > 0; i++) {
         const cmp_group_row *from = &total->groups[g][order[i].index];
-        aic_value *row = new_row(t);
+        aic_value *row = cmp_row_new(t);
         *row++ = aic_str(aic_intern_text(grouping->labels, (uint32_t)order[i].index + 1));
         for (int d = 0; d < RES_DIFFERENCE_COUNT; d++)
             *row++ = count_of(from->points[d]);
@@ -263,7 +262,7 @@ static void add_ops(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
     for (size_t i = 0; i < s.n; i++) {
         const cmp_op *op = &job->ids.ops[s.rows[i].op];
         const char *tables = tables_of(r, op->kind);
-        aic_value *row = new_row(t);
+        aic_value *row = cmp_row_new(t);
         row[0] = aic_str(op->generation ? "generation" : "context");
         row[1] = aic_str(op->name);
         row[2] = aic_str(op->kind);
@@ -273,16 +272,16 @@ static void add_ops(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
     free_sums(&s);
 }
 
-/* A command that shows the cause of a move, point by point or row by row. */
-static void add_command(cmp_report *r, const char *text) {
+void cmp_command(cmp_report *r, const char *text) {
     r->commands = aic_realloc(r->commands, aic_add(r->n_commands, 1), sizeof *r->commands);
     r->commands[r->n_commands++] = text;
 }
 
-static void add_commands(cmp_report *r, const cmp_job *job, const cmp_move *m) {
+/* The point in which the move was largest, on both sides. */
+static void add_examples(cmp_report *r, const cmp_job *job, const cmp_move *m) {
     const res_compare_options *o = job->opt;
     for (int s = 0; s < CMP_SIDES; s++)
-        add_command(r, aic_arena_printf(r->arena, "aicfg-sweep show %s %llu%s%s",
+        cmp_command(r, aic_arena_printf(r->arena, "aicfg-sweep show %s %llu%s%s",
                                         o->path[s] ? o->path[s] : "FILE", (unsigned long long)m->example[s],
                                         o->perfdb[s] ? " --perfdb " : "", o->perfdb[s] ? o->perfdb[s] : ""));
 }
@@ -314,7 +313,7 @@ static void add_tables(cmp_report *r, const cmp_job *job, const cmp_tally *total
         const cmp_move *m = &s.rows[i];
         const char *kind = job->ids.ops[m->op].kind, *tables = tables_of(r, kind);
         const cmp_site *a = &job->ids.sites[m->site[CMP_A]], *b = &job->ids.sites[m->site[CMP_B]];
-        aic_value *row = new_row(t);
+        aic_value *row = cmp_row_new(t);
         row[0] = aic_str(kind);
         row[1] = tables ? aic_str(tables) : AIC_NULL_VALUE;
         row[2] = aic_str(a->system);
@@ -323,8 +322,9 @@ static void add_tables(cmp_report *r, const cmp_job *job, const cmp_tally *total
         row[5] = aic_str(b->version);
         put_move(row + 6, m, s.moved);
         if (i < COMMANDS)
-            add_commands(r, job, m);
+            add_examples(r, job, m);
     }
+    cmp_add_measured(r, job, s.rows, s.n);
     free_sums(&s);
 }
 
@@ -352,7 +352,7 @@ static void add_turns(cmp_report *r, const cmp_job *job, const cmp_tally *total,
             sorted[n++] = total->turns[i];
     qsort(sorted, n, sizeof *sorted, by_points);
     for (size_t i = 0; i < n; i++) {
-        aic_value *row = new_row(t);
+        aic_value *row = cmp_row_new(t);
         for (int s = 0; s < CMP_SIDES; s++) {
             row[s] = aic_str(srv_status_name((srv_status)sorted[i].status[s]));
             row[3 + s] = aic_str(job->ids.side[s].f->reason_texts.items[sorted[i].reason[s]]);
@@ -401,7 +401,7 @@ static bool add_drifts(cmp_report *r, const cmp_job *job, const cmp_tally *total
         ok = res_window_load(w, d->point[CMP_A], 1, job->loaded.items, job->loaded.n, false, err);
         if (!ok)
             break;
-        aic_value *row = new_row(t);
+        aic_value *row = cmp_row_new(t);
         row[0] = count_of(d->point[CMP_A]);
         row[1] = count_of(d->point[CMP_B]);
         row[2] = aic_str(res_column_at((size_t)d->column)->name);

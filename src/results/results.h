@@ -205,7 +205,8 @@ typedef struct res_compare_options {
     const char *format;    /* "text", "markdown", "json" or "csv" (one line per point that is not same) */
     unsigned threads;      /* 0 = OMP_NUM_THREADS or all cores */
     const char *path[2];   /* the files as the user knows them */
-    const char *perfdb[2]; /* folders of the measured tables, for the commands suggested; NULL = unknown */
+    const char *perfdb[2]; /* folders of the tables that the files were made of; NULL = not at hand */
+    pdb *db[2]; /* the same, open; with both, the rows of the tables that moved most are compared */
 } res_compare_options;
 /* Default relative tolerance of a figure: far above rounding, far below any measurement. */
 #define RES_COMPARE_TOLERANCE 1e-9
