@@ -38,10 +38,10 @@ static bool set_options(const cli_args *args, res_compare_options *opt, aic_erro
            aic_fail(err, AIC_BAD_INPUT, "--tolerance: expected a number, found \"%s\"", args->tolerance);
 }
 
-static void compare(const char *const path[CLI_SIDES], res_compare_options *opt, res_compare_summary *sum,
-                    aic_error *err) {
+static void compare(const cli_args *args, const char *const path[CLI_SIDES], res_compare_options *opt,
+                    res_compare_summary *sum, aic_error *err) {
     res_file *a = res_open(path[0], err), *b = a ? res_open(path[1], err) : NULL;
-    for (int i = 0; i < CLI_SIDES; i++)
+    for (int i = 0; i < CLI_SIDES && !(args->spec && !args->output); i++)
         opt->path[i] = path[i];
     if (b)
         res_compare(a, b, opt, stdout, sum, err);
@@ -61,7 +61,7 @@ static void compare_with_tables(const cli_args *args, const char *const path[CLI
         opt->db[i] = data[i].env.db;
     }
     if (ok)
-        compare(path, opt, sum, err);
+        compare(args, path, opt, sum, err);
     for (int i = 0; i < CLI_SIDES; i++)
         cli_data_close(&data[i]);
 }

@@ -35,6 +35,7 @@ typedef struct cmp_side {
     uint32_t *label[CMP_GROUPINGS_MAX]; /* per grouping and deployment: row of that grouping's table */
     uint32_t *op;                       /* per row of /ops */
     uint32_t *reason;                   /* per reason text, versions and releases blanked out */
+    uint32_t *cause;                    /* the same with systems and backends blanked out, too */
 } cmp_side;
 
 typedef struct cmp_op {
@@ -54,7 +55,7 @@ typedef struct cmp_grouping {
 
 typedef struct cmp_ids {
     cmp_side side[CMP_SIDES];
-    aic_intern *keys, *site_keys, *op_keys, *reasons;
+    aic_intern *keys, *site_keys, *op_keys, *reasons, *causes;
     size_t n_ops, cap_ops, n_sites, cap_sites;
     cmp_op *ops;
     cmp_site *sites;
@@ -99,7 +100,7 @@ typedef struct cmp_move {
     uint64_t example[CMP_SIDES]; /* met in these points */
 } cmp_move;
 
-/* Points that went from one status and reason to another. */
+/* Points that went from one status and cause to another. */
 typedef struct cmp_turn {
     res_difference difference;
     uint8_t status[CMP_SIDES];
@@ -141,7 +142,7 @@ void cmp_tally_free(cmp_tally *t, const cmp_ids *ids);
 void cmp_tally_clear(cmp_tally *t, const cmp_ids *ids);
 /* Adds the counts of a unit; CSV lines stay with the unit. */
 void cmp_tally_merge(cmp_tally *total, const cmp_tally *unit, const cmp_ids *ids);
-/* Row of (op, sites) or of (statuses, reasons by common id), made when new. Rows move when others are made.
+/* Row of (op, sites) or of (statuses, causes), made when new. Rows move when others are made.
  */
 size_t cmp_tally_move(cmp_tally *t, uint32_t op, uint32_t site_a, uint32_t site_b);
 cmp_turn *cmp_tally_turn(cmp_tally *t, const cmp_turn *turn, const cmp_ids *ids);

@@ -136,14 +136,17 @@ static void number_ops(cmp_ids *ids, cmp_side *s) {
 
 /* ---- reasons ----------------------------------------------------------------------------------------- */
 
+static void add_names(aic_intern *names, const res_file *f, res_axis axis) {
+    for (size_t i = 0; i < f->axes[axis].n; i++)
+        aic_intern_add(names, f->axes[axis].items[i], strlen(f->axes[axis].items[i]));
+}
+
 /* Names of framework versions and data releases of a file: they differ between any two releases, and a reason
  * that differs in nothing else is the same one. */
 static aic_intern *release_names(const res_file *f) {
     aic_intern *names = aic_intern_new();
-    const res_texts *versions = &f->axes[RES_AXIS_version];
-    for (size_t i = 0; i < versions->n; i++)
-        aic_intern_add(names, versions->items[i], strlen(versions->items[i]));
     const char *lines = res_attribute(f, "databases");
+    add_names(names, f, RES_AXIS_version);
     for (const char *at = lines ? lines : ""; *at; at += strcspn(at, "\n"), at += *at == '\n') {
         const char *name = at + strcspn(at, " \n"); /* "system release digest ..." */
         name += *name == ' ';
@@ -173,18 +176,26 @@ static void add_blanked(const char *text, const aic_intern *names, aic_buf *b) {
     }
 }
 
-static void number_reasons(cmp_ids *ids, cmp_side *s, bool versions) {
-    const res_file *f = s->f;
-    aic_intern *names = versions ? aic_intern_new() : release_names(f);
+/* Numbers the reason texts of a side, those alike but for the names alike. */
+static uint32_t *number_texts(const res_file *f, const aic_intern *names, aic_intern *ids) {
     aic_buf b = {0};
-    s->reason = AIC_NEW_ARRAY(uint32_t, f->reason_texts.n);
+    uint32_t *id = AIC_NEW_ARRAY(uint32_t, f->reason_texts.n);
     for (size_t i = 0; i < f->reason_texts.n; i++) {
         aic_buf_clear(&b);
         aic_buf_add(&b, "");
         add_blanked(f->reason_texts.items[i], names, &b);
-        s->reason[i] = aic_intern_add(ids->reasons, b.data, b.len);
+        id[i] = aic_intern_add(ids, b.data, b.len);
     }
     aic_buf_free(&b);
+    return id;
+}
+
+static void number_reasons(cmp_ids *ids, cmp_side *s, bool versions) {
+    aic_intern *names = versions ? aic_intern_new() : release_names(s->f);
+    s->reason = number_texts(s->f, names, ids->reasons);
+    add_names(names, s->f, RES_AXIS_system);
+    add_names(names, s->f, RES_AXIS_backend);
+    s->cause = number_texts(s->f, names, ids->causes);
     aic_intern_free(names);
 }
 
@@ -227,7 +238,8 @@ bool cmp_ids_init(cmp_ids *ids, res_file *a, res_file *b, const res_compare_opti
     *ids = (cmp_ids){.keys = aic_intern_new(),
                      .site_keys = aic_intern_new(),
                      .op_keys = aic_intern_new(),
-                     .reasons = aic_intern_new()};
+                     .reasons = aic_intern_new(),
+                     .causes = aic_intern_new()};
     ids->side[CMP_A].f = a;
     ids->side[CMP_B].f = b;
     if (!add_groupings(ids, opt->group, err))
@@ -247,6 +259,7 @@ void cmp_ids_free(cmp_ids *ids) {
         free(s->site);
         free(s->op);
         free(s->reason);
+        free(s->cause);
         for (size_t g = 0; g < CMP_GROUPINGS_MAX; g++)
             free(s->label[g]);
     }
@@ -258,6 +271,7 @@ void cmp_ids_free(cmp_ids *ids) {
     aic_intern_free(ids->site_keys);
     aic_intern_free(ids->op_keys);
     aic_intern_free(ids->reasons);
+    aic_intern_free(ids->causes);
     free(ids->ops);
     free(ids->sites);
 }

@@ -74,7 +74,7 @@ static void add_files(cmp_report *r, const cmp_job *job) {
                                      res_attribute(f, "content_sha256")};
         aic_value *row = cmp_row_new(t);
         row[0] = aic_str(s == CMP_A ? "A" : "B");
-        row[1] = aic_str(job->opt->path[s] ? job->opt->path[s] : f->in.path);
+        row[1] = job->opt->path[s] ? aic_str(job->opt->path[s]) : AIC_NULL_VALUE;
         row[2] = count_of(res_count(f));
         row[3] = aic_str(res_complete(f) ? "yes" : "no");
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -281,9 +281,11 @@ void cmp_command(cmp_report *r, const char *text) {
 static void add_examples(cmp_report *r, const cmp_job *job, const cmp_move *m) {
     const res_compare_options *o = job->opt;
     for (int s = 0; s < CMP_SIDES; s++)
-        cmp_command(r, aic_arena_printf(r->arena, "aicfg-sweep show %s %llu%s%s",
-                                        o->path[s] ? o->path[s] : "FILE", (unsigned long long)m->example[s],
-                                        o->perfdb[s] ? " --perfdb " : "", o->perfdb[s] ? o->perfdb[s] : ""));
+        if (o->path[s])
+            cmp_command(r,
+                        aic_arena_printf(r->arena, "aicfg-sweep show %s %llu%s%s", o->path[s],
+                                         (unsigned long long)m->example[s], o->perfdb[s] ? " --perfdb " : "",
+                                         o->perfdb[s] ? o->perfdb[s] : ""));
 }
 
 static void add_tables(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
@@ -430,10 +432,11 @@ bool cmp_report_make(cmp_report *r, const cmp_job *job, const cmp_tally *t, aic_
         add_group(r, job, t, g);
     add_ops(r, job, t);
     add_tables(r, job, t);
-    add_turns(r, job, t, RES_DIFF_regression, "regressions", "Regressions, by B's reason");
-    add_turns(r, job, t, RES_DIFF_gain, "gains", "Gains, by A's reason");
+    add_turns(r, job, t, RES_DIFF_regression, "regressions",
+              "Regressions, by B's reason, systems taken together");
+    add_turns(r, job, t, RES_DIFF_gain, "gains", "Gains, by A's reason, systems taken together");
     add_turns(r, job, t, RES_DIFF_status, "status_changes",
-              "Other changes of status or reason, by B's reason");
+              "Other changes of status or reason, by B's reason, systems taken together");
     return add_drifts(r, job, t, err);
 }
 

@@ -57,8 +57,8 @@ size_t cmp_tally_move(cmp_tally *t, uint32_t op, uint32_t site_a, uint32_t site_
 
 cmp_turn *cmp_tally_turn(cmp_tally *t, const cmp_turn *turn, const cmp_ids *ids) {
     const uint32_t key[] = {turn->difference, turn->status[CMP_A], turn->status[CMP_B],
-                            ids->side[CMP_A].reason[turn->reason[CMP_A]],
-                            ids->side[CMP_B].reason[turn->reason[CMP_B]]};
+                            ids->side[CMP_A].cause[turn->reason[CMP_A]],
+                            ids->side[CMP_B].cause[turn->reason[CMP_B]]};
     size_t at = aic_intern_add(t->turn_keys, (const char *)key, sizeof key) - 1;
     if (at == t->n_turns) {
         AIC_GROW(t->turns, t->n_turns, t->cap_turns);

@@ -204,7 +204,7 @@ typedef struct res_compare_options {
     size_t top;            /* rows of each list for people, and points listed; 0 = all rows, no points */
     const char *format;    /* "text", "markdown", "json" or "csv" (one line per point that is not same) */
     unsigned threads;      /* 0 = OMP_NUM_THREADS or all cores */
-    const char *path[2];   /* the files as the user knows them */
+    const char *path[2];   /* the files, for the commands suggested; NULL = they will be gone */
     const char *perfdb[2]; /* folders of the tables that the files were made of; NULL = not at hand */
     pdb *db[2]; /* the same, open; with both, the rows of the tables that moved most are compared */
 } res_compare_options;
