@@ -1,5 +1,6 @@
 /* compare --spec: one spec, two folders of measured tables, two result files. */
 #include "cli/compare.h"
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,15 +59,23 @@ bool cli_sides_run(const cli_args *args, cli_sides *out, aic_error *err) {
     return true;
 }
 
-void cli_sides_free(cli_sides *s) {
-    if (!s->temporary)
-        return;
-    for (int i = 0; i < CLI_SIDES; i++) {
-        char partial[4200];
-        snprintf(partial, sizeof partial, "%.4150s.partial.h5", s->path[i]);
-        if (s->path[i][0])
-            unlink(s->path[i]);
-        unlink(partial);
+/* Removes a folder with all it holds: result files, and what an interrupted run left beside them. */
+static void remove_folder(const char *path, int depth) {
+    DIR *dir = opendir(path);
+    char inside[4400];
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        snprintf(inside, sizeof inside, "%.4100s/%.255s", path, e->d_name);
+        if (unlink(inside) != 0 && depth > 0)
+            remove_folder(inside, depth - 1);
     }
-    rmdir(s->folder);
+    if (dir)
+        closedir(dir);
+    rmdir(path);
+}
+
+void cli_sides_free(cli_sides *s) {
+    if (s->temporary)
+        remove_folder(s->folder, 1);
 }

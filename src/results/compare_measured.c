@@ -33,9 +33,10 @@ static void visit(void *ctx, const pdb_table_diff *d) {
                                        o->perfdb[CMP_A], o->perfdb[CMP_B], s->system, a, b));
 }
 
-/* The file that answers first for the table on one side; NULL = none, or the folder does not hold the tables
- * that the result file was made of. */
-static const char *first_source(const search *s, int side, const cmp_site *site, const char *table) {
+/* The file that answers first for the table on one side, and the system it is of; NULL = none, or the folder
+ * does not hold the tables that the result file was made of. */
+static const char *first_source(const search *s, int side, const cmp_site *site, const char *table,
+                                const char **system) {
     const pdb_view *v =
         pdb_view_get(s->job->opt->db[side], site->system, site->backend, site->version, true, true, NULL);
     const char *databases = res_attribute(s->job->ids.side[side].f, "databases");
@@ -47,31 +48,36 @@ static const char *first_source(const search *s, int side, const cmp_site *site,
         return NULL;
     }
     size_t n = pdb_sources(v, table, &list);
+    *system = v->measured;
     for (size_t i = 0; i < n; i++)
         if (list[i].exists)
             return list[i].group;
     return NULL;
 }
 
+static void compare_table(search *s, const cmp_site *a, const cmp_site *b, const char *table,
+                          aic_intern *seen) {
+    const char *system_a, *system_b, *const *folder = s->job->opt->perfdb;
+    const char *group_a = first_source(s, CMP_A, a, table, &system_a),
+               *group_b = first_source(s, CMP_B, b, table, &system_b);
+    size_t before = aic_intern_count(seen);
+    aic_error ignored = {0}; /* a table that cannot be read has no rows to tell of */
+    char key[512];
+    if (!group_a || !group_b || strcmp(system_a, system_b) != 0)
+        return;
+    int len = snprintf(key, sizeof key, "%s%s%s", system_a, group_a, group_b);
+    aic_intern_add(seen, key, len < (int)sizeof key ? (size_t)len : sizeof key - 1);
+    s->system = system_a;
+    if (aic_intern_count(seen) > before)
+        pdb_diff_tables(folder[CMP_A], folder[CMP_B], system_a, group_a, group_b, visit, s, &ignored);
+}
+
 static void compare_tables(search *s, const cmp_move *m, aic_intern *seen) {
     const cmp_ids *ids = &s->job->ids;
     const op_desc *d = op_desc_find(ids->ops[m->op].kind);
-    const cmp_site *a = &ids->sites[m->site[CMP_A]], *b = &ids->sites[m->site[CMP_B]];
-    char key[512];
-    s->system = a->system;
-    for (size_t i = 0; d && d->schemas && d->schemas[i]; i++) {
-        const char *group_a = first_source(s, CMP_A, a, d->schemas[i]->table),
-                   *group_b = first_source(s, CMP_B, b, d->schemas[i]->table);
-        size_t before = aic_intern_count(seen);
-        aic_error ignored = {0}; /* a table that cannot be read has no rows to tell of */
-        if (!group_a || !group_b || strcmp(a->system, b->system) != 0)
-            continue;
-        int len = snprintf(key, sizeof key, "%s%s%s", a->system, group_a, group_b);
-        aic_intern_add(seen, key, len < (int)sizeof key ? (size_t)len : sizeof key - 1);
-        if (aic_intern_count(seen) > before)
-            pdb_diff_tables(s->job->opt->perfdb[CMP_A], s->job->opt->perfdb[CMP_B], a->system, group_a,
-                            group_b, visit, s, &ignored);
-    }
+    for (size_t i = 0; d && d->schemas && d->schemas[i]; i++)
+        compare_table(s, &ids->sites[m->site[CMP_A]], &ids->sites[m->site[CMP_B]], d->schemas[i]->table,
+                      seen);
 }
 
 void cmp_add_measured(cmp_report *r, const cmp_job *job, const cmp_move *moves, size_t n) {

@@ -162,7 +162,7 @@ static void print_for_people(const cmp_report *r, const cmp_job *job, const cmp_
     add_verdict(out, total, markdown);
     for (size_t i = 0; i < r->n; i++) {
         const cmp_table *t = &r->tables[i];
-        if (t->rows == 0)
+        if (t->rows == 0 && !t->note)
             continue;
         if (t->title)
             aic_buf_printf(out, markdown ? "\n### %s\n" : "\n%s\n", t->title);
@@ -170,9 +170,9 @@ static void print_for_people(const cmp_report *r, const cmp_job *job, const cmp_
             aic_buf_add(out, "\n");
         else if (!t->title)
             aic_buf_add(out, "\n");
-        if (markdown)
+        if (markdown && t->rows)
             markdown_table(out, t, top);
-        else
+        else if (t->rows)
             text_table(out, t, top);
         if (shown_rows(t, top) < t->rows)
             aic_buf_printf(out, "%sand %zu more\n", markdown ? "\n" : "", t->rows - shown_rows(t, top));

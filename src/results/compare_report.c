@@ -251,9 +251,6 @@ static void add_ops(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
                                          {"tables", NULL, CMP_TEXT},
                                          MOVE_COLUMNS};
     cmp_table *t = NEW_TABLE(r, "ops", "Ops that moved points that drifted", columns);
-    t->note = "Effect: mean change of the point's latency by the op where it moved. Source: points whose "
-              "number came "
-              "from another source.";
     sums s = {.keys = aic_intern_new()};
     for (size_t i = 0; i < total->n_moves; i++)
         if (total->moves[i].points)
@@ -269,6 +266,9 @@ static void add_ops(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
         row[3] = tables ? aic_str(tables) : AIC_NULL_VALUE;
         put_move(row + 4, &s.rows[i], s.moved);
     }
+    if (s.n)
+        t->note = "Effect: mean change of the point's latency by the op where it moved. Source: points whose "
+                  "number came from another source.";
     free_sums(&s);
 }
 
