@@ -12,6 +12,8 @@ typedef struct search {
 
 static void visit(void *ctx, const pdb_table_diff *d) {
     search *s = ctx;
+    if (d->change == PDB_SAME)
+        return;
     const res_compare_options *o = s->job->opt;
     const char *a = aic_arena_strdup(s->r->arena, d->group + 1),
                *b = aic_arena_strdup(s->r->arena, d->group_b + 1);

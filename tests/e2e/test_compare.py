@@ -125,11 +125,12 @@ def test_one_cell(world):
     assert {(row["phase"], row["op"], row["points"]) for row in report["ops"]} == {("context", op, len(reads)) for op in OPS.values()}
     (table,) = report["tables"]
     assert "gemm_perf" in table["tables"].split() and table["backend"] == "trtllm" and table["moved_share"] == 1
-    changed = [row for row in report["measured"] if row["changed"] + row["added"] + row["removed"]]
-    assert [(row["table_a"], row["changed"]) for row in changed] == [(GEMM, 1)]
-    assert changed[0]["worst_change"] == pytest.approx(0.5)
+    (row,) = report["measured"]
+    assert (row["table_a"], row["table_b"], row["changed"], row["added"], row["removed"]) == (GEMM, GEMM, 1, 0, 0)
+    assert row["worst_change"] == pytest.approx(0.5)
     for part in ("gemm_dtype=fp8_block", f"m={CELL}", f"n={QKV[0]}", f"k={QKV[1]}"):
-        assert part in changed[0]["worst_at"]
+        assert part in row["worst_at"]
+    assert any("db diff" in command and GEMM in command for command in report["commands"])
 
 
 def test_mirror(world):
