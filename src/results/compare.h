@@ -93,7 +93,7 @@ typedef struct cmp_group_row {
 typedef struct cmp_move {
     uint32_t op, site[CMP_SIDES];
     uint64_t points;             /* in which it moved */
-    uint64_t sources;            /* of them, with a number of another source */
+    uint64_t sources;            /* of them, with a number that rests on other evidence */
     double ms[CMP_SIDES];        /* its latency in all of them */
     double effect, moved;        /* sums of the effects and of their sizes */
     double largest;              /* largest size of an effect, */

@@ -268,7 +268,7 @@ static void add_ops(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
     }
     if (s.n)
         t->note = "Effect: mean change of the point's latency by the op where it moved. Source: points whose "
-                  "number came from another source.";
+                  "number rests on other evidence.";
     free_sums(&s);
 }
 

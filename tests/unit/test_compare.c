@@ -42,8 +42,11 @@ static bool write_points(const recipe *r, res_writer *w, aic_error *err) {
         srv_point p;
         double latency[FIX_ROWS], energy[FIX_ROWS];
         uint8_t source[FIX_ROWS];
+        srv_basis basis[FIX_ROWS];
         uint64_t k = r->at ? r->at(i) : i;
         uint32_t rows = fix_point(sweep, k, &p, latency, energy, source);
+        for (size_t row = 0; row < FIX_ROWS; row++)
+            basis[row] = fix_basis(k, row);
         if (r->change)
             r->change(k, &p, latency);
         if (p.status == SRV_ST_missing)
@@ -55,7 +58,8 @@ static bool write_points(const recipe *r, res_writer *w, aic_error *err) {
                             .n_rows = rows,
                             .latency = latency,
                             .energy = energy,
-                            .source = source};
+                            .source = source,
+                            .basis = basis};
         if (!res_writer_points(w, &block, err))
             return false;
     }
