@@ -39,7 +39,7 @@ typedef struct cmp_side {
 } cmp_side;
 
 typedef struct cmp_op {
-    bool generation;
+    srv_phase phase;
     const char *name, *kind;
 } cmp_op;
 
@@ -65,7 +65,7 @@ typedef struct cmp_ids {
 bool cmp_ids_init(cmp_ids *ids, res_file *a, res_file *b, const res_compare_options *opt, aic_error *err);
 void cmp_ids_free(cmp_ids *ids);
 
-/* Columns of the workload: the whole numbers of a point, all of which are asked for. */
+/* Columns of the workload: those that a point was asked with. */
 void cmp_workload_columns(res_columns *out);
 
 /* ---- partners (compare_match.c) ---------------------------------------------------------------------- */

@@ -8,10 +8,13 @@
 static const char default_groups[] = "model,system,backend";
 
 void cmp_workload_columns(res_columns *out) {
+    const size_t first = offsetof(srv_point, load), end = first + sizeof(srv_workload);
     *out = (res_columns){0};
-    for (size_t c = RES_C_batch; c < RES_COLUMN_COUNT; c++)
-        if (res_column_at(c)->type == RES_U32)
+    for (size_t c = RES_C_batch; c < RES_COLUMN_COUNT; c++) {
+        const res_column *column = res_column_at(c);
+        if (column->type == RES_U32 && column->offset >= first && column->offset < end)
             res_columns_add(out, (int)c);
+    }
 }
 
 /* ---- deployments ------------------------------------------------------------------------------------- */
@@ -120,11 +123,11 @@ static void number_ops(cmp_ids *ids, cmp_side *s) {
     aic_buf b = {0};
     s->op = AIC_NEW_ARRAY(uint32_t, f->ops.rows);
     for (size_t i = 0; i < f->ops.rows; i++) {
-        cmp_op op = {res_table_get_u8(&f->ops, RES_OP_PHASE, i) != 0,
+        cmp_op op = {(srv_phase)res_table_get_u8(&f->ops, RES_OP_PHASE, i),
                      f->axes[RES_AXIS_op].items[res_table_get_u32(&f->ops, RES_OP_NAME, i)],
                      f->axes[RES_AXIS_kind].items[res_table_get_u32(&f->ops, RES_OP_KIND, i)]};
         aic_buf_clear(&b);
-        aic_buf_printf(&b, "%d%s%c%s", op.generation, op.name, '\0', op.kind);
+        aic_buf_printf(&b, "%d%s%c%s", (int)op.phase, op.name, '\0', op.kind);
         s->op[i] = aic_intern_add(ids->op_keys, b.data, b.len) - 1;
         if (s->op[i] == ids->n_ops) {
             AIC_GROW(ids->ops, ids->n_ops, ids->cap_ops);

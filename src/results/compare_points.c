@@ -152,16 +152,25 @@ static void pair_ops(cmp_worker *w, cmp_tally *t, uint32_t a, uint32_t b) {
 
 typedef struct rows {
     size_t n, first; /* first: place in the window */
+    size_t lead; /* ops of the deployment before the point's first row: an encoder that has nothing to do */
     const double *latency;
     double total;
 } rows;
 
 static rows rows_of(const cmp_worker *w, int side, size_t i) {
     rows r = {0};
+    size_t ops;
+    ops_of(&w->job->ids.side[side], deployment_of(w, side, i), &ops);
     r.n = res_window_span(w->w[side], i, &r.latency, &r.first);
+    r.lead = ops - r.n;
     for (size_t k = 0; k < r.n; k++)
         r.total += r.latency[k];
     return r;
+}
+
+/* The place in the point's breakdown of row `row` of its deployment; CMP_NONE where it has none. */
+static uint32_t place_of(const rows *r, uint32_t row) {
+    return row == CMP_NONE || row < r->lead ? CMP_NONE : row - (uint32_t)r->lead;
 }
 
 static void add_move(cmp_move *m, const double ms[CMP_SIDES], double effect, bool source,
@@ -188,14 +197,17 @@ static void count_ops(cmp_worker *w, cmp_tally *t, const pair *p, cmp_drift *d) 
     for (size_t k = 0; k < w->n_ops; k++) {
         const op_pair *o = &w->ops[k];
         double ms[CMP_SIDES];
-        for (int s = 0; s < CMP_SIDES; s++)
-            ms[s] = o->row[s] == CMP_NONE ? 0 : r[s].latency[o->row[s]];
+        uint32_t at[CMP_SIDES];
+        for (int s = 0; s < CMP_SIDES; s++) {
+            at[s] = place_of(&r[s], o->row[s]);
+            ms[s] = at[s] == CMP_NONE ? 0 : r[s].latency[at[s]];
+        }
         if (!(distance(ms[CMP_A], ms[CMP_B]) > w->job->opt->tolerance))
             continue;
         double effect = (ms[CMP_B] - ms[CMP_A]) / whole;
-        bool source = o->row[CMP_A] != CMP_NONE && o->row[CMP_B] != CMP_NONE &&
-                      !res_windows_agree(w->w[CMP_A], r[CMP_A].first + o->row[CMP_A], w->w[CMP_B],
-                                         r[CMP_B].first + o->row[CMP_B]);
+        bool source = at[CMP_A] != CMP_NONE && at[CMP_B] != CMP_NONE &&
+                      !res_windows_agree(w->w[CMP_A], r[CMP_A].first + at[CMP_A], w->w[CMP_B],
+                                         r[CMP_B].first + at[CMP_B]);
         add_move(&t->moves[o->move], ms, effect, source, d);
         if (fabs(effect) > most) {
             most = fabs(effect);
@@ -266,7 +278,7 @@ static void add_line(cmp_worker *w, cmp_tally *t, const pair *p, const cmp_drift
     }
     if (d && d->op != CMP_NONE) {
         const cmp_op *op = &job->ids.ops[d->op];
-        aic_buf_add(b, op->generation ? ",generation," : ",context,");
+        aic_buf_printf(b, ",%s,", srv_phase_name(op->phase));
         aic_csv_quote(b, op->name);
         for (int s = 0; s < CMP_SIDES; s++) {
             aic_buf_add(b, ",");

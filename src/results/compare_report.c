@@ -260,7 +260,7 @@ static void add_ops(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
         const cmp_op *op = &job->ids.ops[s.rows[i].op];
         const char *tables = tables_of(r, op->kind);
         aic_value *row = cmp_row_new(t);
-        row[0] = aic_str(op->generation ? "generation" : "context");
+        row[0] = aic_str(srv_phase_name(op->phase));
         row[1] = aic_str(op->name);
         row[2] = aic_str(op->kind);
         row[3] = tables ? aic_str(tables) : AIC_NULL_VALUE;
@@ -411,7 +411,7 @@ static bool add_drifts(cmp_report *r, const cmp_job *job, const cmp_tally *total
         row[4] = aic_real(d->value[CMP_B]);
         row[5] = aic_real((d->value[CMP_B] - d->value[CMP_A]) / d->value[CMP_A]);
         if (d->op != CMP_NONE) {
-            row[6] = aic_str(job->ids.ops[d->op].generation ? "generation" : "context");
+            row[6] = aic_str(srv_phase_name(job->ids.ops[d->op].phase));
             row[7] = aic_str(job->ids.ops[d->op].name);
             row[8] = aic_real(d->op_ms[CMP_A]);
             row[9] = aic_real(d->op_ms[CMP_B]);

@@ -217,7 +217,7 @@ typedef struct res_compare_summary {
 } res_compare_summary;
 /* Matches the points of two files by what was asked for (deployment and workload; equal keys in order of
  * appearance) and prints how they differ. Memory does not grow with the files when both list the same points
- * in the same order; otherwise by about 60 bytes per point. */
+ * in the same order; otherwise by 60 to 80 bytes per point. */
 bool res_compare(res_file *a, res_file *b, const res_compare_options *opt, FILE *out,
                  res_compare_summary *sum, aic_error *err);
 

@@ -13,6 +13,7 @@ from program import ROOT, program, write
 
 RELEASE = ROOT / "data" / "perfdb" / "0.12.0"
 GEMM = "gemm_perf/trtllm/1.3.0rc20"
+CHANGED = {GEMM, "encoder_attention_perf/trtllm/1.3.0rc20"}
 QKV = (10240, 5120)  # n, k of the QKV GEMM of Qwen3-32B at tp 1
 CELL = 512           # tokens of the cell that changes
 # What reads it: at tp 1 the GEMM itself; at tp 4 one of n 12800, which is not measured and lies between its neighbours.
@@ -41,7 +42,7 @@ def database(folder, change):
         total = hashlib.sha256()
         groups = tables(file)
         for name in sorted(groups, key=str.encode):
-            digest = digest_of(groups[name]) if name[1:] == GEMM else groups[name].attrs["digest"].decode()
+            digest = digest_of(groups[name]) if name[1:] in CHANGED else groups[name].attrs["digest"].decode()
             groups[name].attrs["digest"] = numpy.bytes_(digest)
             total.update(name.encode() + b"\0" + digest.encode() + b"\0")
         file.attrs["digest"] = numpy.bytes_(total.hexdigest())
@@ -171,6 +172,39 @@ def test_markdown_is_bounded(world):
     assert lines[0].startswith("## ") and len(lines) < 120 and max(map(len, lines)) < 1200
     widths = [line.count("|") - line.count("\\|") for line in lines if line.startswith("|")]
     assert widths and min(widths) >= 4
+
+
+IMAGES = """\
+name: images
+sweep:
+- mode: static_ctx
+  models: Qwen/Qwen3-VL-8B-Instruct
+  systems: h200_sxm
+  backends: [trtllm, vllm]
+  batch: 1
+  isl: [512, 1024]
+  osl: 8
+  images: [0, 2]
+  image_height: 1024
+  image_width: 1024
+"""
+
+
+def slower_encoder(file):
+    file["encoder_attention_perf/trtllm/1.3.0rc20"]["latency"][:] *= 2
+
+
+def test_phases_that_a_point_lacks(world):
+    """Points with and without images have other rows of one deployment; ops are told apart by phase."""
+    folder, _, _ = world
+    db = database(folder / "images" / "0.12.0", slower_encoder)
+    old, new = run(folder, "images-old", spec=IMAGES), run(folder, "images-new", "--perfdb", db, spec=IMAGES)
+    report = compared(old, new)
+    assert counts(report) == {"same": 6, "drift": 2}
+    assert {(row["phase"], row["kind"]) for row in report["ops"]} == {("encoder", "EncoderAttention")}
+    assert {(row["backend"], row["images"], row["op_phase"]) for row in rows_of(old, new)} == {("trtllm", "2", "encoder")}
+    (row,) = report["ops"]
+    assert row["points"] == 2 and row["ms_b"] == pytest.approx(2 * row["ms_a"])
 
 
 # ---- other grids
