@@ -39,6 +39,10 @@ typedef struct cli_args {
     /* databases */
     const char *system, *backend, *version, *table;
     bool own, csv;
+    /* comparing */
+    const char *spec, *tolerance;
+    cli_texts dbs; /* one folder of measured tables per side */
+    bool match_version, fail_drift;
     /* help */
     bool man, markdown;
     /* one point: texts by field index, NULL = not given */
@@ -78,7 +82,7 @@ typedef struct cli_command {
                     aic_error *err); /* exit code; a failure leaves its message in err */
 } cli_command;
 
-extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_estimate,
+extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_compare, cli_estimate,
     cli_model, cli_support, cli_db, cli_bench, cli_help;
 size_t cli_command_count(void);
 const cli_command *cli_command_at(size_t i);
@@ -110,6 +114,9 @@ typedef struct cli_data {
 bool cli_data_open(const cli_args *args, cli_data *out, aic_error *err);
 void cli_data_close(cli_data *d);
 bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point given by field options */
+
+/* Makes the folders a path lies in (run.c). */
+bool cli_make_folders(const char *path, aic_error *err);
 
 /* ---- printing (print.c)
  * ---------------------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ static const struct verb {
     {"coverage", "[SYSTEM]", 0, 1, cli_db_coverage, true, " backend version table own csv json "},
     {"import", "DIR -o SYSTEM.h5", 1, 1, cli_db_import, false, " output force system quiet "},
     {"export", "FILE.h5 TABLE/BACKEND/VERSION", 2, 2, export, false, ""},
-    {"diff", "A B", 2, 2, cli_db_diff, false, " system json "},
+    {"diff", "A B [TABLE [TABLE]]", 2, 4, cli_db_diff, false, " system json "},
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
@@ -137,7 +137,7 @@ const cli_command cli_db = {
     .name = "db",
     .operands = "VERB ...",
     .min_operands = 1,
-    .max_operands = 3,
+    .max_operands = 5,
     .summary = "look at measured tables, check them, compare them, import and export them",
     .details =
         "info [SYSTEM]       prints releases, systems, backends, versions and tables with their rows\n"
@@ -148,14 +148,17 @@ const cli_command cli_db = {
         "                    folders of families) into a perfdb file and lists it in release.yaml beside it\n"
         "export FILE TABLE/BACKEND/VERSION\n"
         "                    prints a table as CSV, every row in its order\n"
-        "diff A B            compares two perfdb files or folders table by table; exit code 1 when they "
-        "differ\n"
+        "diff A B [TABLE [TABLE]]\n"
+        "                    compares two perfdb files or folders table by table, or one "
+        "table/backend/version\n"
+        "                    with another; exit code 1 when they differ\n"
         "docs/formats/perfdb.md describes the files.",
     .examples = "db info h200_sxm\ndb verify --perfdb /data/perfdb\n"
                 "db coverage h200_sxm --backend trtllm --table gemm_perf\n"
                 "db import collected/ -o mine/h200_sxm.h5\n"
                 "db export mine/h200_sxm.h5 gemm_perf/trtllm/1.3.0rc20 > gemm_perf.txt\n"
-                "db diff data/perfdb/0.12.0 mine --system h200_sxm",
+                "db diff data/perfdb/0.12.0 mine --system h200_sxm\n"
+                "db diff old/h200_sxm.h5 new/h200_sxm.h5 gemm_perf/vllm/0.19.0 gemm_perf/vllm/0.24.0",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .data = true,

@@ -1,4 +1,4 @@
-/* aicfg-sweep db diff: two perfdb files or folders, table by table. */
+/* aicfg-sweep db diff: two perfdb files or folders, table by table, or one table of each. */
 #include "cli/db.h"
 #include <math.h>
 #include <stdio.h>
@@ -21,11 +21,15 @@ static void print_move(const char *name, double move) {
 }
 
 static void print_changed(const pdb_table_diff *d) {
-    printf("  changed  %s: rows %zu -> %zu", d->group + 1, d->rows_a, d->rows_b);
+    bool renamed = strcmp(d->group, d->group_b) != 0;
+    printf("  changed  %s%s%s: rows %zu -> %zu", d->group + 1, renamed ? " -> " : "",
+           renamed ? d->group_b + 1 : "", d->rows_a, d->rows_b);
     if (d->added + d->removed + d->changed)
         printf(", %zu added, %zu removed, %zu changed", d->added, d->removed, d->changed);
     else
         printf(d->reordered ? ", the same ones in another order" : ", measured values alike");
+    if (d->kernels)
+        printf(" (matched whatever their kernels, which are other ones)");
     if (d->changed) {
         print_move(" (median", d->median);
         print_move(", worst", d->worst);
@@ -63,6 +67,7 @@ static void print_json(const pdb_table_diff *d, bool first) {
     aic_buf_add(&out, first ? "\n  {" : ",\n  {");
     put_text(&out, "system", d->system);
     put_text(&out, "table", d->group + 1);
+    put_text(&out, "table_b", d->group_b + 1);
     put_text(&out, "change", pdb_change_name(d->change));
     put_text(&out, "columns_added", d->columns_added);
     put_text(&out, "columns_removed", d->columns_removed);
@@ -99,7 +104,10 @@ aic_code cli_db_diff(const cli_args *args, aic_error *err) {
     totals t = {.json = args->json};
     if (t.json)
         printf("{\"tables\": [");
-    bool ok = pdb_diff(args->operands.v[1], args->operands.v[2], args->system, visit, &t, err);
+    const char *const *o = args->operands.v;
+    bool ok = args->operands.n > 3
+                  ? pdb_diff_tables(o[1], o[2], args->system, o[3], o[args->operands.n - 1], visit, &t, err)
+                  : pdb_diff(o[1], o[2], args->system, visit, &t, err);
     if (!ok)
         return err->code;
     printf(

@@ -196,4 +196,5 @@ void cli_args_free(cli_args *args) {
     free(args->ops.v);
     free(args->sets.v);
     free(args->for_b.v);
+    free(args->dbs.v);
 }

@@ -8,8 +8,7 @@
 
 enum { TOP_REASONS = 5 };
 
-/* Makes the folders a path lies in. */
-static bool make_folders(const char *path, aic_error *err) {
+bool cli_make_folders(const char *path, aic_error *err) {
     char part[4096];
     size_t len = strlen(path);
     if (len >= sizeof part)
@@ -115,7 +114,7 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
                                .deflate = CLI_DEFLATE,
                                .checkpoint_s = 30,
                                .force = args->force}};
-    bool ok = make_folders(path.data, err) && swp_run(s, env, &opt, &sum, err);
+    bool ok = cli_make_folders(path.data, err) && swp_run(s, env, &opt, &sum, err);
     if (!ok && (err->code == AIC_INTERRUPTED || err->code == AIC_TERMINATED))
         aic_fail_in(err, "finished points are in %s", sum.path);
     if (ok && !args->quiet)

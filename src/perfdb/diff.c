@@ -60,7 +60,16 @@ static const char *only_in(aic_arena *arena, const pdb_rows *r, const pdb_rows *
     return text;
 }
 
-static void pair_columns(comparison *c) {
+static void clear_columns(comparison *c) {
+    free(c->pairs);
+    free(c->keys_a);
+    free(c->keys_b);
+}
+
+/* kernels: is the kernel of a row part of its key? */
+static void pair_columns(comparison *c, bool kernels) {
+    c->n_pairs = c->n_keys = 0;
+    clear_columns(c);
     c->pairs = AIC_NEW_ARRAY(pair, c->a->n);
     c->keys_a = AIC_NEW_ARRAY(size_t, c->a->n);
     c->keys_b = AIC_NEW_ARRAY(size_t, c->a->n);
@@ -70,7 +79,7 @@ static void pair_columns(comparison *c) {
         if (at == c->b->n || !comparable(&c->a->cells[i], &c->b->cells[at], role))
             continue;
         c->pairs[c->n_pairs++] = (pair){i, at, role};
-        if (role == PDB_ROLE_KEY) {
+        if (role == PDB_ROLE_KEY && (kernels || strcmp(c->a->names[i], "kernel_source") != 0)) {
             c->keys_a[c->n_keys] = i;
             c->keys_b[c->n_keys++] = at;
         }
@@ -140,6 +149,8 @@ static void match_rows(comparison *c, aic_arena *arena) {
     pdb_keys *a = pdb_keys_new(c->a, c->keys_a, c->n_keys, texts),
              *b = pdb_keys_new(c->b, c->keys_b, c->n_keys, texts);
     size_t matched = 0, last = 0;
+    c->d->added = c->d->changed = 0;
+    free(c->moves);
     c->moves = AIC_NEW_ARRAY(double, c->b->rows);
     for (size_t row = 0; row < c->b->rows; row++) {
         size_t at = pdb_keys_take(a, b, row);
@@ -164,18 +175,22 @@ static void match_rows(comparison *c, aic_arena *arena) {
 
 /* ---- tables ----------------------------------------------------------------------------------- */
 
-static bool compare_rows(differ *f, const char *group, pdb_table_diff *d, aic_error *err) {
+static bool compare_rows(differ *f, pdb_table_diff *d, aic_error *err) {
     pdb_rows a = {0}, b = {0};
-    bool ok = pdb_rows_read(f->a, group, &a, err) && pdb_rows_read(f->b, group, &b, err);
+    bool ok = pdb_rows_read(f->a, d->group, &a, err) && pdb_rows_read(f->b, d->group_b, &b, err);
     if (ok) {
         comparison c = {.a = &a, .b = &b, .d = d};
         d->columns_removed = only_in(f->arena, &a, &b);
         d->columns_added = only_in(f->arena, &b, &a);
-        pair_columns(&c);
+        pair_columns(&c, true);
         match_rows(&c, f->arena);
-        free(c.pairs);
-        free(c.keys_a);
-        free(c.keys_b);
+        if (d->removed == a.rows &&
+            strcmp(d->group, d->group_b) != 0) { /* a version that names its kernels anew */
+            pair_columns(&c, false);
+            match_rows(&c, f->arena);
+            d->kernels = true;
+        }
+        clear_columns(&c);
         free(c.moves);
     }
     pdb_rows_free(&a);
@@ -192,22 +207,24 @@ static bool look(pdb_file *file, const char *group, size_t *rows, char digest[65
     return ok;
 }
 
-static bool diff_group(differ *f, const char *group, bool in_a, bool in_b, aic_error *err) {
+/* A table of one name, or of two; NULL: a side that lacks it. */
+static bool diff_group(differ *f, const char *in_a, const char *in_b, aic_error *err) {
     char digest_a[65] = "", digest_b[65] = "";
     pdb_table_diff d = {.system = f->system,
-                        .group = group,
+                        .group = in_a ? in_a : in_b,
+                        .group_b = in_b ? in_b : in_a,
                         .change = !in_b ? PDB_REMOVED : PDB_ADDED,
                         .columns_added = "",
                         .columns_removed = "",
                         .worst_at = ""};
-    if ((in_a && !look(f->a, group, &d.rows_a, digest_a, err)) ||
-        (in_b && !look(f->b, group, &d.rows_b, digest_b, err)))
+    if ((in_a && !look(f->a, in_a, &d.rows_a, digest_a, err)) ||
+        (in_b && !look(f->b, in_b, &d.rows_b, digest_b, err)))
         return false;
     if (in_a && in_b)
         d.change = strcmp(digest_a, digest_b) == 0 ? PDB_SAME : PDB_CHANGED;
     d.added = in_a ? 0 : d.rows_b;
     d.removed = in_b ? 0 : d.rows_a;
-    if (d.change == PDB_CHANGED && !compare_rows(f, group, &d, err))
+    if (d.change == PDB_CHANGED && !compare_rows(f, &d, err))
         return false;
     f->visit(f->ctx, &d);
     return true;
@@ -224,7 +241,7 @@ static bool diff_files(differ *f, aic_error *err) {
     bool ok = list_groups(f->a, f->arena, &a, &n_a, err) && list_groups(f->b, f->arena, &b, &n_b, err);
     while (ok && (i < n_a || k < n_b)) {
         int order = i == n_a ? 1 : k == n_b ? -1 : strcmp(a[i], b[k]);
-        ok = diff_group(f, order <= 0 ? a[i] : b[k], order <= 0, order >= 0, err);
+        ok = diff_group(f, order <= 0 ? a[i] : NULL, order >= 0 ? b[k] : NULL, err);
         i += order <= 0;
         k += order >= 0;
     }
@@ -298,6 +315,49 @@ bool pdb_diff(const char *a, const char *b, const char *system,
     if (ok && !is_folder(a) && !is_folder(b))
         right.systems = left.systems; /* two files are compared whatever systems they hold */
     ok = ok && diff_sides(&f, &left, &right, system, err);
+    aic_arena_free(f.arena);
+    return ok;
+}
+
+/* ---- one table of each side ------------------------------------------------------------------- */
+
+/* The file of the system, or the one there is. */
+static const char *file_of(const side *s, const char *system) {
+    for (size_t i = 0; i < s->n; i++)
+        if (!system || strcmp(s->systems[i], system) == 0)
+            return s->paths[i];
+    return NULL;
+}
+
+static const char *with_slash(aic_arena *a, const char *group) {
+    return *group == '/' ? group : aic_arena_printf(a, "/%s", group);
+}
+
+static bool diff_tables(differ *f, const char *path_a, const char *path_b, const char *group_a,
+                        const char *group_b, aic_error *err) {
+    bool ok = (f->a = pdb_file_open(path_a, err)) && (f->b = pdb_file_open(path_b, err)) &&
+              diff_group(f, with_slash(f->arena, group_a), with_slash(f->arena, group_b), err);
+    pdb_file_close(f->a);
+    pdb_file_close(f->b);
+    return ok;
+}
+
+bool pdb_diff_tables(const char *a, const char *b, const char *system, const char *group_a,
+                     const char *group_b, void (*visit)(void *ctx, const pdb_table_diff *d), void *ctx,
+                     aic_error *err) {
+    side left = {0}, right = {0};
+    differ f = {.arena = aic_arena_new(), .visit = visit, .ctx = ctx};
+    bool ok = open_side(f.arena, a, &left, err) && open_side(f.arena, b, &right, err);
+    if (ok && !system && (left.n > 1 || right.n > 1))
+        ok = aic_fail(err, AIC_BAD_INPUT, "a folder holds several systems: name one");
+    const char *path_a = file_of(&left, is_folder(a) ? system : NULL),
+               *path_b = file_of(&right, is_folder(b) ? system : NULL);
+    if (ok && !(path_a && path_b))
+        ok = aic_fail(err, AIC_BAD_INPUT, "%s holds no system %s", path_a ? b : a, system ? system : "(any)");
+    if (ok) {
+        f.system = left.n == 1 && !system ? left.systems[0] : system;
+        ok = diff_tables(&f, path_a, path_b, group_a, group_b, err);
+    }
     aic_arena_free(f.arena);
     return ok;
 }

@@ -291,10 +291,12 @@ const char *pdb_change_name(pdb_change c); /* "same", "added", ... */
 /* How table b differs from table a of the same name. Texts live until pdb_diff returns. */
 typedef struct pdb_table_diff {
     const char *system, *group;
+    const char *group_b; /* of b's table: the same, unless pdb_diff_tables was asked for another one */
     pdb_change change;
     size_t rows_a, rows_b;
-    size_t added, removed, changed;              /* rows by key; changed ones differ in a measured column */
-    bool reordered;                              /* rows of both tables stand in another order */
+    size_t added, removed, changed; /* rows by key; changed ones differ in a measured column */
+    bool kernels;                   /* of two versions: rows matched whatever their kernel_source */
+    bool reordered;                 /* rows of both tables stand in another order */
     const char *columns_added, *columns_removed; /* "step, window_size", "" */
     /* Of the changed rows, (b - a) / a, each row counted by the column that moved most: */
     double worst, median; /* infinite where a is 0; 0 when no row changed */
@@ -305,6 +307,12 @@ typedef struct pdb_table_diff {
  * has, in order. system: NULL = all. */
 bool pdb_diff(const char *a, const char *b, const char *system,
               void (*visit)(void *ctx, const pdb_table_diff *d), void *ctx, aic_error *err);
+
+/* The same for one table of each side: groups as in pdb_export. system: whose files, where a and b are
+ * folders; NULL = a and b are files. */
+bool pdb_diff_tables(const char *a, const char *b, const char *system, const char *group_a,
+                     const char *group_b, void (*visit)(void *ctx, const pdb_table_diff *d), void *ctx,
+                     aic_error *err);
 
 /* ---- what a merged table holds ---------------------------------------------------------------- */
 

@@ -193,8 +193,9 @@ static bool open_stream(res_file *f, res_group_id g, uint64_t rows, aic_error *e
 static bool check_end(res_file *f, aic_error *err) {
     uint64_t first = 0;
     uint16_t rows = 0;
-    if (f->points > 0 && (!res_file_rows(f, RES_G_POINTS, RES_P_FIRST, f->points - 1, 1, &first, err) ||
-                          !res_file_rows(f, RES_G_POINTS, RES_P_ROWS, f->points - 1, 1, &rows, err)))
+    if (f->points > 0 &&
+        (!res_file_rows(f, f->codec, RES_G_POINTS, RES_P_FIRST, f->points - 1, 1, &first, err) ||
+         !res_file_rows(f, f->codec, RES_G_POINTS, RES_P_ROWS, f->points - 1, 1, &rows, err)))
         return false;
     return (first <= f->rows && f->rows - first == rows) ||
            res_damaged(err, f->in.path, "/points/breakdown_rows",

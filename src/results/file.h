@@ -29,8 +29,9 @@ struct res_file {
     } attributes[16]; /* text attributes of the root group */
 };
 
-/* Decodes rows first .. first+n-1 of a dataset of /points or /breakdown into out. */
-bool res_file_rows(res_file *f, res_group_id g, size_t field, uint64_t first, size_t n, void *out,
-                   aic_error *err);
+/* Decodes rows first .. first+n-1 of a dataset of /points or /breakdown into out. Safe from several threads,
+ * each with a codec of its own. */
+bool res_file_rows(const res_file *f, res_codec *codec, res_group_id g, size_t field, uint64_t first,
+                   size_t n, void *out, aic_error *err);
 
 #endif

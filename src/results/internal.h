@@ -334,6 +334,13 @@ srv_status res_window_status(const res_window *w, size_t i); /* the status colum
 size_t res_text_count(const res_file *f, int column);        /* distinct texts of a text column */
 const char *res_text_at(const res_file *f, int column, size_t id);
 uint32_t res_window_text_id(const res_window *w, size_t i, int column);
+/* A loaded field of /points as stored, one value per point of the window. */
+const void *res_window_field(const res_window *w, size_t field);
+/* Latencies of the breakdown rows of point i, which must be loaded, and the place of the first of them in the
+ * window; returns their number. */
+size_t res_window_span(const res_window *w, size_t i, const double **latency, size_t *first);
+/* Do two breakdown rows of loaded windows, by place, rest on the same evidence (source, tier, carried)? */
+bool res_windows_agree(const res_window *a, size_t row_a, const res_window *b, size_t row_b);
 size_t res_most_rows(const res_file *f); /* most breakdown rows a point of this file can have */
 
 /* Points and breakdown rows that the commands hold at once. */

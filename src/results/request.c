@@ -87,7 +87,7 @@ bool res_point_request(res_file *f, uint64_t point, srv_request *req, srv_worklo
     uint32_t d;
     res_window *w = res_window_new(f);
     bool ok = res_window_load(w, point, 1, columns, N, false, err) &&
-              res_file_rows(f, RES_G_POINTS, RES_P_DEPLOYMENT, point, 1, &d, err);
+              res_file_rows(f, f->codec, RES_G_POINTS, RES_P_DEPLOYMENT, point, 1, &d, err);
     if (ok) {
         uint32_t v[N - 1];
         for (int i = 0; i < N - 1; i++)

@@ -176,6 +176,51 @@ bool res_export(res_file *f, const res_export_options *opt, FILE *out, aic_error
 
 /* Counts by status and reasons, as printed after a run and by `report`. */
 bool res_report(res_file *f, FILE *out, aic_error *err);
+/* ---- comparing (docs/compare.md) ---- */
+
+/* X(name, meaning): how a point of two result files differs. */
+#define RES_DIFFERENCES(X)                                                                                   \
+    X(same, "equal status and reason, and every figure within the tolerance")                                \
+    X(regression, "was ok, is not")                                                                          \
+    X(drift, "a figure moved by more than the tolerance")                                                    \
+    X(gain, "was not ok, is ok")                                                                             \
+    X(status, "not ok in both, for another status or reason")                                                \
+    X(removed, "only in the first file")                                                                     \
+    X(added, "only in the second file")
+typedef enum res_difference {
+#define RES_DIFFERENCE_ENUM(name, meaning) RES_DIFF_##name,
+    RES_DIFFERENCES(RES_DIFFERENCE_ENUM)
+#undef RES_DIFFERENCE_ENUM
+        RES_DIFFERENCE_COUNT
+} res_difference;
+const char *res_difference_name(res_difference d);
+const char *res_difference_meaning(res_difference d);
+
+typedef struct res_compare_options {
+    const char *by;        /* figures that count, comma-separated; tables show the first; NULL = a default */
+    double tolerance;      /* |b - a| beyond tolerance x max(|a|, |b|) is drift */
+    bool match_version;    /* points of different framework versions are different points */
+    const char *group;     /* tables: columns, comma-separated, A+B for pairs of values; NULL = a default */
+    size_t top;            /* rows of each list for people, and points listed; 0 = all rows, no points */
+    const char *format;    /* "text", "markdown", "json" or "csv" (one line per point that is not same) */
+    unsigned threads;      /* 0 = OMP_NUM_THREADS or all cores */
+    const char *path[2];   /* the files, for the commands suggested; NULL = they will be gone */
+    const char *perfdb[2]; /* folders of the tables that the files were made of; NULL = not at hand */
+    pdb *db[2]; /* the same, open; with both, the rows of the tables that moved most are compared */
+} res_compare_options;
+/* Default relative tolerance of a figure: far above rounding, far below any measurement. */
+#define RES_COMPARE_TOLERANCE 1e-9
+
+/* Points by difference. */
+typedef struct res_compare_summary {
+    uint64_t points[RES_DIFFERENCE_COUNT];
+} res_compare_summary;
+/* Matches the points of two files by what was asked for (deployment and workload; equal keys in order of
+ * appearance) and prints how they differ. Memory does not grow with the files when both list the same points
+ * in the same order; otherwise by 60 to 80 bytes per point. */
+bool res_compare(res_file *a, res_file *b, const res_compare_options *opt, FILE *out,
+                 res_compare_summary *sum, aic_error *err);
+
 /* Compiles an expression over column names (for --where); shared with the sweep's `where:` for point columns
  * known before evaluation. */
 const aic_scope *res_column_scope(void);

@@ -11,6 +11,7 @@ enum { BYTE_FIELDS = sizeof byte_fields / sizeof *byte_fields };
 
 struct res_window {
     res_file *f;
+    res_codec *codec; /* its own: windows of one file may be loaded by several threads */
     uint64_t first;
     size_t n;
     uint8_t *data[RES_MAX_FIELDS]; /* fields of /points, n values each; NULL = never loaded */
@@ -26,6 +27,7 @@ struct res_window {
 res_window *res_window_new(res_file *f) {
     res_window *w = AIC_NEW(res_window);
     w->f = f;
+    w->codec = res_codec_new(0);
     w->rows = AIC_NEW_ARRAY(res_op_row, f->most_rows);
     return w;
 }
@@ -40,13 +42,14 @@ void res_window_free(res_window *w) {
     for (size_t k = 0; k < BYTE_FIELDS; k++)
         free(w->bytes[k]);
     free(w->rows);
+    res_codec_free(w->codec);
     free(w);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------- */
 
-bool res_file_rows(res_file *f, res_group_id g, size_t field, uint64_t first, size_t n, void *out,
-                   aic_error *err) {
+bool res_file_rows(const res_file *f, res_codec *codec, res_group_id g, size_t field, uint64_t first,
+                   size_t n, void *out, aic_error *err) {
     const res_dataset *d = &f->sets[g][field];
     const res_group *group = res_group_get(g);
     char path[96];
@@ -58,11 +61,11 @@ bool res_file_rows(res_file *f, res_group_id g, size_t field, uint64_t first, si
         size_t skip = (size_t)(at % d->chunk), rest = (size_t)(first + n - at), take = d->chunk - skip;
         take = take < rest ? take : rest;
         if (take == d->chunk) {
-            ok = res_in_chunk(&f->in, d, path, index, f->codec, to, err);
+            ok = res_in_chunk(&f->in, d, path, index, codec, to, err);
         } else {
             if (!scratch)
                 scratch = aic_alloc(d->chunk, d->width);
-            ok = res_in_chunk(&f->in, d, path, index, f->codec, scratch, err);
+            ok = res_in_chunk(&f->in, d, path, index, codec, scratch, err);
             if (ok)
                 memcpy(to, scratch + skip * d->width, take * d->width);
         }
@@ -104,7 +107,7 @@ static bool load_field(res_window *w, size_t field, aic_error *err) {
         w->data[field] = aic_alloc(bytes, 1);
         w->cap[field] = bytes;
     }
-    return res_file_rows(w->f, RES_G_POINTS, field, w->first, w->n, w->data[field], err);
+    return res_file_rows(w->f, w->codec, RES_G_POINTS, field, w->first, w->n, w->data[field], err);
 }
 
 static bool in_points(const res_window *w, size_t field, const char *what, aic_error *err) {
@@ -164,7 +167,8 @@ static bool check_rows(res_window *w, aic_error *err) {
 static bool load_bytes(res_window *w, size_t k, aic_error *err) {
     const res_field *field = &res_group_get(RES_G_BREAKDOWN)->fields[byte_fields[k]];
     char path[96];
-    if (!res_file_rows(w->f, RES_G_BREAKDOWN, byte_fields[k], w->first_row, w->n_rows, w->bytes[k], err))
+    if (!res_file_rows(w->f, w->codec, RES_G_BREAKDOWN, byte_fields[k], w->first_row, w->n_rows, w->bytes[k],
+                       err))
         return false;
     snprintf(path, sizeof path, "/breakdown/%s", field->name);
     for (size_t i = 0; i < w->n_rows; i++)
@@ -183,8 +187,10 @@ static bool load_breakdown(res_window *w, aic_error *err) {
         for (size_t k = 0; k < BYTE_FIELDS; k++)
             w->bytes[k] = aic_realloc(w->bytes[k], w->rows_cap, 1);
     }
-    if (!res_file_rows(w->f, RES_G_BREAKDOWN, RES_B_LATENCY, w->first_row, w->n_rows, w->latency, err) ||
-        !res_file_rows(w->f, RES_G_BREAKDOWN, RES_B_ENERGY, w->first_row, w->n_rows, w->energy, err))
+    if (!res_file_rows(w->f, w->codec, RES_G_BREAKDOWN, RES_B_LATENCY, w->first_row, w->n_rows, w->latency,
+                       err) ||
+        !res_file_rows(w->f, w->codec, RES_G_BREAKDOWN, RES_B_ENERGY, w->first_row, w->n_rows, w->energy,
+                       err))
         return false;
     for (size_t k = 0; k < BYTE_FIELDS; k++)
         if (!load_bytes(w, k, err))
@@ -296,4 +302,23 @@ size_t res_window_rows(const res_window *w, size_t i, const res_op_row **rows) {
             .carried = (srv_carried)w->bytes[2][at + r],
         };
     return n;
+}
+
+/* ---- raw columns ------------------------------------------------------------------------------------- */
+
+const void *res_window_field(const res_window *w, size_t field) {
+    return w->data[field];
+}
+
+size_t res_window_span(const res_window *w, size_t i, const double **latency, size_t *first) {
+    *first = (size_t)(u64_at(w, RES_P_FIRST, i) - w->first_row);
+    *latency = w->latency + *first;
+    return u16_at(w, RES_P_ROWS, i);
+}
+
+bool res_windows_agree(const res_window *a, size_t row_a, const res_window *b, size_t row_b) {
+    for (size_t k = 0; k < BYTE_FIELDS; k++)
+        if (a->bytes[k][row_a] != b->bytes[k][row_b])
+            return false;
+    return true;
 }

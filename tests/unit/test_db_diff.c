@@ -156,6 +156,39 @@ static void test_tables_and_systems(void **state) {
     maker_end(&m);
 }
 
+static void test_two_versions(void **state) {
+    (void)state;
+    maker m;
+    seen s = {0};
+    aic_error err = {0};
+    maker_start(&m);
+    side(&m, "a", "box",
+         (const char *const[]){"vllm/1.0/own_perf.txt", "size,kernel_source,latency\n1,x,1.0\n2,x,2.0\n",
+                               "vllm/1.1/own_perf.txt", "size,kernel_source,latency\n1,x,1.0\n2,y,2.0\n",
+                               NULL});
+    side(&m, "b", "box",
+         (const char *const[]){"vllm/2.0/own_perf.txt", "size,kernel_source,latency\n1,y,3.0\n3,y,1.0\n",
+                               NULL});
+    const char *a = maker_path(m.dir, "a"), *b = maker_path(m.dir, "b");
+    assert_true(pdb_diff_tables(a, b, "box", "own_perf/vllm/1.0", "/own_perf/vllm/2.0", visit, &s, &err));
+    assert_true(s.n == 1 && s.d[0].change == PDB_CHANGED &&
+                s.d[0].kernels); /* other kernels: matched all the same */
+    assert_true(s.d[0].changed == 1 && s.d[0].added == 1 && s.d[0].removed == 1 && s.d[0].worst == 2);
+    assert_string_equal(s.text[0][2], "size=1: latency 1 -> 3");
+    s.n = 0;
+    assert_true(pdb_diff_tables(a, b, NULL, "own_perf/vllm/1.0", "own_perf/vllm/2.0", visit, &s, &err));
+    assert_true(s.n == 1 && s.d[0].changed == 1);
+    s.n = 0;
+    assert_true(pdb_diff_tables(a, a, "box", "own_perf/vllm/1.0", "own_perf/vllm/1.1", visit, &s, &err));
+    assert_false(s.d[0].kernels); /* one kernel is in both, so that kernels tell rows apart */
+    assert_true(s.d[0].changed == 0 && s.d[0].added == 1 && s.d[0].removed == 1);
+    assert_false(pdb_diff_tables(a, b, "box", "own_perf/vllm/1.0", "own_perf/vllm/1.0", visit, &s, &err));
+    assert_non_null(strstr(err.text, "own_perf/vllm/1.0"));
+    assert_false(pdb_diff_tables(a, b, "none", "own_perf/vllm/1.0", "own_perf/vllm/2.0", visit, &s, &err));
+    assert_non_null(strstr(err.text, "holds no system none"));
+    maker_end(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same),
@@ -165,6 +198,7 @@ int main(void) {
         cmocka_unit_test(test_order_and_provenance),
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_tables_and_systems),
+        cmocka_unit_test(test_two_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
