@@ -70,10 +70,11 @@ typedef struct dep_key {
     uint32_t mode, database_mode, nextn, max_seq_len;
     uint32_t policy, attention_backend, moe_backend, distribution;
     uint32_t eplb, slots, sms, layers;
+    uint32_t encoder_tp, zero; /* zero: keeps the size a multiple of 8 */
     mdl_parallel par;
     mdl_quants quants;
 } dep_key;
-_Static_assert(sizeof(dep_key) == 2 * 8 + 17 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
+_Static_assert(sizeof(dep_key) == 2 * 8 + 19 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
                "dep_key has no padding");
 
 static uint64_t bits(double v) {
@@ -111,6 +112,7 @@ static uint32_t dep_index(list_reader *r, const swp_row *row) {
                    .slots = o->slots,
                    .sms = o->sms,
                    .layers = o->layers,
+                   .encoder_tp = o->encoder_tp,
                    .nextn = q->nextn,
                    .max_seq_len = q->max_seq_len,
                    .par = q->par,
