@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -30,14 +31,14 @@ static bool set_paths(res_part *p, const char *final, aic_error *err) {
     return true;
 }
 
-static bool target_is_free(const char *final, bool force, aic_error *err) {
+static bool target_is_free(const char *final, bool replace, aic_error *err) {
     struct stat st;
     if (stat(final, &st) != 0)
         return true;
     if (!S_ISREG(st.st_mode))
         return aic_fail(err, AIC_BAD_INPUT, "%s exists and is not a file; choose another output", final);
-    return force || aic_fail(err, AIC_BAD_INPUT,
-                             "%s exists; give --force to replace it, or choose another output", final);
+    return replace || aic_fail(err, AIC_BAD_INPUT,
+                               "%s exists; give --force to replace it, or choose another output", final);
 }
 
 /* ---- lock -------------------------------------------------------------------------------------------- */
@@ -106,10 +107,10 @@ static int try_lock(res_part *p, const char *lock, aic_error *err) {
     return ok ? 0 : -1;
 }
 
-bool res_part_open(res_part *p, const char *final, bool force, aic_error *err) {
+bool res_part_open(res_part *p, const char *final, bool replace, aic_error *err) {
     char lock[RES_PATH_MAX];
     p->lock = -1;
-    if (!set_paths(p, final, err) || !target_is_free(final, force, err))
+    if (!set_paths(p, final, err) || !target_is_free(final, replace, err))
         return false;
     res_part_path(p, "lock", lock);
     int state = 0;
@@ -121,23 +122,45 @@ bool res_part_open(res_part *p, const char *final, bool force, aic_error *err) {
 
 /* ---- contents ---------------------------------------------------------------------------------------- */
 
-static bool is_ours(const char *name) {
+/* Is this a file of ours that a run with so many chunk files to keep has no use for? */
+static bool is_left_over(const char *name, uint64_t chunks) {
     size_t len = strlen(name);
-    bool temporary = len > 4 && strcmp(name + len - 4, ".tmp") == 0;
-    return temporary || strcmp(name, "journal") == 0 || strncmp(name, "chunk-", 6) == 0;
+    char kept[32];
+    if (len > 4 && strcmp(name + len - 4, ".tmp") == 0)
+        return true;
+    if (strncmp(name, "chunk-", 6) != 0)
+        return false;
+    uint64_t index = strtoull(name + 6, NULL, 10);
+    res_chunk_name(index, kept);
+    return index >= chunks || strcmp(name, kept) != 0;
 }
 
-void res_part_clear(const res_part *p) {
+void res_part_clear(const res_part *p, uint64_t chunks) {
+    char path[RES_PATH_MAX];
+    if (chunks == 0) { /* first: without it the rest counts for nothing */
+        res_part_path(p, "journal", path);
+        unlink(path);
+    }
     DIR *dir = opendir(p->dir);
     if (!dir)
         return;
-    char path[RES_PATH_MAX];
     for (struct dirent *e; (e = readdir(dir));)
-        if (is_ours(e->d_name)) {
+        if (is_left_over(e->d_name, chunks)) {
             res_part_path(p, e->d_name, path);
             unlink(path);
         }
     closedir(dir);
+}
+
+/* Does the folder hold nothing but the lock? */
+static bool is_bare(const res_part *p) {
+    DIR *dir = opendir(p->dir);
+    bool bare = dir != NULL;
+    for (struct dirent *e; bare && (e = readdir(dir));)
+        bare = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, "lock") == 0;
+    if (dir)
+        closedir(dir);
+    return bare;
 }
 
 void res_part_close(res_part *p, bool remove) {
@@ -145,8 +168,9 @@ void res_part_close(res_part *p, bool remove) {
         return;
     char lock[RES_PATH_MAX];
     res_part_path(p, "lock", lock);
-    if (remove) {
-        res_part_clear(p);
+    if (remove)
+        res_part_clear(p, 0);
+    if (remove || is_bare(p)) {
         unlink(lock);
         rmdir(p->dir); /* stays when someone put a file of theirs into it */
     } else if (ftruncate(p->lock, 0) != 0) {
@@ -156,9 +180,7 @@ void res_part_close(res_part *p, bool remove) {
     p->lock = -1;
 }
 
-bool res_publish(const char *from, const char *to, const char *folder, aic_error *err) {
-    if (rename(from, to) != 0)
-        return aic_fail(err, AIC_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
+bool res_sync_folder(const char *folder, aic_error *err) {
     int fd = open(folder, O_RDONLY | O_DIRECTORY);
     bool ok =
         fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* EINVAL: folders of this file system need no sync */
@@ -167,4 +189,10 @@ bool res_publish(const char *from, const char *to, const char *folder, aic_error
     if (fd >= 0)
         close(fd);
     return ok;
+}
+
+bool res_publish(const char *from, const char *to, const char *folder, aic_error *err) {
+    if (rename(from, to) != 0)
+        return aic_fail(err, AIC_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
+    return res_sync_folder(folder, err);
 }
