@@ -4,9 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { TOP_REASONS = 5, CHECKPOINT_SECONDS = 30 };
+
+/* A new folder that a power loss takes away takes its files along. */
+static bool sync_parent(const char *folder) {
+    char parent[4096];
+    const char *slash = strrchr(folder, '/');
+    snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - folder) + 1 : 1, slash ? folder : ".");
+    return aic_io_sync_path(parent);
+}
 
 /* Makes the folders a path lies in. */
 static bool make_folders(const char *path, aic_error *err) {
@@ -19,8 +26,12 @@ static bool make_folders(const char *path, aic_error *err) {
             continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+        bool made = aic_io_mkdir(part);
+        if (!made && errno != EEXIST)
             return aic_fail(err, AIC_IO, "cannot make the folder %s: %s", part, strerror(errno));
+        if (made && !sync_parent(part))
+            return aic_fail(err, AIC_IO, "the folder of %s cannot be synced to disk: %s", part,
+                            strerror(errno));
     }
     return true;
 }

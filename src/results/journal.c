@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef unsigned long long ull;
 
@@ -25,11 +24,11 @@ static void seal(aic_buf *line) {
 }
 
 static bool write_text(const char *path, int flags, const aic_buf *text, aic_error *err) {
-    int fd = open(path, O_WRONLY | flags, 0666);
-    bool ok = fd >= 0 && write(fd, text->data, text->len) == (ssize_t)text->len && fsync(fd) == 0;
+    int fd = aic_io_open(path, O_WRONLY | flags, 0666);
+    bool ok = fd >= 0 && aic_io_write(fd, text->data, text->len) && aic_io_sync(fd);
     if (!ok)
         aic_fail(err, AIC_IO, "cannot write %s: %s", path, strerror(errno));
-    if (fd >= 0 && close(fd) != 0 && ok)
+    if (fd >= 0 && !aic_io_close(fd) && ok)
         ok = aic_fail(err, AIC_IO, "cannot close %s: %s", path, strerror(errno));
     return ok;
 }

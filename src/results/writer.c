@@ -299,7 +299,7 @@ static bool publish(res_writer *w, bool complete, const char *temporary, res_sum
     if (stat(out->path, &st) == 0)
         out->file_bytes = (uint64_t)st.st_size;
     if (complete)
-        unlink(partial); /* of an interrupted run that this file supersedes */
+        aic_io_unlink(partial); /* of an interrupted run that this file supersedes */
     return true;
 }
 
@@ -331,7 +331,7 @@ void res_writer_abandon(res_writer *w) {
         res_stream_end(&w->streams[g]);
     res_out_discard(&w->out);
     res_part_path(&w->part, "result.tmp", path);
-    unlink(path);
+    aic_io_unlink(path);
     res_part_close(&w->part, w->n_chunks == 0);
     free_writer(w);
 }
