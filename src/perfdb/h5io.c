@@ -22,8 +22,18 @@ typedef struct h5io {
     ino_t inode;
 } h5io;
 
+/* A file that cannot be read is no damaged file: HDF5's answer looks the same, the driver knows better. */
+static _Thread_local int last_error;
+
+int pdb_hdf5_file_error(void) {
+    int why = last_error;
+    last_error = 0;
+    return why;
+}
+
 /* The innermost entry of HDF5's error stack is what its callers print. */
 static herr_t fail(const char *function, int line, hid_t minor) {
+    last_error = errno;
     H5Epush2(H5E_DEFAULT, __FILE__, function, (unsigned)line, H5E_ERR_CLS, H5E_IO, minor, "%s",
              strerror(errno));
     return -1;
@@ -51,11 +61,15 @@ static H5FD_t *h5io_open(const char *name, unsigned flags, hid_t access_list, ha
     return &f->pub;
 }
 
+/* HDF5 keeps a file that failed to close and tries again when the process ends. */
 static herr_t h5io_close(H5FD_t *file) {
     h5io *f = (h5io *)file;
-    herr_t result = aic_io_close(f->fd) ? 0 : FAIL(H5E_CANTCLOSEFILE);
+    int fd = f->fd;
+    f->fd = -1;
+    if (fd >= 0 && !aic_io_close(fd))
+        return FAIL(H5E_CANTCLOSEFILE);
     free(f);
-    return result;
+    return 0;
 }
 
 static int h5io_cmp(const H5FD_t *a, const H5FD_t *b) {

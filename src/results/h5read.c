@@ -14,6 +14,9 @@
 enum { TEXT_WIDTH_MAX = 65536, STORED_MIN = 8 /* bytes: no deflated chunk is shorter */ };
 
 bool res_damaged(aic_error *err, const char *path, const char *object, const char *what) {
+    int why = pdb_hdf5_file_error();
+    if (why)
+        return aic_fail(err, AIC_IO, "%s: %s: cannot be read: %s", path, object, strerror(why));
     return aic_fail(err, AIC_BAD_INPUT, "%s: %s: %s", path, object, what);
 }
 
@@ -45,13 +48,15 @@ bool res_in_open(res_in *in, const char *path, aic_error *err) {
     if (!is_hdf5(path, &in->bytes, err))
         return false;
     pdb_hdf5_lock();
+    pdb_hdf5_file_error();    /* of another file */
     H5PLset_loading_state(0); /* a file's filters must never make the process load code */
     hid_t access = pdb_hdf5_access();
     in->file = H5Fopen(path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
     if (in->file < 0) {
-        res_h5_fail(err, path, "damaged, cut off or still being written");
-        err->code = AIC_BAD_INPUT;
+        int why = pdb_hdf5_file_error();
+        res_h5_fail(err, path, why ? "cannot be read" : "damaged, cut off or still being written");
+        err->code = why ? AIC_IO : AIC_BAD_INPUT;
     }
     pdb_hdf5_unlock();
     return in->file >= 0;

@@ -155,7 +155,8 @@ bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk *
     *h = (res_journal_head){0};
     *chunks = NULL;
     *n = 0;
-    if (aic_read_file(path, RES_JOURNAL_MAX, &text, why, sizeof why) && !memchr(text.data, 0, text.len))
+    /* A power loss can leave zeros where a line should be: they end the text, and what precedes them counts. */
+    if (aic_read_file(path, RES_JOURNAL_MAX, &text, why, sizeof why))
         for (char *at = text.data, *end; at && (end = strchr(at, '\n')); at = end + 1) {
             size_t len = (size_t)(end - at) + 1;
             char *line = aic_alloc(len + 1, 1);

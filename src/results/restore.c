@@ -7,6 +7,7 @@
  */
 #include "results/file.h"
 #include "results/writer.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static bool read_journal(const char *path, found *f, aic_error *err) {
     aic_buf text = {0};
     char why[AIC_ERROR_TEXT];
     bool ok = true;
-    if (access(path, F_OK) != 0)
+    if (access(path, F_OK) != 0 && errno == ENOENT)
         return true;
     if (!aic_read_file(path, RES_JOURNAL_MAX, &text, why, sizeof why))
         ok = aic_fail(err, AIC_IO, "%s", why);
@@ -50,7 +51,7 @@ static bool read_journal(const char *path, found *f, aic_error *err) {
 /* 1 the file is as it was journalled, 0 it is missing or damaged, -1 it cannot be read. */
 static int verify(const char *path, const res_journal_chunk *c, aic_error *err) {
     char sha256[65];
-    if (access(path, F_OK) != 0)
+    if (access(path, F_OK) != 0 && errno == ENOENT)
         return 0;
     if (!res_file_digest(path, sha256, err))
         return -1;

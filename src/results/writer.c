@@ -278,9 +278,10 @@ bool res_writer_points(res_writer *w, const res_points *p, aic_error *err) {
 
 /* A file that this program cannot read again, or that says something else, is not published. */
 static bool reads_back(const char *path, bool complete, const res_summary *sum, aic_error *err) {
-    res_file *f = res_open(path, err);
+    aic_error why = {0};
+    res_file *f = res_open(path, &why);
     if (!f)
-        return false;
+        return aic_fail(err, AIC_IO, "what was written does not read back: %s", why.text);
     const char *digest = res_attribute(f, "content_sha256");
     bool ok = res_count(f) == sum->points && res_complete(f) == complete && digest &&
               strcmp(digest, sum->digest) == 0;

@@ -239,6 +239,13 @@ static void test_journal_survives_any_cut(void **state) {
         free(chunks);
         text.data[i] ^= 1;
     }
+    FILE *f = fopen(path, "wb");
+    fwrite(text.data, 1, text.len, f);
+    fwrite("\0\0\0\0", 1, 4, f);
+    fclose(f);
+    assert_true(res_journal_read(path, &back, &chunks, &n, &lost));
+    assert_true(n == 4 && lost == 4);
+    free(chunks);
     aic_buf_free(&text);
     unlink(path);
 }
