@@ -156,7 +156,8 @@ typedef struct res_part {
     char dir[RES_PATH_MAX];    /* NAME.part */
     int lock;                  /* descriptor of NAME.part/lock, -1 = not held */
 } res_part;
-/* Makes and locks NAME.part; refuses when another run holds it, or when NAME exists and may not be replaced. */
+/* Makes and locks NAME.part; refuses when another run holds it, or when NAME exists and may not be replaced.
+ */
 bool res_part_open(res_part *p, const char *final, bool replace, aic_error *err);
 void res_part_path(const res_part *p, const char *name, char out[RES_PATH_MAX]);
 /* Removes every file of ours in it but the lock, the first `chunks` chunk files, and, if there are any, the
@@ -176,13 +177,13 @@ typedef struct res_journal_chunk {
 typedef struct res_journal_head {
     char spec[65]; /* digest of the spec */
     uint64_t total_points;
-    uint64_t first_point; /* of what this folder's run writes */
+    uint64_t first_point; /* of what this folder's run writes; chunks count from there */
     int deflate;
     bool breakdown;
 } res_journal_head;
 /* A new journal of n chunks; replaces one that is there whole or not at all (rename, synced to disk). */
-bool res_journal_write(const res_part *p, const res_journal_head *h, const res_journal_chunk *chunks, size_t n,
-                       aic_error *err);
+bool res_journal_write(const res_part *p, const res_journal_head *h, const res_journal_chunk *chunks,
+                       size_t n, aic_error *err);
 /* Adds chunk `index`; synced to disk on return. */
 bool res_journal_append(const char *path, uint64_t index, const res_journal_chunk *c, aic_error *err);
 /* Reads what is whole: *n chunks (owned by the caller). A line that is cut, damaged or out of order ends the
@@ -201,7 +202,8 @@ bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, con
 /* Copies the full stripes of a chunk file, in order, to the streams' current file; next[] counts those copied
  * so far. */
 bool res_chunk_copy(const char *path, res_stream *streams, uint64_t *next, res_out *o, aic_error *err);
-/* Counts the full stripes of a chunk file in the streams and adds their digests, as if they had been stored. */
+/* Counts the full stripes of a chunk file in the streams and adds their digests, as if they had been stored.
+ */
 bool res_chunk_count(const char *path, res_stream *streams, aic_error *err);
 /* Takes the partial stripes that stand at the end of a chunk file: rows[g] rows in all of group g so far. */
 bool res_chunk_tail(const char *path, res_stream *streams, const uint64_t *rows, aic_error *err);

@@ -124,8 +124,8 @@ static bool read_chunk(const char *line, size_t len, uint64_t index, res_journal
     return same(line, len, &again);
 }
 
-static bool follows(const res_journal_chunk *c, const res_journal_chunk *before, uint64_t first) {
-    uint64_t point = before ? before->first_point + before->points : first,
+static bool follows(const res_journal_chunk *c, const res_journal_chunk *before) {
+    uint64_t point = before ? before->first_point + before->points : 0,
              row = before ? before->first_row + before->rows : 0;
     uint64_t counted = 0;
     for (int s = 0; s < SRV_STATUS_COUNT; s++)
@@ -140,7 +140,7 @@ static bool take_line(char *line, size_t len, res_journal_head *h, bool *has_hea
         return *has_head = read_head(line, len, h);
     AIC_GROW(*chunks, *n, *cap);
     res_journal_chunk *c = &(*chunks)[*n];
-    if (!read_chunk(line, len, *n, c) || !follows(c, *n ? c - 1 : NULL, h->first_point))
+    if (!read_chunk(line, len, *n, c) || !follows(c, *n ? c - 1 : NULL))
         return false;
     ++*n;
     return true;
@@ -155,7 +155,8 @@ bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk *
     *h = (res_journal_head){0};
     *chunks = NULL;
     *n = 0;
-    /* A power loss can leave zeros where a line should be: they end the text, and what precedes them counts. */
+    /* A power loss can leave zeros where a line should be: they end the text, and what precedes them counts.
+     */
     if (aic_read_file(path, RES_JOURNAL_MAX, &text, why, sizeof why))
         for (char *at = text.data, *end; at && (end = strchr(at, '\n')); at = end + 1) {
             size_t len = (size_t)(end - at) + 1;

@@ -48,11 +48,11 @@ static bool clear_leftovers(const res_writer *w, aic_error *err) {
     res_journal_read(path, &head, &chunks, &n, &lost);
     uint64_t end = n ? chunks[n - 1].first_point + chunks[n - 1].points : 0;
     free(chunks);
-    if (end > head.first_point && !w->opt.force)
+    if (end > 0 && !w->opt.force)
         return aic_fail(err, AIC_BAD_INPUT,
                         "%s holds %llu points of an interrupted run; give --resume to go on with it, --force "
                         "to start over, or choose another output",
-                        w->part.dir, (unsigned long long)(end - head.first_point));
+                        w->part.dir, (unsigned long long)end);
     res_part_clear(&w->part, 0);
     return true;
 }
