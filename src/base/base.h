@@ -10,6 +10,7 @@
 #include "base/doc.h"      /* YAML and JSON documents with positions */
 #include "base/error.h"    /* one error value, exit codes */
 #include "base/expr.h"     /* the expression language and name templates */
+#include "base/io.h"       /* file calls, which tests can make fail */
 #include "base/mem.h"      /* checked allocation, arenas */
 #include "base/progress.h" /* progress with rate and ETA, interrupt flag */
 #include "base/shuffle.h"  /* the byte shuffle of HDF5 files */

@@ -1,14 +1,18 @@
 #include "base/csv.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/text_internal.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { LONGEST_RECORD = 1 << 20, PIECE = 1 << 16 };
 
 struct aic_csv {
-    FILE *f;
+    int fd;
+    int failed; /* errno of the read that failed, or 0 */
     char *path;
     size_t at, filled; /* the next byte in piece, bytes in it */
     int next_line;     /* line the next byte stands on */
@@ -25,7 +29,9 @@ struct aic_csv {
 /* The next byte, not taken; EOF at the end (or after a read error, told apart at the end of the file). */
 static int peek(aic_csv *c) {
     if (c->at == c->filled) {
-        c->filled = fread(c->piece, 1, PIECE, c->f);
+        ssize_t n = aic_io_read(c->fd, c->piece, PIECE);
+        c->failed = n < 0 ? errno : 0;
+        c->filled = n > 0 ? (size_t)n : 0;
         c->at = 0;
         if (c->filled == 0)
             return EOF;
@@ -43,13 +49,13 @@ static int take(aic_csv *c) {
 }
 
 aic_csv *aic_csv_open(const char *path, aic_error *err) {
-    FILE *f = fopen(path, "rb");
-    if (!f) {
+    int fd = aic_io_open(path, O_RDONLY, 0);
+    if (fd < 0) {
         aic_fail(err, AIC_IO, "cannot open %s: %s", path, strerror(errno));
         return NULL;
     }
     aic_csv *c = AIC_NEW(aic_csv);
-    c->f = f;
+    c->fd = fd;
     size_t size = strlen(path) + 1;
     c->path = aic_alloc(size, 1);
     memcpy(c->path, path, size);
@@ -62,7 +68,7 @@ aic_csv *aic_csv_open(const char *path, aic_error *err) {
 void aic_csv_close(aic_csv *c) {
     if (!c)
         return;
-    fclose(c->f);
+    aic_io_close(c->fd);
     aic_buf_free(&c->text);
     free(c->starts);
     free(c->quoted);
@@ -202,9 +208,9 @@ int aic_csv_next(aic_csv *c, char ***fields, size_t *n, aic_error *err) {
     aic_buf_clear(&c->text);
     c->n_starts = 0;
     if (!skip_blank_lines(c)) {
-        if (!ferror(c->f))
+        if (!c->failed)
             return 0;
-        aic_fail(err, AIC_IO, "cannot read %s: %s", c->path, strerror(errno));
+        aic_fail(err, AIC_IO, "cannot read %s: %s", c->path, strerror(c->failed));
         return -1;
     }
     c->record_line = c->next_line;

@@ -15,8 +15,10 @@ typedef enum aic_code {
     AIC_FINDING = 1,       /* done, and something was found (a regression, an unsupported model) */
     AIC_BAD_INPUT = 2,     /* usage or bad input */
     AIC_IO = 3,            /* the file system, HDF5 or memory failed */
-    AIC_INTERRUPTED = 130, /* SIGINT; finished blocks are kept */
-    AIC_TERMINATED = 143   /* SIGTERM; finished blocks are kept */
+    AIC_SIGNALS = 128,     /* plus the number of the signal that ended a run; finished blocks are kept */
+    AIC_HUNG_UP = 129,     /* SIGHUP */
+    AIC_INTERRUPTED = 130, /* SIGINT */
+    AIC_TERMINATED = 143   /* SIGTERM */
 } aic_code;
 
 #define AIC_ERROR_TEXT 2048

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "base/error.h"
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +25,20 @@ size_t aic_add(size_t a, size_t b) {
     return a + b;
 }
 
+static _Atomic(aic_mem_watch *) watcher;
+
+void aic_mem_set_watch(aic_mem_watch *watch) {
+    atomic_store(&watcher, watch);
+}
+
+static bool denied(size_t bytes) {
+    aic_mem_watch *w = atomic_load_explicit(&watcher, memory_order_relaxed);
+    return w && !w(bytes);
+}
+
 void *aic_alloc(size_t count, size_t size) {
     size_t bytes = aic_mul(count, size);
-    void *p = malloc(bytes ? bytes : 1);
+    void *p = denied(bytes) ? NULL : malloc(bytes ? bytes : 1);
     if (!p)
         out_of_memory("out of memory");
     return p;
@@ -34,7 +46,7 @@ void *aic_alloc(size_t count, size_t size) {
 
 void *aic_calloc(size_t count, size_t size) {
     size_t bytes = aic_mul(count, size);
-    void *p = calloc(bytes ? bytes : 1, 1);
+    void *p = denied(bytes) ? NULL : calloc(bytes ? bytes : 1, 1);
     if (!p)
         out_of_memory("out of memory");
     return p;
@@ -42,7 +54,7 @@ void *aic_calloc(size_t count, size_t size) {
 
 void *aic_realloc(void *p, size_t count, size_t size) {
     size_t bytes = aic_mul(count, size);
-    void *q = realloc(p, bytes ? bytes : 1);
+    void *q = denied(bytes) ? NULL : realloc(p, bytes ? bytes : 1);
     if (!q)
         out_of_memory("out of memory");
     return q;

@@ -7,14 +7,19 @@
 #ifndef AICFG_BASE_MEM_H
 #define AICFG_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 void *aic_alloc(size_t count, size_t size);  /* uninitialised; count*size may be 0: a valid pointer */
 void *aic_calloc(size_t count, size_t size); /* zeroed */
 void *aic_realloc(void *p, size_t count, size_t size); /* grows or shrinks */
-size_t aic_mul(size_t a, size_t b);                    /* a*b, ends the process on overflow */
-size_t aic_add(size_t a, size_t b);                    /* a+b, ends the process on overflow */
+/* For tests: asked before every allocation whether it may succeed; from any thread. NULL = nobody is asked.
+ */
+typedef bool aic_mem_watch(size_t bytes);
+void aic_mem_set_watch(aic_mem_watch *watch);
+size_t aic_mul(size_t a, size_t b); /* a*b, ends the process on overflow */
+size_t aic_add(size_t a, size_t b); /* a+b, ends the process on overflow */
 
 #define AIC_NEW(type)          ((type *)aic_calloc(1, sizeof(type)))
 #define AIC_NEW_ARRAY(type, n) ((type *)aic_calloc((n), sizeof(type)))

@@ -118,9 +118,17 @@ static atomic_int caught; /* lock-free, so fit for a handler and for many reader
 
 /* Only async-signal-safe calls in here. */
 static void on_signal(int signal_number) {
-    int code = signal_number == SIGTERM ? AIC_TERMINATED : AIC_INTERRUPTED;
+    int code = AIC_SIGNALS + signal_number;
     if (atomic_exchange(&caught, code))
         _exit(code);
+}
+
+/* A signal that is ignored when the program starts stays so: nohup and shells without job control rely on it.
+ */
+static void handle(int signal_number, const struct sigaction *action) {
+    struct sigaction before;
+    if (sigaction(signal_number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(signal_number, action, NULL);
 }
 
 void aic_interrupt_install(void) {
@@ -129,8 +137,17 @@ void aic_interrupt_install(void) {
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART; /* reads and writes under way are finished, not broken off */
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    handle(SIGINT, &action);
+    handle(SIGTERM, &action);
+    handle(SIGHUP, &action);
+}
+
+void aic_ignore_closed_pipes(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_IGN;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGPIPE, &action, NULL);
 }
 
 int aic_interrupted(void) {

@@ -18,9 +18,13 @@ aic_progress *aic_progress_start(const char *unit, uint64_t total, bool quiet);
 void aic_progress_update(aic_progress *p, uint64_t done, uint64_t refused);
 void aic_progress_end(aic_progress *p); /* clears the line, frees; NULL is allowed */
 
-/* Installs SIGINT and SIGTERM handlers: the first signal sets the flag, a second ends the process at once. */
+/* Installs handlers for SIGINT, SIGTERM and SIGHUP, those that are not ignored: the first signal sets the
+ * flag, a second ends the process at once. */
 void aic_interrupt_install(void);
-int aic_interrupted(void); /* 0, or AIC_INTERRUPTED / AIC_TERMINATED after a signal */
+int aic_interrupted(void); /* 0, or AIC_SIGNALS + number after a signal */
+/* Writing to a pipe nobody reads any more becomes an error instead of the end of the process: what runs for
+ * hours must not die of a closed log. */
+void aic_ignore_closed_pipes(void);
 
 double aic_now(void); /* monotonic seconds */
 

@@ -1,7 +1,9 @@
 #include "base/text.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/text_internal.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -221,27 +223,27 @@ bool aic_parse_f64(const char *s, double *out) {
 }
 
 bool aic_read_file(const char *path, size_t max_bytes, aic_buf *out, char *why, size_t why_len) {
-    FILE *f = fopen(path, "rb");
-    if (!f) {
+    int fd = aic_io_open(path, O_RDONLY, 0);
+    if (fd < 0) {
         snprintf(why, why_len, "cannot open %s: %s", path, strerror(errno));
         return false;
     }
     char piece[16384];
-    size_t n;
+    ssize_t n;
     bool ok = true;
     aic_buf_addn(out, "", 0);
-    while (ok && (n = fread(piece, 1, sizeof piece, f)) > 0) {
-        ok = n <= max_bytes && out->len <= max_bytes - n;
+    while (ok && (n = aic_io_read(fd, piece, sizeof piece)) > 0) {
+        ok = (size_t)n <= max_bytes && out->len <= max_bytes - (size_t)n;
         if (ok)
-            aic_buf_addn(out, piece, n);
+            aic_buf_addn(out, piece, (size_t)n);
         else
             snprintf(why, why_len, "%s is larger than %zu bytes", path, max_bytes);
     }
-    if (ok && ferror(f)) {
+    if (ok && n < 0) {
         snprintf(why, why_len, "cannot read %s: %s", path, strerror(errno));
         ok = false;
     }
-    fclose(f);
+    aic_io_close(fd);
     return ok;
 }
 

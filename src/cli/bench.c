@@ -106,7 +106,7 @@ static void bench(const cli_args *args, swp_sweep *s, const srv_env *env, double
     bool ok = measure(s, env, &opt, r.repeat, &r.evaluate, err);
     opt.discard = false;
     ok = ok && measure(s, env, &opt, r.repeat, &r.write, err);
-    unlink(path);
+    aic_io_unlink(path);
     if (ok && args->json)
         print_json(&r);
     else if (ok)

@@ -28,7 +28,8 @@ typedef struct cli_args {
     const char *points, *output;
     cli_texts sets;
     uint64_t threads, block, deflate;
-    bool quiet, no_breakdown, force, plain;
+    bool quiet, no_breakdown, force, plain, resume;
+    const char *checkpoint; /* seconds */
     /* looking at results */
     const char *by, *where, *group, *pareto, *columns, *format;
     bool ascending, descending, all, breakdown, json, matrix, per_layer;

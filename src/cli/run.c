@@ -4,9 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { TOP_REASONS = 5 };
+enum { TOP_REASONS = 5, CHECKPOINT_SECONDS = 30 };
+
+/* A new folder that a power loss takes away takes its files along. */
+static bool sync_parent(const char *folder) {
+    char parent[4096];
+    const char *slash = strrchr(folder, '/');
+    snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - folder) + 1 : 1, slash ? folder : ".");
+    return aic_io_sync_path(parent);
+}
 
 bool cli_make_folders(const char *path, aic_error *err) {
     char part[4096];
@@ -18,8 +25,12 @@ bool cli_make_folders(const char *path, aic_error *err) {
             continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+        bool made = aic_io_mkdir(part);
+        if (!made && errno != EEXIST)
             return aic_fail(err, AIC_IO, "cannot make the folder %s: %s", part, strerror(errno));
+        if (made && !sync_parent(part))
+            return aic_fail(err, AIC_IO, "the folder of %s cannot be synced to disk: %s", part,
+                            strerror(errno));
     }
     return true;
 }
@@ -60,13 +71,17 @@ static bool print_ranking(res_file *f, aic_error *err) {
 
 static bool print_summary(const res_summary *sum, const swp_timing *t, bool rank, aic_error *err) {
     char points[32], rate[32], bytes[32], count[32];
+    uint64_t computed = sum->points - sum->resumed;
     res_file *f = res_open(sum->path, err);
     if (!f)
         return false;
     aic_group_digits(sum->points, points);
-    aic_group_digits((uint64_t)(t->wall_s > 0 ? (double)sum->points / t->wall_s : 0), rate);
+    aic_group_digits((uint64_t)(t->wall_s > 0 ? (double)computed / t->wall_s : 0), rate);
     cli_bytes((double)sum->file_bytes, bytes);
-    printf("%s: %s points in %.2f s, %s points/s, %s\n", sum->path, points, t->wall_s, rate, bytes);
+    if (computed == 0 && sum->points > 0)
+        printf("%s: %s points, all of them there already, %s\n", sum->path, points, bytes);
+    else
+        printf("%s: %s points in %.2f s, %s points/s, %s\n", sum->path, points, t->wall_s, rate, bytes);
     for (int i = 0; i < SRV_STATUS_COUNT; i++) {
         if (!sum->by_status[i])
             continue;
@@ -95,6 +110,11 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
     aic_buf sets = {0}, path = {0};
     swp_timing timing;
     res_summary sum = {0};
+    double checkpoint = CHECKPOINT_SECONDS;
+    if (args->checkpoint && (!aic_parse_f64(args->checkpoint, &checkpoint) || checkpoint < 0)) {
+        aic_fail(err, AIC_BAD_INPUT, "run: --checkpoint: expected seconds, found \"%s\"", args->checkpoint);
+        return err->code;
+    }
     for (size_t i = 0; i < args->sets.n; i++)
         aic_buf_printf(&sets, "%s%s", i ? "\n" : "", args->sets.v[i]);
     if (args->output || swp_output(s))
@@ -112,11 +132,12 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
                        .out = {.path = path.data,
                                .breakdown = !args->no_breakdown,
                                .deflate = CLI_DEFLATE,
-                               .checkpoint_s = 30,
-                               .force = args->force}};
+                               .checkpoint_s = checkpoint,
+                               .force = args->force,
+                               .resume = args->resume}};
     bool ok = cli_make_folders(path.data, err) && swp_run(s, env, &opt, &sum, err);
-    if (!ok && (err->code == AIC_INTERRUPTED || err->code == AIC_TERMINATED))
-        aic_fail_in(err, "finished points are in %s", sum.path);
+    if (!ok && err->code > AIC_SIGNALS && sum.points)
+        aic_fail_in(err, "finished points are in %s; --resume goes on with them", sum.path);
     if (ok && !args->quiet)
         print_summary(&sum, &timing, !args->points, err);
     aic_buf_free(&sets);
@@ -135,6 +156,7 @@ static aic_code run(const cli_args *args, aic_error *err) {
         return AIC_BAD_INPUT;
     }
     aic_interrupt_install();
+    aic_ignore_closed_pipes();
     if (!cli_data_open(args, &data, err))
         return err->code;
     swp_sweep *s = load(args, &data.env, err);
@@ -150,7 +172,12 @@ static const cli_option options[] = {
      "evaluate a list of points instead of a spec; row i is point i"},
     {"output", 'o', CLI_TEXT, "OUT.h5", AT(output),
      "result file; default: output: of the spec, else output/SPEC.h5"},
-    {"force", 'f', CLI_FLAG, NULL, AT(force), "replace an existing result file"},
+    {"force", 'f', CLI_FLAG, NULL, AT(force),
+     "replace an existing result file, drop what an interrupted run left"},
+    {"resume", 0, CLI_FLAG, NULL, AT(resume),
+     "go on where an interrupted or killed run of the same sweep stopped; with nothing to go on with, start"},
+    {"checkpoint", 0, CLI_TEXT, "SECONDS", AT(checkpoint),
+     "save finished points for --resume this often; 0 after every block; default: 30"},
     {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets),
      "override a key of the spec, sweep.batch=[1,2] for example; recorded"},
     {"threads", 'j', CLI_COUNT, "N", AT(threads), "worker threads; default: OMP_NUM_THREADS or all cores"},
@@ -170,10 +197,12 @@ const cli_command cli_run = {
     .details =
         "The program's name may be left out: 'aicfg-sweep SPEC.yaml' is 'aicfg-sweep run SPEC.yaml'.\n"
         "The first Ctrl-C finishes the blocks in flight and keeps them; the second ends the program at "
-        "once.\n"
+        "once. --resume goes on after that, and after a kill, a power loss or a full disk\n"
+        "(docs/reliability.md).\n"
         "docs/formats/spec.md describes specs and point lists, docs/formats/results.md the result file.",
     .examples = "sweeps/h200.yaml\n"
                 "run sweeps/h200.yaml -o /tmp/small.h5 --set sweep.batch=[1,64] --threads 2\n"
+                "run sweeps/h200.yaml --resume --checkpoint 10\n"
                 "run --points points.csv -o points.h5 --perfdb /data/perfdb",
     .options = options,
     .n_options = sizeof options / sizeof *options,

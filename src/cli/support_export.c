@@ -1,6 +1,7 @@
 /* Situations as records, and the list of shapes to measure (docs/adding-a-model.md). */
 #include "cli/support.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,13 +242,25 @@ static bool any_needs(const swp_support *s) {
     return false;
 }
 
+static bool write_file(const char *path, const char *text, size_t size, aic_error *err) {
+    int fd = aic_io_open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    bool ok = fd >= 0 && aic_io_write(fd, text, size);
+    if (!ok)
+        aic_fail(err, AIC_IO, "cannot write %s: %s", path, strerror(errno));
+    if (fd >= 0 && !aic_io_close(fd) && ok)
+        ok = aic_fail(err, AIC_IO, "cannot write %s: %s", path, strerror(errno));
+    return ok;
+}
+
 bool sup_write_shapes(const swp_support *s, const char *path, aic_error *err) {
     bool yaml = ends_with(path, ".yaml") || ends_with(path, ".yml");
     if (!yaml && !ends_with(path, ".csv"))
         return aic_fail(err, AIC_BAD_INPUT, "--shapes %s: the name must end in .csv or .yaml", path);
-    FILE *out = fopen(path, "w");
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
     if (!out)
-        return aic_fail(err, AIC_IO, "cannot write %s: %s", path, strerror(errno));
+        return aic_fail(err, AIC_IO, "out of memory");
     if (yaml)
         fprintf(out,
                 "# Shapes without measurements, as `aicfg-sweep support --shapes` found them.\n"
@@ -261,7 +274,8 @@ bool sup_write_shapes(const swp_support *s, const char *path, aic_error *err) {
         for (size_t g = 0; g < s->cells[i].n_gaps; g++)
             (yaml ? shapes_yaml : shapes_csv)(&s->cells[i], &s->cells[i].gaps[g], out);
     bool ok = ferror(out) == 0;
-    if (fclose(out) != 0 || !ok)
-        return aic_fail(err, AIC_IO, "cannot write %s: %s", path, strerror(errno));
-    return true;
+    ok = fclose(out) == 0 && ok;
+    ok = ok ? write_file(path, text, size, err) : aic_fail(err, AIC_IO, "out of memory");
+    free(text);
+    return ok;
 }

@@ -1,6 +1,7 @@
 /* Opening perfdb files and finding one's way in them; the HDF5 lock (docs/formats/perfdb.md). */
 #include "perfdb/h5.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -121,12 +122,8 @@ static bool read_head(pdb_file *f, aic_error *err) {
     return ok;
 }
 
-/* Read-only files need no lock, and file systems without locks must not matter. */
 static hid_t open_read_only(const char *path) {
-    hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
-#if H5_VERSION_GE(1, 10, 7)
-    H5Pset_file_locking(access_list, 0, 1);
-#endif
+    hid_t access_list = pdb_hdf5_access();
     hid_t id = H5Fopen(path, H5F_ACC_RDONLY, access_list);
     H5Pclose(access_list);
     return id;
@@ -137,11 +134,11 @@ static hid_t open_read_only(const char *path) {
 static bool check_signature(const char *path, aic_error *err) {
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     unsigned char head[sizeof signature + 1] = {0};
-    FILE *f = fopen(path, "rb");
-    size_t n = f ? fread(head, 1, sizeof head, f) : 0;
-    if (f)
-        fclose(f);
-    if (n < sizeof head || memcmp(head, signature, sizeof signature) != 0)
+    int fd = aic_io_open(path, O_RDONLY, 0);
+    ssize_t n = fd >= 0 ? aic_io_read(fd, head, sizeof head) : -1;
+    if (fd >= 0)
+        aic_io_close(fd);
+    if (n < (ssize_t)sizeof head || memcmp(head, signature, sizeof signature) != 0)
         return aic_fail(err, AIC_BAD_INPUT, "%s is not a perfdb file: it is not an HDF5 file", path);
     return head[8] == 2 || head[8] == 3 ||
            aic_fail(err, AIC_BAD_INPUT,

@@ -27,24 +27,15 @@ static bool temporary_name(const char *path, char out[PATH_SIZE], aic_error *err
     return (n > 0 && n < PATH_SIZE) || aic_fail(err, AIC_BAD_INPUT, "%s: the path is too long", path);
 }
 
-static bool sync_path(const char *path) {
-    int fd = open(path, O_RDONLY);
-    if (fd < 0)
-        return false;
-    bool ok = fsync(fd) == 0 || errno == EINVAL; /* some file systems know no sync of folders */
-    close(fd);
-    return ok;
-}
-
 /* Forces the temporary file to disk and gives it its name, the folder's entry included. */
 static bool publish(const char *temporary, const char *path, aic_error *err) {
     char folder[PATH_SIZE];
     const char *slash = strrchr(path, '/');
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
-    if (sync_path(temporary) && rename(temporary, path) == 0 && sync_path(folder))
+    if (aic_io_sync_path(temporary) && aic_io_rename(temporary, path) && aic_io_sync_path(folder))
         return true;
     aic_fail(err, AIC_IO, "cannot write %s: %s", path, strerror(errno));
-    unlink(temporary);
+    aic_io_unlink(temporary);
     return false;
 }
 
@@ -52,14 +43,14 @@ bool pdb_publish_text(const char *path, const char *text, aic_error *err) {
     char temporary[PATH_SIZE];
     if (!temporary_name(path, temporary, err))
         return false;
-    FILE *f = fopen(temporary, "wb");
-    bool ok = f && fputs(text, f) >= 0;
-    if (f && fclose(f) != 0)
+    int fd = aic_io_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    bool ok = fd >= 0 && aic_io_write(fd, text, strlen(text));
+    if (fd >= 0 && !aic_io_close(fd))
         ok = false;
     if (ok)
         return publish(temporary, path, err);
     aic_fail(err, AIC_IO, "cannot write %s: %s", temporary, strerror(errno));
-    unlink(temporary);
+    aic_io_unlink(temporary);
     return false;
 }
 
@@ -231,7 +222,7 @@ bool pdb_writer_add(pdb_writer *w, const char *group, const char *family, const 
 /* ---- the file --------------------------------------------------------------------------------- */
 
 static hid_t create_file(const char *path) {
-    hid_t create = H5Pcreate(H5P_FILE_CREATE), access_list = H5Pcreate(H5P_FILE_ACCESS);
+    hid_t create = H5Pcreate(H5P_FILE_CREATE), access_list = pdb_hdf5_access();
     H5Pset_obj_track_times(create, 0);
     H5Pset_attr_phase_change(create, 16, 8); /* the root's attributes stay in its header */
     H5Pset_libver_bounds(access_list, H5F_LIBVER_V110, H5F_LIBVER_V110);
@@ -296,7 +287,7 @@ void pdb_writer_abandon(pdb_writer *w) {
     bool created = w->file >= 0;
     close_file(w);
     if (created)
-        unlink(w->temporary);
+        aic_io_unlink(w->temporary);
     free_writer(w);
 }
 
@@ -322,7 +313,7 @@ bool pdb_writer_publish(pdb_writer *w, aic_error *err) {
     pdb_hdf5_unlock();
     if (ok && !close_file(w)) {
         aic_fail(err, AIC_IO, "cannot write %s", w->temporary);
-        unlink(w->temporary);
+        aic_io_unlink(w->temporary);
         ok = false;
     }
     if (!ok) {

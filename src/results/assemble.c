@@ -4,8 +4,6 @@
  * ways create the same objects in the same order and end with the same steps.
  */
 #include "results/writer.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,43 +42,44 @@ bool res_writer_begin_file(res_writer *w, const char *name, bool with_spec, aic_
     return ok;
 }
 
-/* ---- chunk files ------------------------------------------------------------------------------------- */
+/* ---- tables: deployments, ops, axes, reasons ------------------------------------------------------- */
 
-static bool file_digest(const char *path, char sha256[65], aic_error *err) {
-    enum { PIECE = 1 << 18 };
-    int fd = open(path, O_RDONLY);
-    if (fd < 0)
-        return aic_fail(err, AIC_IO, "cannot open %s: %s", path, strerror(errno));
-    aic_sha256 *h = aic_sha256_new();
-    uint8_t *piece = aic_alloc(PIECE, 1);
-    ssize_t n;
-    while ((n = read(fd, piece, PIECE)) > 0)
-        aic_sha256_add(h, piece, (size_t)n);
-    if (n < 0)
-        aic_fail(err, AIC_IO, "cannot read %s: %s", path, strerror(errno));
-    aic_sha256_hex(h, sha256);
-    free(piece);
-    close(fd);
-    return n == 0;
-}
-
-static bool put_reasons(res_writer *w, aic_buf *content, aic_error *err) {
+static bool put_reasons(res_writer *w, aic_error *err) {
     res_table reasons;
     res_reasons_table(&w->reasons, &reasons);
     bool ok = res_out_table(&w->out, w->codec, &reasons, "distinct reasons of points that are not ok",
-                            content, err);
+                            &w->content, err);
     res_table_free(&reasons);
     return ok;
+}
+
+static bool put_deployments(res_writer *w, aic_error *err) {
+    res_out *o = &w->out;
+    bool ok = res_out_table(o, w->codec, &w->deployments.table,
+                            "one row per deployment: all that fixes the op list", &w->content, err) &&
+              res_out_table(o, w->codec, &w->deployments.ops, "breakdown rows of the deployments",
+                            &w->content, err) &&
+              res_out_group(o, "/axes", "distinct texts that deployments and ops point into", err);
+    for (int a = 0; ok && a < RES_AXIS_COUNT; a++)
+        ok = res_out_axis(o, w->codec, (res_axis)a, w->deployments.axes.of[a], &w->content, err);
+    return ok && put_reasons(w, err);
+}
+
+/* ---- chunk files ------------------------------------------------------------------------------------- */
+
+res_journal_head res_writer_head(const res_writer *w) {
+    res_journal_head head = {
+        .total_points = w->origin.total_points, .deflate = w->opt.deflate, .breakdown = w->opt.breakdown};
+    memcpy(head.spec, w->spec_sha256, sizeof head.spec);
+    return head;
 }
 
 static bool journal(res_writer *w, const res_journal_chunk *c, aic_error *err) {
     char path[RES_PATH_MAX];
     res_part_path(&w->part, "journal", path);
     if (w->n_chunks == 0) {
-        res_journal_head head = {
-            .total_points = w->origin.total_points, .deflate = w->opt.deflate, .breakdown = w->opt.breakdown};
-        memcpy(head.spec, w->spec_sha256, sizeof head.spec);
-        if (!res_journal_start(path, &head, err))
+        res_journal_head head = res_writer_head(w);
+        if (!res_sync_folder(w->part.folder, err) || !res_journal_write(&w->part, &head, NULL, 0, err))
             return false;
     }
     return res_journal_append(path, w->n_chunks, c, err);
@@ -99,14 +98,15 @@ bool res_writer_close_chunk(res_writer *w, aic_error *err) {
     snprintf(open_path, sizeof open_path, "%s", w->out.path);
     res_chunk_name(w->n_chunks, name);
     res_part_path(&w->part, name, path);
-    if (!ok || !put_reasons(w, &w->content, err) ||
-        !res_chunk_describe(&w->out, w->codec, w->streams, &w->order, &c, err) ||
-        !res_out_close(&w->out, err) || !file_digest(open_path, c.sha256, err) ||
+    if (!ok || !put_deployments(w, err) ||
+        !res_chunk_describe(&w->out, w->codec, w->streams, &w->stripes, &c, err) ||
+        !res_out_close(&w->out, err) || !res_file_digest(open_path, c.sha256, err) ||
         !res_publish(open_path, path, w->part.dir, err) || !journal(w, &c, err))
         return false;
     w->n_chunks++;
     w->ahead = (res_journal_chunk){.first_point = w->points, .first_row = w->rows};
-    aic_buf_clear(&w->order);
+    aic_buf_clear(&w->stripes.order);
+    aic_buf_clear(&w->stripes.digests);
     for (int g = 0; g < RES_STREAMS; g++)
         w->streams[g].base = w->streams[g].stripes;
     return true;
@@ -144,18 +144,6 @@ static bool put_counts(res_writer *w, aic_error *err) {
         ok = res_out_u64(&w->out, "/", name, w->by_status[s], err);
     }
     return ok;
-}
-
-static bool put_deployments(res_writer *w, aic_error *err) {
-    res_out *o = &w->out;
-    bool ok = res_out_table(o, w->codec, &w->deployments.table,
-                            "one row per deployment: all that fixes the op list", &w->content, err) &&
-              res_out_table(o, w->codec, &w->deployments.ops, "breakdown rows of the deployments",
-                            &w->content, err) &&
-              res_out_group(o, "/axes", "distinct texts that deployments and ops point into", err);
-    for (int a = 0; ok && a < RES_AXIS_COUNT; a++)
-        ok = res_out_axis(o, w->codec, (res_axis)a, w->deployments.axes.of[a], &w->content, err);
-    return ok && put_reasons(w, &w->content, err);
 }
 
 static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *err) {

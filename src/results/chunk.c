@@ -13,7 +13,7 @@ void res_chunk_name(uint64_t index, char out[32]) {
     snprintf(out, 32, "chunk-%06llu.h5", (unsigned long long)index);
 }
 
-bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, const aic_buf *order,
+bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, const res_stripes *stripes,
                         const res_journal_chunk *j, aic_error *err) {
     aic_buf unused = {0};
     bool ok = res_out_group(o, "/chunk", "what this part of a running sweep holds", err) &&
@@ -26,7 +26,10 @@ bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, con
               res_out_array(o, c, "/chunk/order", RES_D_U8, 1, RES_AXIS_CHUNK, "",
                             "full stripes in the order they filled: "
                             "0 = of /points, 1 = of /breakdown",
-                            order->data, order->len, &unused, err);
+                            stripes->order.data, stripes->order.len, &unused, err) &&
+              res_out_array(o, c, "/chunk/digests", RES_D_U8, 1, RES_SPEC_CHUNK, "",
+                            "XXH3-128 of the columns of each full stripe, 32 hex digits each",
+                            stripes->digests.data, stripes->digests.len, &unused, err);
     aic_buf_free(&unused);
     return ok;
 }
@@ -40,6 +43,17 @@ typedef struct source {
     uint8_t *bytes;
     size_t cap;
 } source;
+
+static void close_source(source *s) {
+    if (!s)
+        return;
+    for (int g = 0; g < RES_STREAMS; g++)
+        for (size_t f = 0; f < RES_MAX_FIELDS; f++)
+            res_dataset_close(&s->sets[g][f]);
+    res_in_close(&s->in);
+    free(s->bytes);
+    free(s);
+}
 
 static void set_path(const res_group *g, size_t f, char out[96]) {
     snprintf(out, 96, "/%s/%s", g->name, g->fields[f].name);
@@ -76,36 +90,120 @@ static bool copy_stripe(source *s, int g, res_stream *to, uint64_t index, res_ou
     return true;
 }
 
-static bool copy_stripes(source *s, res_stream *streams, uint64_t *next, res_out *o, aic_error *err) {
-    const char *path = "/chunk/order";
-    res_dataset order = {.id = -1};
+/* A whole dataset of bytes. */
+static bool read_bytes(const res_in *in, const char *path, size_t chunk, aic_buf *out, aic_error *err) {
+    res_dataset d;
+    if (!res_in_dataset(in, path, RES_D_U8, chunk, false, &d, err))
+        return false;
     res_codec *codec = res_codec_new(0);
-    uint8_t groups[RES_AXIS_CHUNK];
-    bool ok = res_in_dataset(&s->in, path, RES_D_U8, RES_AXIS_CHUNK, false, &order, err);
-    for (uint64_t i = 0; ok && i < order.rows; i++) {
-        if (i % RES_AXIS_CHUNK == 0 &&
-            !(ok = res_in_chunk(&s->in, &order, path, i / RES_AXIS_CHUNK, codec, groups, err)))
-            break;
-        int g = groups[i % RES_AXIS_CHUNK];
-        ok = g < RES_STREAMS || res_damaged(err, s->in.path, path, "names a group that does not exist");
-        ok = ok && copy_stripe(s, g, &streams[g], next[g]++, o, err);
+    char *piece = aic_alloc(chunk, 1);
+    bool ok = true;
+    for (uint64_t i = 0; ok && i * chunk < d.rows; i++) {
+        ok = res_in_chunk(in, &d, path, i, codec, piece, err);
+        if (ok)
+            aic_buf_addn(out, piece, d.rows - i * chunk < chunk ? (size_t)(d.rows - i * chunk) : chunk);
     }
-    res_dataset_close(&order);
+    free(piece);
     res_codec_free(codec);
+    res_dataset_close(&d);
     return ok;
 }
 
-bool res_chunk_copy(const char *path, res_stream *streams, uint64_t *next, res_out *o, aic_error *err) {
+/* The groups that the full stripes of a chunk file belong to. */
+static bool read_order(const res_in *in, aic_buf *order, aic_error *err) {
+    const char *path = "/chunk/order";
+    if (!read_bytes(in, path, RES_AXIS_CHUNK, order, err))
+        return false;
+    for (size_t i = 0; i < order->len; i++)
+        if ((unsigned char)order->data[i] >= RES_STREAMS)
+            return res_damaged(err, in->path, path, "names a group that does not exist");
+    return true;
+}
+
+static bool copy_stripes(source *s, res_stream *streams, uint64_t *next, res_out *o, aic_error *err) {
+    aic_buf order = {0};
+    bool ok = read_order(&s->in, &order, err);
+    for (size_t i = 0; ok && i < order.len; i++) {
+        int g = order.data[i];
+        ok = copy_stripe(s, g, &streams[g], next[g]++, o, err);
+    }
+    aic_buf_free(&order);
+    return ok;
+}
+
+static source *open_source(const char *path, aic_error *err) {
     source *s = AIC_NEW(source);
     for (int g = 0; g < RES_STREAMS; g++)
         for (size_t f = 0; f < RES_MAX_FIELDS; f++)
             s->sets[g][f].id = -1;
-    bool ok = res_in_open(&s->in, path, err) && open_sets(s, err) && copy_stripes(s, streams, next, o, err);
-    for (int g = 0; g < RES_STREAMS; g++)
-        for (size_t f = 0; f < RES_MAX_FIELDS; f++)
-            res_dataset_close(&s->sets[g][f]);
-    res_in_close(&s->in);
-    free(s->bytes);
-    free(s);
+    if (res_in_open(&s->in, path, err) && open_sets(s, err))
+        return s;
+    close_source(s);
+    return NULL;
+}
+
+bool res_chunk_copy(const char *path, res_stream *streams, uint64_t *next, res_out *o, aic_error *err) {
+    source *s = open_source(path, err);
+    bool ok = s && copy_stripes(s, streams, next, o, err);
+    close_source(s);
+    return ok;
+}
+
+/* ---- continuing -------------------------------------------------------------------------------------- */
+
+static bool count_stripes(const res_in *in, res_stream *streams, const aic_buf *order, const aic_buf *digests,
+                          aic_error *err) {
+    size_t at = 0;
+    for (size_t i = 0; i < order->len; i++) {
+        res_stream *s = &streams[(int)order->data[i]];
+        size_t bytes = s->group->n_fields * RES_DIGEST;
+        if (digests->len - at < bytes)
+            return res_damaged(err, in->path, "/chunk/digests", "not as many as there are stripes");
+        for (size_t f = 0; f < s->group->n_fields; f++)
+            aic_sha256_add(s->digests[f], digests->data + at + f * RES_DIGEST, RES_DIGEST);
+        at += bytes;
+        s->stripes++;
+    }
+    return at == digests->len ||
+           res_damaged(err, in->path, "/chunk/digests", "not as many as there are stripes");
+}
+
+bool res_chunk_count(const char *path, res_stream *streams, aic_error *err) {
+    aic_buf order = {0}, digests = {0};
+    res_in in;
+    bool ok = res_in_open(&in, path, err) && read_order(&in, &order, err) &&
+              read_bytes(&in, "/chunk/digests", RES_SPEC_CHUNK, &digests, err) &&
+              count_stripes(&in, streams, &order, &digests, err);
+    res_in_close(&in);
+    aic_buf_free(&order);
+    aic_buf_free(&digests);
+    return ok;
+}
+
+/* Rows that do not fill a stripe stand in the last stripe of the file. */
+static bool take_tail(source *s, int g, res_stream *to, uint64_t rows, res_codec *codec, aic_error *err) {
+    const res_group *group = to->group;
+    char path[96];
+    uint64_t partial = rows % group->chunk;
+    for (size_t f = 0; f < group->n_fields; f++) {
+        const res_dataset *d = &s->sets[g][f];
+        set_path(group, f, path);
+        if (rows / group->chunk != to->stripes || d->rows % group->chunk != partial)
+            return res_damaged(err, s->in.path, path, "not as many rows as the journal says");
+        if (partial && !res_in_chunk(&s->in, d, path, d->rows / group->chunk, codec, to->rows.data[f], err))
+            return false;
+    }
+    to->rows.rows = (size_t)partial;
+    return true;
+}
+
+bool res_chunk_tail(const char *path, res_stream *streams, const uint64_t *rows, aic_error *err) {
+    source *s = open_source(path, err);
+    res_codec *codec = res_codec_new(0);
+    bool ok = s != NULL;
+    for (int g = 0; ok && g < RES_STREAMS; g++)
+        ok = take_tail(s, g, &streams[g], rows[g], codec, err);
+    res_codec_free(codec);
+    close_source(s);
     return ok;
 }

@@ -83,33 +83,52 @@ static uint32_t axis_id(res_deployments *d, res_axis a, const char *text) {
     return text ? aic_intern_add(d->axes.of[a], text, strlen(text)) : 0;
 }
 
-/* Appends the rows unless an earlier deployment has the same ones; returns the first. */
-static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
-    struct {
-        uint64_t phase, name, kind;
-        double repeat;
-    } *rows = aic_calloc(dep->n_rows, sizeof *rows);
-    for (size_t i = 0; i < dep->n_rows; i++) {
-        const srv_row *r = &dep->rows[i];
-        rows[i].phase = r->phase;
-        rows[i].name = axis_id(d, RES_AXIS_op, r->name);
-        rows[i].kind = axis_id(d, RES_AXIS_kind, r->kind);
-        rows[i].repeat = r->repeat;
-    }
-    uint32_t run = aic_intern_add(d->runs, (const char *)rows, dep->n_rows * sizeof *rows);
+/* A row of /ops as it stands in the key of its run. */
+typedef struct op_key {
+    uint64_t phase, name, kind;
+    double repeat;
+} op_key;
+
+/* The number of the run with these rows, which is the next number when it is new. */
+static uint32_t run_id(res_deployments *d, const op_key *rows, size_t n, uint64_t first) {
+    uint32_t run = aic_intern_add(d->runs, (const char *)rows, n * sizeof *rows);
     if (run == d->n_runs) {
         AIC_GROW(d->run_first, d->n_runs, d->cap_runs);
-        d->run_first[d->n_runs++] = d->ops.rows;
-        for (size_t i = 0; i < dep->n_rows; i++) {
-            size_t row = res_table_add(&d->ops);
-            res_table_u8(&d->ops, RES_OP_PHASE, row, (uint8_t)rows[i].phase);
-            res_table_u32(&d->ops, RES_OP_NAME, row, (uint32_t)rows[i].name);
-            res_table_u32(&d->ops, RES_OP_KIND, row, (uint32_t)rows[i].kind);
-            res_table_f64(&d->ops, RES_OP_REPEAT, row, rows[i].repeat);
-        }
+        d->run_first[d->n_runs++] = first;
+    }
+    return run;
+}
+
+/* Appends the rows unless an earlier deployment has the same ones; returns the first. */
+static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
+    op_key *rows = aic_calloc(dep->n_rows, sizeof *rows);
+    for (size_t i = 0; i < dep->n_rows; i++) {
+        const srv_row *r = &dep->rows[i];
+        rows[i] = (op_key){r->phase, axis_id(d, RES_AXIS_op, r->name),
+                           axis_id(d, RES_AXIS_kind, r->kind), r->repeat};
+    }
+    size_t before = d->n_runs;
+    uint32_t run = run_id(d, rows, dep->n_rows, d->ops.rows);
+    for (size_t i = 0; d->n_runs > before && i < dep->n_rows; i++) {
+        size_t row = res_table_add(&d->ops);
+        res_table_u8(&d->ops, RES_OP_PHASE, row, (uint8_t)rows[i].phase);
+        res_table_u32(&d->ops, RES_OP_NAME, row, (uint32_t)rows[i].name);
+        res_table_u32(&d->ops, RES_OP_KIND, row, (uint32_t)rows[i].kind);
+        res_table_f64(&d->ops, RES_OP_REPEAT, row, rows[i].repeat);
     }
     free(rows);
     return d->run_first[run];
+}
+
+void res_deployments_run(res_deployments *d, size_t first, size_t n) {
+    op_key *rows = aic_calloc(n, sizeof *rows);
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (op_key){res_table_get_u8(&d->ops, RES_OP_PHASE, first + i),
+                           res_table_get_u32(&d->ops, RES_OP_NAME, first + i),
+                           res_table_get_u32(&d->ops, RES_OP_KIND, first + i),
+                           res_table_get_f64(&d->ops, RES_OP_REPEAT, first + i)};
+    run_id(d, rows, n, first);
+    free(rows);
 }
 
 void res_deployments_add(res_deployments *d, const srv_deployment *dep) {

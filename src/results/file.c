@@ -13,8 +13,13 @@ static const char *const text_attributes[] = {"format",    "program",   "spec_na
 static bool read_version(res_file *f, aic_error *err) {
     const char *format;
     uint64_t version;
-    aic_error unused;
-    if (!res_in_text(&f->in, "/", "format", f->arena, &format, &unused) || strcmp(format, RES_FORMAT) != 0)
+    aic_error unused = {0};
+    if (!res_in_text(&f->in, "/", "format", f->arena, &format, &unused) && unused.code == AIC_IO) {
+        if (err)
+            *err = unused;
+        return false;
+    }
+    if (unused.code != AIC_OK || strcmp(format, RES_FORMAT) != 0)
         return aic_fail(err, AIC_BAD_INPUT, "%s is not a result file of this program", f->in.path);
     if (!res_in_u64(&f->in, "/", "format_version", &version, err))
         return false;

@@ -41,9 +41,12 @@ bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t 
 
 /* ---- digests (digest.c) ------------------------------------------------------------------------------ */
 
+enum { RES_DIGEST = AIC_XXH128_HEX - 1 }; /* hex digits of a chunk's digest */
 /* Digest of a dataset: SHA-256 over the hex XXH3-128 of each chunk's rows. Content: one line per dataset, in
  * order of writing. */
 void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes);
+/* SHA-256 of a file's bytes. */
+bool res_file_digest(const char *path, char sha256[65], aic_error *err);
 void res_content_line(aic_buf *content, const char *path, uint64_t rows, const char *sha256);
 
 /* ---- tables written whole (h5table.c) ---------------------------------------------------------------- */
@@ -70,8 +73,9 @@ typedef struct res_stream {
     aic_sha256 *digests[RES_MAX_FIELDS];
     struct {
         size_t bytes; /* size of the all-zero chunk whose digest is hex; 0 = none yet */
-        char hex[AIC_XXH128_HEX];
+        char hex[RES_DIGEST + 1];
     } zero[RES_MAX_FIELDS];
+    char hex[RES_MAX_FIELDS][RES_DIGEST + 1]; /* digests of the stripe stored last, if it was a full one */
 } res_stream;
 void res_stream_init(res_stream *s, res_group_id g);
 void res_stream_free(res_stream *s);
@@ -134,6 +138,12 @@ bool res_in_stored(const res_in *in, const res_dataset *d, const char *path, uin
 /* A whole group; its tables are the caller's to free. */
 bool res_in_group(const res_in *in, const res_group *g, res_codec *c, res_table *out, aic_error *err);
 
+/* ---- tables taken from the last chunk file of an earlier run (tables.c) ------------------------------ */
+
+/* Both fill what was just initialised; it then stands as when the file was written. */
+bool res_deployments_restore(res_deployments *d, const res_in *in, res_codec *c, aic_error *err);
+bool res_reasons_restore(res_reason_list *r, const res_in *in, res_codec *c, aic_error *err);
+
 /* "path: object: what"; returns false. For files that are not what they should be. */
 bool res_damaged(aic_error *err, const char *path, const char *object, const char *what);
 /* The same for a failed call, with the cause HDF5 or the system gives; with the HDF5 lock held. */
@@ -149,15 +159,20 @@ typedef struct res_part {
     char dir[RES_PATH_MAX];    /* NAME.part */
     int lock;                  /* descriptor of NAME.part/lock, -1 = not held */
 } res_part;
-/* Makes and locks NAME.part; refuses when another run holds it, or when NAME exists and force is not set. */
-bool res_part_open(res_part *p, const char *final, bool force, aic_error *err);
+/* Makes and locks NAME.part; refuses when another run holds it, or when NAME exists and may not be replaced.
+ */
+bool res_part_open(res_part *p, const char *final, bool replace, aic_error *err);
 void res_part_path(const res_part *p, const char *name, char out[RES_PATH_MAX]);
-void res_part_clear(const res_part *p);        /* removes every file of ours in it but the lock */
+/* Removes every file of ours in it but the lock, the first `chunks` chunk files, and, if there are any, the
+ * journal. */
+void res_part_clear(const res_part *p, uint64_t chunks);
 void res_part_close(res_part *p, bool remove); /* unlocks; remove: the folder goes, too */
 /* rename + fsync of the folder that holds `to`. */
 bool res_publish(const char *from, const char *to, const char *folder, aic_error *err);
 bool res_fsync(const char *path, aic_error *err);
+bool res_sync_folder(const char *folder, aic_error *err); /* the entries of a folder */
 
+enum { RES_JOURNAL_MAX = 64 << 20 }; /* bytes: a quarter of a million chunk files */
 typedef struct res_journal_chunk {
     uint64_t first_point, points, first_row, rows, by_status[SRV_STATUS_COUNT];
     char sha256[65]; /* of the chunk file's bytes */
@@ -165,23 +180,35 @@ typedef struct res_journal_chunk {
 typedef struct res_journal_head {
     char spec[65]; /* digest of the spec */
     uint64_t total_points;
+    uint64_t first_point; /* of what this folder's run writes; chunks count from there */
     int deflate;
     bool breakdown;
 } res_journal_head;
-bool res_journal_start(const char *path, const res_journal_head *h, aic_error *err);
+/* A new journal of n chunks; replaces one that is there whole or not at all (rename, synced to disk). */
+bool res_journal_write(const res_part *p, const res_journal_head *h, const res_journal_chunk *chunks,
+                       size_t n, aic_error *err);
 /* Adds chunk `index`; synced to disk on return. */
 bool res_journal_append(const char *path, uint64_t index, const res_journal_chunk *c, aic_error *err);
 /* Reads what is whole: *n chunks (owned by the caller). A line that is cut, damaged or out of order ends the
- * list. False: no journal, or not one of this version. */
-bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk **chunks, size_t *n);
+ * list; *lost says how many bytes it and what follows have. False: no journal, or not one of this version. */
+bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk **chunks, size_t *n,
+                      size_t *lost);
 
 void res_chunk_name(uint64_t index, char out[32]); /* "chunk-000000.h5" */
-/* What a chunk file says beside its datasets: /order lists its full stripes, one byte each, the group they
- * belong to. */
-bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, const aic_buf *order,
+/* What a chunk file says beside its datasets: its full stripes in the order they filled. */
+typedef struct res_stripes {
+    aic_buf order;   /* one byte each: the group it belongs to */
+    aic_buf digests; /* 64 hex digits for every column of each */
+} res_stripes;
+bool res_chunk_describe(res_out *o, res_codec *c, const res_stream *streams, const res_stripes *stripes,
                         const res_journal_chunk *j, aic_error *err);
 /* Copies the full stripes of a chunk file, in order, to the streams' current file; next[] counts those copied
  * so far. */
 bool res_chunk_copy(const char *path, res_stream *streams, uint64_t *next, res_out *o, aic_error *err);
+/* Counts the full stripes of a chunk file in the streams and adds their digests, as if they had been stored.
+ */
+bool res_chunk_count(const char *path, res_stream *streams, aic_error *err);
+/* Takes the partial stripes that stand at the end of a chunk file: rows[g] rows in all of group g so far. */
+bool res_chunk_tail(const char *path, res_stream *streams, const uint64_t *rows, aic_error *err);
 
 #endif

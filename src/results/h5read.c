@@ -5,6 +5,7 @@
  */
 #include "results/h5.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 enum { TEXT_WIDTH_MAX = 65536, STORED_MIN = 8 /* bytes: no deflated chunk is shorter */ };
 
 bool res_damaged(aic_error *err, const char *path, const char *object, const char *what) {
+    int why = pdb_hdf5_file_error();
+    if (why)
+        return aic_fail(err, AIC_IO, "%s: %s: cannot be read: %s", path, object, strerror(why));
     return aic_fail(err, AIC_BAD_INPUT, "%s: %s: %s", path, object, what);
 }
 
@@ -21,15 +25,18 @@ bool res_damaged(aic_error *err, const char *path, const char *object, const cha
 static bool is_hdf5(const char *path, uint64_t *bytes, aic_error *err) {
     struct stat st;
     char head[8] = "";
-    FILE *f = fopen(path, "rb");
-    if (!f || fstat(fileno(f), &st) != 0) {
+    int fd = aic_io_open(path, O_RDONLY, 0);
+    if (fd < 0 || fstat(fd, &st) != 0) {
         aic_fail(err, AIC_IO, "cannot open %s: %s", path, strerror(errno));
-        if (f)
-            fclose(f);
+        if (fd >= 0)
+            aic_io_close(fd);
         return false;
     }
-    size_t n = S_ISREG(st.st_mode) ? fread(head, 1, sizeof head, f) : 0;
-    fclose(f);
+    ssize_t n = S_ISREG(st.st_mode) ? aic_io_read(fd, head, sizeof head) : 0;
+    int why = errno;
+    aic_io_close(fd);
+    if (n < 0)
+        return aic_fail(err, AIC_IO, "cannot read %s: %s", path, strerror(why));
     *bytes = (uint64_t)st.st_size;
     return (n == sizeof head && memcmp(head, "\x89HDF\r\n\x1a\n", sizeof head) == 0) ||
            aic_fail(err, AIC_BAD_INPUT, "%s is not a result file (it is not HDF5)", path);
@@ -41,14 +48,15 @@ bool res_in_open(res_in *in, const char *path, aic_error *err) {
     if (!is_hdf5(path, &in->bytes, err))
         return false;
     pdb_hdf5_lock();
+    pdb_hdf5_file_error();    /* of another file */
     H5PLset_loading_state(0); /* a file's filters must never make the process load code */
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    H5Pset_file_locking(access, false, true); /* a finished file never changes */
+    hid_t access = pdb_hdf5_access();
     in->file = H5Fopen(path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
     if (in->file < 0) {
-        res_h5_fail(err, path, "damaged, cut off or still being written");
-        err->code = AIC_BAD_INPUT;
+        int why = pdb_hdf5_file_error();
+        res_h5_fail(err, path, why ? "cannot be read" : "damaged, cut off or still being written");
+        err->code = why ? AIC_IO : AIC_BAD_INPUT;
     }
     pdb_hdf5_unlock();
     return in->file >= 0;

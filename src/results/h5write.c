@@ -5,24 +5,17 @@
  */
 #include "results/h5.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
-/* The innermost entry of HDF5's error stack knows the cause; of the file drivers' long texts the system's
- * message matters. */
+/* The innermost entry of HDF5's error stack knows the cause: the system's message where a file call failed.
+ */
 static herr_t innermost(unsigned depth, const H5E_error2_t *entry, void *out) {
-    char *cause = out;
-    if (depth > 0 || !entry->desc)
-        return 0;
-    const char *text = entry->desc, *message = strstr(text, "error message = '");
-    if (message)
-        text = message + strlen("error message = '");
-    snprintf(cause, 200, "%.*s", message ? (int)strcspn(text, "'") : 199, text);
+    if (depth == 0 && entry->desc)
+        snprintf(out, 200, "%s", entry->desc);
     return 0;
 }
 
@@ -88,10 +81,8 @@ bool res_out_create(res_out *o, const char *path, int level, aic_error *err) {
     snprintf(o->path, sizeof o->path, "%s", path);
     o->level = level;
     pdb_hdf5_lock();
-    hid_t create = group_properties(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
+    hid_t create = group_properties(H5P_FILE_CREATE), access = pdb_hdf5_access();
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
-    H5Pset_file_locking(access, false,
-                        true); /* NAME.part/lock guards the file; HDF5's own locks fail on network disks */
     o->file = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     bool ok = o->file >= 0 || res_h5_fail(err, path, "cannot create");
     H5Pclose(create);
@@ -101,13 +92,8 @@ bool res_out_create(res_out *o, const char *path, int level, aic_error *err) {
 }
 
 bool res_fsync(const char *path, aic_error *err) {
-    int fd = open(path, O_RDONLY);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    if (!ok)
-        aic_fail(err, AIC_IO, "%s: cannot be synced to disk: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return ok;
+    return aic_io_sync_path(path) ||
+           aic_fail(err, AIC_IO, "%s: cannot be synced to disk: %s", path, strerror(errno));
 }
 
 /* An id that fails to close (its file cannot be flushed) would be tried again when the process ends: nothing
@@ -134,7 +120,7 @@ void res_out_discard(res_out *o) {
     close_file(o);
     H5Eclear2(H5E_DEFAULT);
     pdb_hdf5_unlock();
-    unlink(o->path);
+    aic_io_unlink(o->path);
 }
 
 /* ---- attributes -------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* The journal of a sweep with chunk files: text, append-only, one line per finished chunk file, each with a
  * CRC-32.
  *
- *   aicfg-journal 1 spec=<sha256> total=<n> deflate=<n> breakdown=<0|1> crc=<8 hex digits>
+ *   aicfg-journal 1 spec=<sha256> total=<n> first=<n> deflate=<n> breakdown=<0|1> crc=<8 hex digits>
  *   chunk <k> points=<first>+<n> rows=<first>+<n> ok=<n> missing=<n> ... sha256=<of the file> crc=<8 hex
  * digits>
  *
@@ -14,9 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { JOURNAL_MAX = 64 << 20 };
 typedef unsigned long long ull;
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
@@ -25,19 +23,19 @@ static void seal(aic_buf *line) {
     aic_buf_printf(line, " crc=%08x\n", (unsigned)aic_crc32(line->data, line->len));
 }
 
-static bool write_line(const char *path, int flags, const aic_buf *line, aic_error *err) {
-    int fd = open(path, O_WRONLY | flags, 0666);
-    bool ok = fd >= 0 && write(fd, line->data, line->len) == (ssize_t)line->len && fsync(fd) == 0;
+static bool write_text(const char *path, int flags, const aic_buf *text, aic_error *err) {
+    int fd = aic_io_open(path, O_WRONLY | flags, 0666);
+    bool ok = fd >= 0 && aic_io_write(fd, text->data, text->len) && aic_io_sync(fd);
     if (!ok)
         aic_fail(err, AIC_IO, "cannot write %s: %s", path, strerror(errno));
-    if (fd >= 0 && close(fd) != 0 && ok)
+    if (fd >= 0 && !aic_io_close(fd) && ok)
         ok = aic_fail(err, AIC_IO, "cannot close %s: %s", path, strerror(errno));
     return ok;
 }
 
 static void head_text(const res_journal_head *h, aic_buf *line) {
-    aic_buf_printf(line, "aicfg-journal 1 spec=%s total=%llu deflate=%d breakdown=%d", h->spec,
-                   (ull)h->total_points, h->deflate, (int)h->breakdown);
+    aic_buf_printf(line, "aicfg-journal 1 spec=%s total=%llu first=%llu deflate=%d breakdown=%d", h->spec,
+                   (ull)h->total_points, (ull)h->first_point, h->deflate, (int)h->breakdown);
     seal(line);
 }
 
@@ -50,18 +48,29 @@ static void chunk_text(uint64_t index, const res_journal_chunk *c, aic_buf *line
     seal(line);
 }
 
-bool res_journal_start(const char *path, const res_journal_head *h, aic_error *err) {
-    aic_buf line = {0};
-    head_text(h, &line);
-    bool ok = write_line(path, O_CREAT | O_TRUNC, &line, err);
+bool res_journal_write(const res_part *p, const res_journal_head *h, const res_journal_chunk *chunks,
+                       size_t n, aic_error *err) {
+    char path[RES_PATH_MAX], temporary[RES_PATH_MAX];
+    aic_buf text = {0}, line = {0};
+    res_part_path(p, "journal", path);
+    res_part_path(p, "journal.tmp", temporary);
+    head_text(h, &text);
+    for (size_t i = 0; i < n; i++) {
+        aic_buf_clear(&line);
+        chunk_text(i, &chunks[i], &line);
+        aic_buf_addn(&text, line.data, line.len);
+    }
+    bool ok =
+        write_text(temporary, O_CREAT | O_TRUNC, &text, err) && res_publish(temporary, path, p->dir, err);
     aic_buf_free(&line);
+    aic_buf_free(&text);
     return ok;
 }
 
 bool res_journal_append(const char *path, uint64_t index, const res_journal_chunk *c, aic_error *err) {
     aic_buf line = {0};
     chunk_text(index, c, &line);
-    bool ok = write_line(path, O_APPEND, &line, err);
+    bool ok = write_text(path, O_APPEND, &line, err);
     aic_buf_free(&line);
     return ok;
 }
@@ -92,6 +101,7 @@ static bool read_head(const char *line, size_t len, res_journal_head *h) {
     aic_buf again = {0};
     digest_after(line, " spec=", h->spec);
     h->total_points = number_after(line, " total=");
+    h->first_point = number_after(line, " first=");
     h->deflate = (int)(number_after(line, " deflate=") & 0xff);
     h->breakdown = number_after(line, " breakdown=") == 1;
     head_text(h, &again);
@@ -136,15 +146,18 @@ static bool take_line(char *line, size_t len, res_journal_head *h, bool *has_hea
     return true;
 }
 
-bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk **chunks, size_t *n) {
+bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk **chunks, size_t *n,
+                      size_t *lost) {
     aic_buf text = {0};
     char why[256];
     bool has_head = false;
-    size_t cap = 0;
+    size_t cap = 0, kept = 0;
     *h = (res_journal_head){0};
     *chunks = NULL;
     *n = 0;
-    if (aic_read_file(path, JOURNAL_MAX, &text, why, sizeof why) && !memchr(text.data, 0, text.len))
+    /* A power loss can leave zeros where a line should be: they end the text, and what precedes them counts.
+     */
+    if (aic_read_file(path, RES_JOURNAL_MAX, &text, why, sizeof why))
         for (char *at = text.data, *end; at && (end = strchr(at, '\n')); at = end + 1) {
             size_t len = (size_t)(end - at) + 1;
             char *line = aic_alloc(len + 1, 1);
@@ -154,7 +167,9 @@ bool res_journal_read(const char *path, res_journal_head *h, res_journal_chunk *
             free(line);
             if (!ok)
                 break;
+            kept += len;
         }
+    *lost = text.len - kept;
     aic_buf_free(&text);
     if (!has_head) {
         free(*chunks);

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,14 +30,14 @@ static bool set_paths(res_part *p, const char *final, aic_error *err) {
     return true;
 }
 
-static bool target_is_free(const char *final, bool force, aic_error *err) {
+static bool target_is_free(const char *final, bool replace, aic_error *err) {
     struct stat st;
     if (stat(final, &st) != 0)
         return true;
     if (!S_ISREG(st.st_mode))
         return aic_fail(err, AIC_BAD_INPUT, "%s exists and is not a file; choose another output", final);
-    return force || aic_fail(err, AIC_BAD_INPUT,
-                             "%s exists; give --force to replace it, or choose another output", final);
+    return replace || aic_fail(err, AIC_BAD_INPUT,
+                               "%s exists; give --force to replace it, or choose another output", final);
 }
 
 /* ---- lock -------------------------------------------------------------------------------------------- */
@@ -50,13 +50,13 @@ static void write_holder(int fd) {
     if (gmtime_r(&now, &tm))
         strftime(start, sizeof start, "%Y-%m-%dT%H:%M:%SZ", &tm);
     int n = snprintf(text, sizeof text, "host %s, process %ld, since %s", host, (long)getpid(), start);
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)n, 0) != n)
+    if (!aic_io_truncate(fd, 0) || !aic_io_write_at(fd, text, (size_t)n, 0))
         return; /* the lock holds without its note */
 }
 
 static bool refuse_holder(const res_part *p, int fd, aic_error *err) {
     char text[224] = "";
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    ssize_t n = aic_io_read_at(fd, text, sizeof text - 1, 0);
     for (ssize_t i = 0; i < n; i++)
         if (text[i] < 0x20 || text[i] > 0x7e)
             text[i] = '?';
@@ -77,11 +77,11 @@ static bool unlockable(const res_part *p, int fd, const char *lock, int cause, a
 
 /* 1 locked, 0 the file was removed meanwhile (try again), -1 refused. */
 static int try_lock(res_part *p, const char *lock, aic_error *err) {
-    if (mkdir(p->dir, 0777) != 0 && errno != EEXIST) {
+    if (!aic_io_mkdir(p->dir) && errno != EEXIST) {
         aic_fail(err, AIC_IO, "cannot create %s: %s", p->dir, strerror(errno));
         return -1;
     }
-    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = aic_io_open(lock, O_RDWR | O_CREAT, 0666);
     if (fd < 0) {
         if (errno == ENOENT)
             return 0;
@@ -89,7 +89,7 @@ static int try_lock(res_part *p, const char *lock, aic_error *err) {
         return -1;
     }
     bool ok = true, gone = false;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    if (aic_io_lock(fd)) {
         struct stat open_file, named;
         gone = fstat(fd, &open_file) != 0 || stat(lock, &named) != 0 || open_file.st_ino != named.st_ino;
     } else if (errno == EWOULDBLOCK) {
@@ -102,14 +102,14 @@ static int try_lock(res_part *p, const char *lock, aic_error *err) {
         p->lock = fd;
         return 1;
     }
-    close(fd);
+    aic_io_close(fd);
     return ok ? 0 : -1;
 }
 
-bool res_part_open(res_part *p, const char *final, bool force, aic_error *err) {
+bool res_part_open(res_part *p, const char *final, bool replace, aic_error *err) {
     char lock[RES_PATH_MAX];
     p->lock = -1;
-    if (!set_paths(p, final, err) || !target_is_free(final, force, err))
+    if (!set_paths(p, final, err) || !target_is_free(final, replace, err))
         return false;
     res_part_path(p, "lock", lock);
     int state = 0;
@@ -121,23 +121,45 @@ bool res_part_open(res_part *p, const char *final, bool force, aic_error *err) {
 
 /* ---- contents ---------------------------------------------------------------------------------------- */
 
-static bool is_ours(const char *name) {
+/* Is this a file of ours that a run with so many chunk files to keep has no use for? */
+static bool is_left_over(const char *name, uint64_t chunks) {
     size_t len = strlen(name);
-    bool temporary = len > 4 && strcmp(name + len - 4, ".tmp") == 0;
-    return temporary || strcmp(name, "journal") == 0 || strncmp(name, "chunk-", 6) == 0;
+    char kept[32];
+    if (len > 4 && strcmp(name + len - 4, ".tmp") == 0)
+        return true;
+    if (strncmp(name, "chunk-", 6) != 0)
+        return false;
+    uint64_t index = strtoull(name + 6, NULL, 10);
+    res_chunk_name(index, kept);
+    return index >= chunks || strcmp(name, kept) != 0;
 }
 
-void res_part_clear(const res_part *p) {
+void res_part_clear(const res_part *p, uint64_t chunks) {
+    char path[RES_PATH_MAX];
+    if (chunks == 0) { /* first: without it the rest counts for nothing */
+        res_part_path(p, "journal", path);
+        aic_io_unlink(path);
+    }
     DIR *dir = opendir(p->dir);
     if (!dir)
         return;
-    char path[RES_PATH_MAX];
     for (struct dirent *e; (e = readdir(dir));)
-        if (is_ours(e->d_name)) {
+        if (is_left_over(e->d_name, chunks)) {
             res_part_path(p, e->d_name, path);
-            unlink(path);
+            aic_io_unlink(path);
         }
     closedir(dir);
+}
+
+/* Does the folder hold nothing but the lock? */
+static bool is_bare(const res_part *p) {
+    DIR *dir = opendir(p->dir);
+    bool bare = dir != NULL;
+    for (struct dirent *e; bare && (e = readdir(dir));)
+        bare = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, "lock") == 0;
+    if (dir)
+        closedir(dir);
+    return bare;
 }
 
 void res_part_close(res_part *p, bool remove) {
@@ -145,26 +167,25 @@ void res_part_close(res_part *p, bool remove) {
         return;
     char lock[RES_PATH_MAX];
     res_part_path(p, "lock", lock);
-    if (remove) {
-        res_part_clear(p);
-        unlink(lock);
-        rmdir(p->dir); /* stays when someone put a file of theirs into it */
-    } else if (ftruncate(p->lock, 0) != 0) {
-        unlink(lock);
+    if (remove)
+        res_part_clear(p, 0);
+    if (remove || is_bare(p)) {
+        aic_io_unlink(lock);
+        aic_io_rmdir(p->dir); /* stays when someone put a file of theirs into it */
+    } else if (!aic_io_truncate(p->lock, 0)) {
+        aic_io_unlink(lock);
     }
-    close(p->lock);
+    aic_io_close(p->lock);
     p->lock = -1;
 }
 
+bool res_sync_folder(const char *folder, aic_error *err) {
+    return aic_io_sync_path(folder) ||
+           aic_fail(err, AIC_IO, "%s: cannot be synced to disk: %s", folder, strerror(errno));
+}
+
 bool res_publish(const char *from, const char *to, const char *folder, aic_error *err) {
-    if (rename(from, to) != 0)
+    if (!aic_io_rename(from, to))
         return aic_fail(err, AIC_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
-    int fd = open(folder, O_RDONLY | O_DIRECTORY);
-    bool ok =
-        fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* EINVAL: folders of this file system need no sync */
-    if (!ok)
-        aic_fail(err, AIC_IO, "%s: cannot be synced to disk: %s", folder, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return ok;
+    return res_sync_folder(folder, err);
 }

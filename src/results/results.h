@@ -67,8 +67,9 @@ typedef struct res_writer_options {
     const char *path;    /* final name; its folder must exist */
     bool breakdown;      /* store every op of every point */
     int deflate;         /* 0..9 */
-    double checkpoint_s; /* a chunk is closed and journalled this often, 30 */
-    bool force;          /* replace an existing file */
+    double checkpoint_s; /* a chunk is closed and journalled this often, 30; 0: after every call */
+    bool force;          /* replace an existing file, drop what an interrupted run left */
+    bool resume;         /* continue what an interrupted run of the same sweep left; nothing = start */
 } res_writer_options;
 
 /* Consecutive points in point order. Rows of priced points lie one after another; a point without rows has
@@ -86,18 +87,26 @@ typedef struct res_points {
 } res_points;
 
 typedef struct res_writer res_writer;
-/* Locks the output (a second run on the same file is refused with a clear message) and starts. */
+/* Locks the output (a second run on the same file is refused with a clear message) and starts, or continues:
+ * see res_writer_resumed. Refuses to continue another sweep's work, with what differs. With resume set, a result
+ * that is there and whole counts as all points done, and force is about that file only: it is replaced by what
+ * the interrupted run left, continued. */
 res_writer *res_writer_open(const res_writer_options *opt, const res_origin *origin, aic_error *err);
+/* Points the writer has from an earlier run, by status too, and deployments it knows from there: the caller goes
+ * on with the point and the deployment after them. */
+uint64_t res_writer_resumed(const res_writer *w, size_t *deployments, uint64_t by_status[SRV_STATUS_COUNT]);
 /* Deployments in index order 0, 1, ...; each before the first points that name it. */
 bool res_writer_deployment(res_writer *w, const srv_deployment *d, aic_error *err);
 bool res_writer_points(res_writer *w, const res_points *p, aic_error *err);
 typedef struct res_summary {
     uint64_t points, by_status[SRV_STATUS_COUNT], rows, file_bytes;
+    uint64_t resumed; /* points that an earlier run computed */
     char path[4096]; /* where the points are: the final name, or the partial file */
     char digest[65]; /* of the content (everything but /run) */
 } res_summary;
 /* Publishes under the final name (complete), or, after an interruption, as NAME.partial.h5 marked incomplete,
- * keeping chunks and journal in NAME.part/ for a later resume. Frees w in any case. */
+ * keeping chunks and journal in NAME.part/ for a later resume. They are removed only once the published file
+ * was opened and says what it should. Frees w in any case. */
 bool res_writer_finish(res_writer *w, bool complete, res_summary *out, aic_error *err);
 /* Gives up: removes temporary files of this run (after a failure to write). */
 void res_writer_abandon(res_writer *w);

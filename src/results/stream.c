@@ -3,6 +3,7 @@
 #include "results/h5.h"
 #include <omp.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const meanings[RES_STREAMS] = {
     [RES_G_POINTS] = "one row per point, in point order",
@@ -92,14 +93,15 @@ static void digest_field(res_stream *s, size_t f) {
     const uint8_t *data = s->rows.data[f];
     size_t bytes = s->rows.rows * s->rows.width[f];
     if (!s->group->sparse || !res_all_zero(data, bytes)) {
-        res_digest_chunk(s->digests[f], data, bytes);
-        return;
+        aic_xxh128_text(data, bytes, s->hex[f]);
+    } else {
+        if (s->zero[f].bytes != bytes) {
+            aic_xxh128_text(data, bytes, s->zero[f].hex);
+            s->zero[f].bytes = bytes;
+        }
+        memcpy(s->hex[f], s->zero[f].hex, sizeof s->hex[f]);
     }
-    if (s->zero[f].bytes != bytes) {
-        aic_xxh128_text(data, bytes, s->zero[f].hex);
-        s->zero[f].bytes = bytes;
-    }
-    aic_sha256_add(s->digests[f], s->zero[f].hex, AIC_XXH128_HEX - 1);
+    aic_sha256_add(s->digests[f], s->hex[f], RES_DIGEST);
 }
 
 /* Stores the rows at hand as the stripe after the last full one; a full one is digested, too. */

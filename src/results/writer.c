@@ -33,6 +33,8 @@ static void copy_origin(res_writer *w, const res_origin *o) {
 }
 
 static bool check_options(const res_writer_options *opt, aic_error *err) {
+    if (!(opt->checkpoint_s >= 0))
+        return aic_fail(err, AIC_BAD_INPUT, "the checkpoint interval must not be negative");
     if (opt->deflate < 0 || opt->deflate > 9)
         return aic_fail(err, AIC_BAD_INPUT, "the deflate level must be from 0 to 9, found %d", opt->deflate);
     return true;
@@ -43,18 +45,27 @@ static bool clear_leftovers(const res_writer *w, aic_error *err) {
     char path[RES_PATH_MAX];
     res_journal_head head;
     res_journal_chunk *chunks;
-    size_t n;
+    size_t n, lost;
     res_part_path(&w->part, "journal", path);
-    res_journal_read(path, &head, &chunks, &n);
-    uint64_t points = n ? chunks[n - 1].first_point + chunks[n - 1].points : 0;
+    res_journal_read(path, &head, &chunks, &n, &lost);
+    uint64_t end = n ? chunks[n - 1].first_point + chunks[n - 1].points : 0;
     free(chunks);
-    if (points > 0 && !w->opt.force)
+    if (end > 0 && !w->opt.force)
         return aic_fail(err, AIC_BAD_INPUT,
-                        "%s holds %llu points of an interrupted run; give --force to start over, or choose "
-                        "another output",
-                        w->part.dir, (unsigned long long)points);
-    res_part_clear(&w->part);
+                        "%s holds %llu points of an interrupted run; give --resume to go on with it, --force "
+                        "to start over, or choose another output",
+                        w->part.dir, (unsigned long long)end);
+    res_part_clear(&w->part, 0);
     return true;
+}
+
+/* What there is already: nothing, part of the sweep, or all of it. */
+static bool take_stock(res_writer *w, aic_error *err) {
+    if (!w->opt.resume)
+        return clear_leftovers(w, err);
+    if (!w->opt.force && access(w->part.final, F_OK) == 0)
+        return res_writer_is_done(w, err);
+    return res_writer_restore(w, err);
 }
 
 static void free_writer(res_writer *w) {
@@ -64,7 +75,8 @@ static void free_writer(res_writer *w) {
         res_stream_free(&w->streams[g]);
     res_deployments_free(&w->deployments);
     res_reasons_free(&w->reasons);
-    aic_buf_free(&w->order);
+    aic_buf_free(&w->stripes.order);
+    aic_buf_free(&w->stripes.digests);
     aic_buf_free(&w->content);
     aic_arena_free(w->arena);
     free(w);
@@ -84,18 +96,24 @@ res_writer *res_writer_open(const res_writer_options *opt, const res_origin *ori
     res_reasons_init(&w->reasons);
     for (int g = 0; g < RES_STREAMS; g++)
         res_stream_init(&w->streams[g], (res_group_id)g);
-    bool ok = check_options(opt, err) && res_part_open(&w->part, opt->path, opt->force, err);
+    bool ok = check_options(opt, err) && res_part_open(&w->part, opt->path, opt->force || opt->resume, err);
     if (ok) {
         w->codec = res_codec_new(opt->deflate);
         res_encoders_init(&w->encoders, opt->deflate, origin->threads);
-        ok = clear_leftovers(w, err);
-        if (ok && res_writer_begin_file(w, OPEN_FILE, true, err))
+        ok = take_stock(w, err);
+        if (ok && (w->already || res_writer_begin_file(w, OPEN_FILE, w->n_chunks == 0, err)))
             return w;
         res_out_discard(&w->out);
-        res_part_close(&w->part, ok);
+        res_part_close(&w->part, ok && w->n_chunks == 0);
     }
     free_writer(w);
     return NULL;
+}
+
+uint64_t res_writer_resumed(const res_writer *w, size_t *deployments, uint64_t by_status[SRV_STATUS_COUNT]) {
+    *deployments = w->deployments.table.rows;
+    memcpy(by_status, w->by_status, sizeof w->by_status);
+    return w->resumed;
 }
 
 /* ---- points ------------------------------------------------------------------------------------------ */
@@ -135,8 +153,13 @@ static bool check_points(const res_writer *w, const res_points *p, aic_error *er
 
 static bool flush(res_writer *w, res_group_id g, aic_error *err) {
     char code = (char)g;
-    aic_buf_addn(&w->order, &code, 1);
-    return res_stream_flush(&w->streams[g], &w->out, &w->encoders, err);
+    res_stream *s = &w->streams[g];
+    if (!res_stream_flush(s, &w->out, &w->encoders, err))
+        return false;
+    aic_buf_addn(&w->stripes.order, &code, 1);
+    for (size_t f = 0; f < s->group->n_fields; f++)
+        aic_buf_addn(&w->stripes.digests, s->hex[f], RES_DIGEST);
+    return true;
 }
 
 /* Splits what rows rest on into its two columns; nearly always nothing but zeros. */
@@ -258,29 +281,48 @@ bool res_writer_points(res_writer *w, const res_points *p, aic_error *err) {
 
 /* ---- the end ----------------------------------------------------------------------------------------- */
 
+/* A file that this program cannot read again, or that says something else, is not published. */
+static bool reads_back(const char *path, bool complete, const res_summary *sum, aic_error *err) {
+    aic_error why = {0};
+    res_file *f = res_open(path, &why);
+    if (!f)
+        return aic_fail(err, AIC_IO, "what was written does not read back: %s", why.text);
+    const char *digest = res_attribute(f, "content_sha256");
+    bool ok = res_count(f) == sum->points && res_complete(f) == complete && digest &&
+              strcmp(digest, sum->digest) == 0;
+    res_close(f);
+    return ok || aic_fail(err, AIC_IO, "%s: what was written does not read back as written", path);
+}
+
 static bool publish(res_writer *w, bool complete, const char *temporary, res_summary *out, aic_error *err) {
     char partial[RES_PATH_MAX];
     struct stat st;
     snprintf(partial, sizeof partial, "%.*s.partial.h5", RES_PATH_MAX - 64, w->part.final);
     snprintf(out->path, sizeof out->path, "%s", complete ? w->part.final : partial);
-    if (!res_publish(temporary, out->path, w->part.folder, err))
+    if (!reads_back(temporary, complete, out, err) ||
+        !res_publish(temporary, out->path, w->part.folder, err) || !reads_back(out->path, complete, out, err))
         return false;
     if (stat(out->path, &st) == 0)
         out->file_bytes = (uint64_t)st.st_size;
     if (complete)
-        unlink(partial); /* of an interrupted run that this file supersedes */
+        aic_io_unlink(partial); /* of an interrupted run that this file supersedes */
     return true;
 }
 
-bool res_writer_finish(res_writer *w, bool complete, res_summary *out, aic_error *err) {
+static bool make_and_publish(res_writer *w, bool complete, res_summary *out, aic_error *err) {
     char temporary[RES_PATH_MAX];
+    *out = (res_summary){.points = w->points, .rows = w->rows, .resumed = w->resumed};
+    memcpy(out->by_status, w->by_status, sizeof out->by_status);
+    return res_writer_make_result(w, complete, temporary, out, err) &&
+           publish(w, complete, temporary, out, err);
+}
+
+bool res_writer_finish(res_writer *w, bool complete, res_summary *out, aic_error *err) {
     res_summary unused;
     out = out ? out : &unused;
-    *out = (res_summary){.points = w->points, .rows = w->rows};
-    memcpy(out->by_status, w->by_status, sizeof out->by_status);
-    bool ok =
-        res_writer_make_result(w, complete, temporary, out, err) && publish(w, complete, temporary, out, err);
-    if (!ok) {
+    if (w->already) {
+        *out = w->found;
+    } else if (!make_and_publish(w, complete, out, err)) {
         res_writer_abandon(w);
         return false;
     }
@@ -295,7 +337,7 @@ void res_writer_abandon(res_writer *w) {
         res_stream_end(&w->streams[g]);
     res_out_discard(&w->out);
     res_part_path(&w->part, "result.tmp", path);
-    unlink(path);
+    aic_io_unlink(path);
     res_part_close(&w->part, w->n_chunks == 0);
     free_writer(w);
 }

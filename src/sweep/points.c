@@ -1,6 +1,7 @@
 /* Point lists: a CSV file whose row i is point i. Rows of one deployment share a record, whatever their
  * order. */
 #include "sweep/internal.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,10 +71,11 @@ typedef struct dep_key {
     uint32_t mode, database_mode, nextn, max_seq_len;
     uint32_t policy, attention_backend, moe_backend, distribution;
     uint32_t eplb, slots, sms, layers;
+    uint32_t encoder_tp, zero; /* zero: keeps the size a multiple of 8 */
     mdl_parallel par;
     mdl_quants quants;
 } dep_key;
-_Static_assert(sizeof(dep_key) == 2 * 8 + 17 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
+_Static_assert(sizeof(dep_key) == 2 * 8 + 19 * 4 + sizeof(mdl_parallel) + sizeof(mdl_quants),
                "dep_key has no padding");
 
 static uint64_t bits(double v) {
@@ -111,6 +113,7 @@ static uint32_t dep_index(list_reader *r, const swp_row *row) {
                    .slots = o->slots,
                    .sms = o->sms,
                    .layers = o->layers,
+                   .encoder_tp = o->encoder_tp,
                    .nextn = q->nextn,
                    .max_seq_len = q->max_seq_len,
                    .par = q->par,
@@ -169,20 +172,20 @@ static bool read_rows(list_reader *r) {
 static bool keep_text(swp_sweep *s, const char *path, aic_error *err) {
     char piece[1 << 16], hex[65];
     aic_buf text = {0};
-    FILE *f = fopen(path, "rb");
+    int fd = aic_io_open(path, O_RDONLY, 0);
     aic_sha256 *h = aic_sha256_new();
     uint64_t bytes = 0;
-    size_t got = 0;
-    while (f && (got = fread(piece, 1, sizeof piece, f)) > 0) {
-        aic_sha256_add(h, piece, got);
-        bytes += got;
+    ssize_t got = -1;
+    while (fd >= 0 && (got = aic_io_read(fd, piece, sizeof piece)) > 0) {
+        aic_sha256_add(h, piece, (size_t)got);
+        bytes += (uint64_t)got;
         if (bytes <= KEPT_TEXT)
-            aic_buf_addn(&text, piece, got);
+            aic_buf_addn(&text, piece, (size_t)got);
     }
-    bool ok = f && !ferror(f);
+    bool ok = got == 0;
     aic_sha256_hex(h, hex);
-    if (f)
-        fclose(f);
+    if (fd >= 0)
+        aic_io_close(fd);
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const char *gap = *s->text ? "\n" : "";
     if (ok && bytes <= KEPT_TEXT && !*s->text)

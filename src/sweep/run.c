@@ -8,6 +8,7 @@
 #include "sweep/internal.h"
 #include <omp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ typedef struct run {
     swp_compiled *compiled;
     res_writer *writer; /* NULL: nothing is written */
     aic_progress *progress;
+    uint64_t resumed; /* points of an earlier run, which nobody evaluates */
     size_t block_points, n_slots;
     slot *slots;
 
@@ -136,8 +138,13 @@ static slot *next_full(run *r) {
 static void *write_blocks(void *arg) {
     run *r = arg;
     size_t known = 0;
-    uint64_t done = 0, refused = 0;
+    uint64_t done = r->resumed, refused = 0, by_status[SRV_STATUS_COUNT];
     slot *slot;
+    if (r->resumed) {
+        res_writer_resumed(r->writer, &known, by_status);
+        refused = done - by_status[SRV_ST_ok];
+        aic_progress_update(r->progress, done, refused);
+    }
     while ((slot = next_full(r))) {
         aic_error why = {0};
         double start = aic_now();
@@ -222,6 +229,16 @@ static res_writer *open_writer(const swp_sweep *s, const srv_env *env, const swp
     return w;
 }
 
+/* Goes on where an earlier run stopped. */
+static void start_point(run *r) {
+    size_t deployments;
+    uint64_t by_status[SRV_STATUS_COUNT];
+    r->resumed = r->next_point = res_writer_resumed(r->writer, &deployments, by_status);
+    if (r->resumed && !r->opt->quiet)
+        fprintf(stderr, "%llu of %llu points are there from an earlier run\n", (unsigned long long)r->resumed,
+                (unsigned long long)r->s->points);
+}
+
 static void run_threads(run *r, unsigned threads) {
     pthread_t writer;
     r->working = threads;
@@ -267,6 +284,8 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
              .emptied = PTHREAD_COND_INITIALIZER};
     if (!opt->discard && !(r.writer = open_writer(s, env, opt, threads, err)))
         return false;
+    if (r.writer)
+        start_point(&r);
     r.slots = AIC_NEW_ARRAY(slot, r.n_slots);
     r.compiled = swp_compiled_new(s, env);
     r.progress = aic_progress_start("points", s->points, opt->quiet);

@@ -88,7 +88,7 @@ typedef struct swp_options {
 } swp_options;
 
 /* Runs: workers evaluate blocks in OpenMP threads, one writer thread takes them in order. Returns false with
- * AIC_INTERRUPTED or AIC_TERMINATED after a signal (finished blocks are kept, out says where), AIC_IO when
+ * AIC_SIGNALS + its number after a signal (finished blocks are kept, out says where), AIC_IO when
  * writing fails. */
 bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summary *out, aic_error *err);
 

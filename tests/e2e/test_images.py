@@ -85,12 +85,11 @@ def test_points_without_images_are_those_of_a_text_sweep(swept, tmp_path):
     got = [x for x in swept[1] if x["images"] == 0]
     assert len(want) == len(got)
     for a, b in zip(want, got):
-        del a["point"], b["point"]
-        assert a == b
+        assert {**a, "point": 0} == {**b, "point": 0}
     with h5py.File(text) as f:
         for name in ("images", "image_height", "image_width", "image_tokens", "visual_tokens", "encoder_latency_ms", "encoder_gib"):
             assert not numpy.any(f["points"][name][()])
-            assert f["points"][name].id.get_storage_size() < 400  # 16,384 values
+            assert f["points"][name].id.get_storage_size() < 700  # of 16,384 values
 
 
 def test_files_do_not_depend_on_threads_or_path(swept, tmp_path):

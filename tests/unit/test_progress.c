@@ -153,6 +153,24 @@ static void first_signal(void) {
     _exit(aic_interrupted() == AIC_TERMINATED ? 11 : 12);
 }
 
+static void ignored_signal(void) {
+    signal(SIGINT, SIG_IGN); /* as nohup and background jobs have it */
+    aic_interrupt_install();
+    raise(SIGINT);
+    if (aic_interrupted() != 0)
+        _exit(10);
+    raise(SIGHUP);
+    _exit(aic_interrupted() == AIC_HUNG_UP ? 11 : 12);
+}
+
+static void closed_pipe(void) {
+    int ends[2];
+    aic_ignore_closed_pipes();
+    if (pipe(ends) != 0 || close(ends[0]) != 0)
+        _exit(10);
+    _exit(write(ends[1], "x", 1) < 0 ? 11 : 12);
+}
+
 static void second_signal(void) {
     aic_interrupt_install();
     raise(SIGINT);
@@ -170,6 +188,10 @@ static void test_signals(void **state) {
     assert_int_equal(WEXITSTATUS(status), 11);
     run_child(second_signal, text, sizeof text, &status);
     assert_int_equal(WEXITSTATUS(status), AIC_INTERRUPTED);
+    run_child(ignored_signal, text, sizeof text, &status);
+    assert_int_equal(WEXITSTATUS(status), 11);
+    run_child(closed_pipe, text, sizeof text, &status);
+    assert_int_equal(WEXITSTATUS(status), 11);
     assert_int_equal(aic_interrupted(), 0);
 }
 

@@ -75,6 +75,35 @@ static void test_options(void **state) {
     swp_free(s);
 }
 
+/* Rows that differ in one field of the deployment are two deployments, whichever field it is. */
+static void test_every_field_counts(void **state) {
+    (void)state;
+    static const char *const values[] = {"8",          "1",   "fa3", "megamoe", "uniform",
+                                         "static_gen", "SOL", "fp8", "x"};
+    static const char *const loads[] = {"batch",  "isl",          "osl",         "prefix",      "ctx_tokens",
+                                        "images", "image_height", "image_width", "image_tokens"};
+    for (size_t i = 0; i < swp_field_count(); i++) {
+        const char *name = swp_field_at(i)->name;
+        bool load = strcmp(name, "model") == 0 || strcmp(name, "system") == 0 || strcmp(name, "backend") == 0;
+        for (size_t k = 0; k < sizeof loads / sizeof *loads; k++)
+            load = load || strcmp(name, loads[k]) == 0;
+        size_t most = 0;
+        for (size_t k = 0; !load && k < sizeof values / sizeof *values; k++) {
+            char text[256];
+            swp_row row;
+            swp_row_init(&row);
+            if (!swp_row_set(&row, i, values[k], NULL) || *row.refused)
+                continue;
+            snprintf(text, sizeof text, "model,system,backend,%s\na,s,b,\na,s,b,%s\n", name, values[k]);
+            swp_sweep *s = load_list(text);
+            most = swp_deployments(s) > most ? swp_deployments(s) : most;
+            swp_free(s);
+        }
+        if (!load && most != 2)
+            fail_msg("%s does not tell deployments apart", name);
+    }
+}
+
 static void test_impossible_rows_are_points(void **state) {
     (void)state;
     swp_sweep *s = load_list("mode,model,system,backend,tp,batch,kvcache_quant\n"
@@ -132,6 +161,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_every_field_counts),
         cmocka_unit_test(test_impossible_rows_are_points),
         cmocka_unit_test(test_malformed_files),
         cmocka_unit_test(test_a_spec_may_name_a_list),

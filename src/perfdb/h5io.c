@@ -1,0 +1,199 @@
+/* HDF5's file driver of this program: a plain file, as HDF5's own driver makes it byte by byte, through
+ * base/io. */
+#include "perfdb/perfdb.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <hdf5.h>
+#if H5_VERSION_GE(1, 13, 0)
+#include <H5FDdevelop.h>
+#endif
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { DRIVER_VALUE = 600 }; /* of the numbers HDF5 leaves to programs */
+#define LARGEST ((haddr_t)INT64_MAX)
+
+typedef struct h5io {
+    H5FD_t pub; /* HDF5's own part, first */
+    int fd;
+    haddr_t eoa, eof; /* end of what HDF5 has allocated; of the file */
+    dev_t device;
+    ino_t inode;
+} h5io;
+
+/* A file that cannot be read is no damaged file: HDF5's answer looks the same, the driver knows better. */
+static _Thread_local int last_error;
+
+int pdb_hdf5_file_error(void) {
+    int why = last_error;
+    last_error = 0;
+    return why;
+}
+
+/* The innermost entry of HDF5's error stack is what its callers print. */
+static herr_t fail(const char *function, int line, hid_t minor) {
+    last_error = errno;
+    H5Epush2(H5E_DEFAULT, __FILE__, function, (unsigned)line, H5E_ERR_CLS, H5E_IO, minor, "%s",
+             strerror(errno));
+    return -1;
+}
+#define FAIL(minor) fail(__func__, __LINE__, minor)
+
+static H5FD_t *h5io_open(const char *name, unsigned flags, hid_t access_list, haddr_t maxaddr) {
+    (void)access_list;
+    (void)maxaddr;
+    struct stat st;
+    int how = (flags & H5F_ACC_RDWR ? O_RDWR : O_RDONLY) | (flags & H5F_ACC_TRUNC ? O_TRUNC : 0) |
+              (flags & H5F_ACC_CREAT ? O_CREAT : 0) | (flags & H5F_ACC_EXCL ? O_EXCL : 0);
+    int fd = aic_io_open(name, how, 0666);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        FAIL(H5E_CANTOPENFILE);
+        if (fd >= 0)
+            aic_io_close(fd);
+        return NULL;
+    }
+    h5io *f = AIC_NEW(h5io);
+    f->fd = fd;
+    f->eof = (haddr_t)st.st_size;
+    f->device = st.st_dev;
+    f->inode = st.st_ino;
+    return &f->pub;
+}
+
+/* HDF5 keeps a file that failed to close and tries again when the process ends. */
+static herr_t h5io_close(H5FD_t *file) {
+    h5io *f = (h5io *)file;
+    int fd = f->fd;
+    f->fd = -1;
+    if (fd >= 0 && !aic_io_close(fd))
+        return FAIL(H5E_CANTCLOSEFILE);
+    free(f);
+    return 0;
+}
+
+static int h5io_cmp(const H5FD_t *a, const H5FD_t *b) {
+    const h5io *x = (const h5io *)a, *y = (const h5io *)b;
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    return x->inode < y->inode ? -1 : x->inode > y->inode;
+}
+
+/* What HDF5's own driver says of itself: how space is handed out, and so every byte's place, depends on it.
+ */
+static herr_t h5io_query(const H5FD_t *file, unsigned long *flags) {
+    (void)file;
+    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE |
+             H5FD_FEAT_AGGREGATE_SMALLDATA | H5FD_FEAT_POSIX_COMPAT_HANDLE | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
+    return 0;
+}
+
+static haddr_t h5io_get_eoa(const H5FD_t *file, H5FD_mem_t type) {
+    (void)type;
+    return ((const h5io *)file)->eoa;
+}
+
+static herr_t h5io_set_eoa(H5FD_t *file, H5FD_mem_t type, haddr_t end) {
+    (void)type;
+    ((h5io *)file)->eoa = end;
+    return 0;
+}
+
+static haddr_t h5io_get_eof(const H5FD_t *file, H5FD_mem_t type) {
+    (void)type;
+    return ((const h5io *)file)->eof;
+}
+
+static herr_t h5io_handle(H5FD_t *file, hid_t access_list, void **handle) {
+    (void)access_list;
+    *handle = &((h5io *)file)->fd;
+    return 0;
+}
+
+static bool beyond(haddr_t at, size_t size) {
+    return at > LARGEST || (haddr_t)size > LARGEST - at;
+}
+
+/* Bytes behind the end of the file read as zeros. */
+static herr_t h5io_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size, void *out) {
+    (void)type;
+    (void)transfer;
+    h5io *f = (h5io *)file;
+    char *to = out;
+    if (beyond(at, size)) {
+        errno = EFBIG;
+        return FAIL(H5E_OVERFLOW);
+    }
+    for (size_t done = 0; done < size;) {
+        ssize_t n = aic_io_read_at(f->fd, to + done, size - done, (off_t)(at + done));
+        if (n < 0)
+            return FAIL(H5E_READERROR);
+        if (n == 0) {
+            memset(to + done, 0, size - done);
+            break;
+        }
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static herr_t h5io_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size,
+                         const void *data) {
+    (void)type;
+    (void)transfer;
+    h5io *f = (h5io *)file;
+    if (beyond(at, size))
+        errno = EFBIG;
+    else if (aic_io_write_at(f->fd, data, size, (off_t)at)) {
+        if (at + size > f->eof)
+            f->eof = at + size;
+        return 0;
+    }
+    return FAIL(H5E_WRITEERROR);
+}
+
+static herr_t h5io_truncate(H5FD_t *file, hid_t transfer, hbool_t closing) {
+    (void)transfer;
+    (void)closing;
+    h5io *f = (h5io *)file;
+    if (f->eoa == f->eof)
+        return 0;
+    if (!aic_io_truncate(f->fd, (off_t)f->eoa))
+        return FAIL(H5E_SEEKERROR);
+    f->eof = f->eoa;
+    return 0;
+}
+
+static const H5FD_class_t driver = {
+#if H5_VERSION_GE(1, 13, 0)
+    .version = H5FD_CLASS_VERSION,
+    .value = (H5FD_class_value_t)DRIVER_VALUE,
+#endif
+    .name = "aicfg",
+    .maxaddr = LARGEST,
+    .fc_degree = H5F_CLOSE_WEAK,
+    .open = h5io_open,
+    .close = h5io_close,
+    .cmp = h5io_cmp,
+    .query = h5io_query,
+    .get_eoa = h5io_get_eoa,
+    .set_eoa = h5io_set_eoa,
+    .get_eof = h5io_get_eof,
+    .get_handle = h5io_handle,
+    .read = h5io_read,
+    .write = h5io_write,
+    .truncate = h5io_truncate,
+    .fl_map = H5FD_FLMAP_DICHOTOMY,
+};
+
+int64_t pdb_hdf5_access(void) {
+    static hid_t id = -1; /* guarded by the HDF5 lock */
+    if (H5Iget_type(id) != H5I_VFL)
+        id = H5FDregister(&driver);
+    hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
+    if (id < 0 || access_list < 0 || H5Pset_driver(access_list, id, NULL) < 0) {
+        H5Pclose(access_list);
+        return -1;
+    }
+    return access_list;
+}

@@ -1,0 +1,78 @@
+/* What makes two runs the same sweep, and what to say when they are not.
+ *
+ * Every file names its inputs in its root attributes. A run that continues or reuses work must agree in all
+ * of them; else the points would be another program's, another database's or another spec's.
+ */
+#include "results/writer.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- differences of texts ---------------------------------------------------------------------------- */
+
+static bool has_line(const char *text, const char *line, size_t len) {
+    for (const char *at = text; *at;) {
+        size_t n = strcspn(at, "\n");
+        if (n == len && memcmp(at, line, len) == 0)
+            return true;
+        at += n + (at[n] == '\n');
+    }
+    return false;
+}
+
+/* Lines of a that b does not have, each behind the sign. */
+static void only_in(aic_buf *out, const char *what, char sign, const char *a, const char *b) {
+    for (const char *at = a; *at;) {
+        size_t n = strcspn(at, "\n");
+        if (!has_line(b, at, n))
+            aic_buf_printf(out, "\n  %c %s: %.*s", sign, what, (int)n, at);
+        at += n + (at[n] == '\n');
+    }
+}
+
+static void compare_texts(aic_buf *out, const char *what, const char *then, const char *now) {
+    if (strcmp(then, now) == 0)
+        return;
+    size_t before = out->len;
+    only_in(out, what, '-', then, now);
+    only_in(out, what, '+', now, then);
+    if (out->len == before)
+        aic_buf_printf(out, "\n  %s: the same lines in another order", what);
+}
+
+static void compare_numbers(aic_buf *out, const char *what, uint64_t then, uint64_t now) {
+    if (then != now)
+        aic_buf_printf(out, "\n  - %s: %llu\n  + %s: %llu", what, (unsigned long long)then, what,
+                       (unsigned long long)now);
+}
+
+/* ---- inputs ------------------------------------------------------------------------------------------ */
+
+bool res_writer_same_inputs(const res_writer *w, const res_in *in, aic_error *err) {
+    const struct {
+        const char *attribute, *what, *now;
+    } texts[] = {
+        {"program", "program", w->origin.program},
+        {"spec_name", "spec name", w->origin.spec_name},
+        {"spec_sha256", "digest of the spec", w->spec_sha256},
+        {"overrides", "override", w->origin.overrides},
+        {"databases", "database", w->databases},
+    };
+    aic_arena *a = aic_arena_new();
+    aic_buf diff = {0};
+    uint64_t total = 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < sizeof texts / sizeof *texts; i++) {
+        const char *then;
+        ok = res_in_text(in, "/", texts[i].attribute, a, &then, err);
+        if (ok)
+            compare_texts(&diff, texts[i].what, then, texts[i].now);
+    }
+    ok = ok && res_in_u64(in, "/", "total_points", &total, err);
+    if (ok)
+        compare_numbers(&diff, "points of the sweep", total, w->origin.total_points);
+    if (ok && diff.len)
+        ok = aic_fail(err, AIC_BAD_INPUT, "it was made from other inputs (- then, + now):%s", diff.data);
+    aic_buf_free(&diff);
+    aic_arena_free(a);
+    return ok;
+}
