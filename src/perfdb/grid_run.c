@@ -23,8 +23,7 @@ typedef struct plan {
     double w[BRANCHES]; /* of a pair */
     leg legs[LEGS];     /* by branch less first_leg */
     int first_leg;
-    bool blended;     /* a level above the last met no key exactly */
-    pdb_origins from; /* of the leaves used for the length asked last */
+    bool blended; /* a level above the last met no key exactly */
 } plan;
 
 static bool whole_key(double c, uint64_t *floor) {
@@ -78,13 +77,11 @@ static bool on_leg(plan *p, leg *l, double c, uint64_t floor, double *latency, d
     *exact = keys[l->up - 1] == floor && (double)floor == c;
     *latency = from->latency;
     *power = pdb_blend_power(from);
-    p->from |= pdb_leaf_from(g, l->up - 1);
     if (*exact)
         return true;
     if (l->up == l->hi)
         return false;
     double key = (double)keys[l->up - 1], w = (c - key) / ((double)keys[l->up] - key);
-    p->from |= pdb_leaf_from(g, l->up);
     *power = *power + (pdb_blend_power(from + 1) - *power) * w;
     *latency = pdb_blend(from->latency, from[1].latency, w, last == p->sqrt_axis);
     return true;
@@ -94,7 +91,6 @@ static bool inside(plan *p, double c, pdb_value *out) {
     double latency[BRANCHES], power[BRANCHES];
     bool exact = true;
     uint64_t floor;
-    p->from = 0;
     if (!whole_key(c, &floor))
         return false;
     for (int b = 2 * p->first_leg; b >= p->first_leg; b--) {
@@ -109,7 +105,7 @@ static bool inside(plan *p, double c, pdb_value *out) {
         for (int b = p->first_leg; b <= 2 * p->first_leg; b++)
             if (p->used[b]) {
                 const pdb_leaf *leaf = &p->g->leaf[p->legs[b - p->first_leg].up - 1];
-                *out = (pdb_value){leaf->latency, leaf->power, leaf->energy, PDB_EXACT, p->from};
+                *out = (pdb_value){leaf->latency, leaf->power, leaf->energy, PDB_EXACT, 0};
             }
         return true;
     }
@@ -123,8 +119,24 @@ static bool inside(plan *p, double c, pdb_value *out) {
             p->pair[b] ? pdb_blend(latency[l], latency[r], p->w[b], level == p->sqrt_axis) : latency[l];
         power[b] = p->pair[b] ? power[l] + (power[r] - power[l]) * p->w[b] : power[l];
     }
-    *out = (pdb_value){latency[0], power[0], power[0] * latency[0], PDB_INSIDE, p->from};
+    *out = (pdb_value){latency[0], power[0], power[0] * latency[0], PDB_INSIDE, 0};
     return true;
+}
+
+/* Marks of the leaves that `inside` used for a length. */
+static pdb_origins used(const plan *p, double c) {
+    const pdb_grid *g = p->g;
+    const uint64_t *keys = g->keys[g->axes - 1];
+    uint64_t key;
+    bool whole = pdb_whole_key(c, &key);
+    pdb_origins from = 0;
+    for (int b = p->first_leg; b <= 2 * p->first_leg; b++) {
+        if (!p->used[b])
+            continue;
+        uint32_t up = p->legs[b - p->first_leg].up;
+        from |= g->from[up - 1] | (whole && keys[up - 1] == key ? 0 : g->from[up]);
+    }
+    return from;
 }
 
 pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, int n, int sqrt_axis,
@@ -134,8 +146,11 @@ pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *la
     plan p = {.g = g, .sqrt_axis = sqrt_axis, .first_leg = (1 << (g->axes - 1)) - 1};
     bool laid = lay_out(&p, coords, 0, 0, 0, g->n[0]);
     for (int i = 0; i < n; i++) {
-        if (laid && inside(&p, last[i], &out[i]))
+        if (laid && inside(&p, last[i], &out[i])) {
+            if (g->from)
+                out[i].from = used(&p, last[i]);
             continue;
+        }
         coords[g->axes - 1] = last[i];
         pdb_miss miss = pdb_grid_query(g, coords, sqrt_axis, sol, ctx, &out[i]);
         if (miss != PDB_HIT)
