@@ -261,6 +261,7 @@ typedef struct pdb_import_options {
     const char *file;    /* the perfdb file to write; its name is <system>.h5 */
     const char *system;  /* NULL = the name of the file */
     const char *release; /* NULL = that of release.yaml beside the file, or the folder's name */
+    const char *facts;   /* DATA/perfdb/import.yaml: what is known of tables by name */
     bool replace;        /* the file may exist */
     /* What ops read: a table of one of these names must have their columns. */
     const pdb_schema *const *schemas;
@@ -271,7 +272,9 @@ typedef struct pdb_import_options {
 typedef struct pdb_import_summary {
     size_t tables, rows;
     size_t repeats;         /* rows whose key an earlier row of their table has: kept, and never read */
-    size_t renamed;         /* cells float16, read as bfloat16 */
+    size_t renamed;         /* cells that said an old name (float16) and were given today's (bfloat16) */
+    size_t renamed_tables;  /* tables likewise */
+    size_t dropped;         /* rows of formats and strategies that no later release has */
     size_t ignored, vetoed; /* files passed over, folders marked as incomplete */
     char system[64], release[64];
 } pdb_import_summary;
