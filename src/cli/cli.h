@@ -83,8 +83,8 @@ typedef struct cli_command {
                     aic_error *err); /* exit code; a failure leaves its message in err */
 } cli_command;
 
-extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_compare, cli_estimate,
-    cli_model, cli_support, cli_db, cli_bench, cli_help;
+extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_compare,
+    cli_verify, cli_estimate, cli_model, cli_support, cli_db, cli_bench, cli_help;
 size_t cli_command_count(void);
 const cli_command *cli_command_at(size_t i);
 const cli_command *cli_command_find(const char *name);

@@ -253,6 +253,8 @@ bool pdb_info(pdb *db, const char *system, FILE *out, aic_error *err);
  * file and each fault. Returns false with AIC_FINDING when a digest differs or a group is malformed, AIC_IO
  * when a file cannot be read. */
 bool pdb_verify(pdb *db, const char *system, FILE *out, aic_error *err);
+/* The same for one file, wherever it lies. */
+bool pdb_verify_file(const char *path, FILE *out, aic_error *err);
 
 /* ---- making, comparing and taking apart perfdb files ----------------------------------------- */
 

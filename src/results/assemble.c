@@ -158,7 +158,7 @@ static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *e
     aic_sha256_text(w->content.data, w->content.len, out->digest);
     ok = ok && res_out_text(&w->out, "/", "content_sha256", out->digest, 0, err) && put_run(w, err);
     return ok && (!complete || res_out_set_u64(&w->out, "/", "complete", 1, err)) &&
-           res_out_close(&w->out, err);
+           res_out_close(&w->out, err) && res_seal_put(w->out.path, err);
 }
 
 /* Full stripes of all chunk files into a new file that stands as if they had gone there first. */

@@ -183,6 +183,11 @@ typedef struct res_export_options {
 } res_export_options;
 bool res_export(res_file *f, const res_export_options *opt, FILE *out, aic_error *err); /* in point order */
 
+/* Reads every byte of a result file (or recomputes the digests of a perfdb file) and prints one line, or what is
+ * damaged and where. threads: 0 = all. AIC_FINDING when it is damaged, AIC_IO when it cannot be read, AIC_BAD_INPUT
+ * when it is some other file. */
+bool res_verify(const char *path, unsigned threads, FILE *out, aic_error *err);
+
 /* Counts by status and reasons, as printed after a run and by `report`. */
 bool res_report(res_file *f, FILE *out, aic_error *err);
 /* ---- comparing (docs/compare.md) ---- */
