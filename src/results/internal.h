@@ -212,6 +212,7 @@ enum {
     RES_DEP_first_op,
     RES_DEP_op_count,
     RES_DEP_refusal,
+    RES_DEP_inputs,
     RES_DEP_FIELDS
 };
 

@@ -110,6 +110,9 @@ void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_
 double srv_default_fraction(const srv_backend *b, const char *version, const pdb_system *sys,
                             const mdl_parallel *par);
 
+/* Fills d->inputs of a compiled deployment; tables: digest of what its ops read. */
+void srv_inputs_digest(srv_deployment *d, const char *tables); /* inputs.c */
+
 /* ---- the compiled plan (plan.c) -------------------------------------------------------------- */
 
 typedef struct srv_op {

@@ -153,6 +153,10 @@ typedef struct srv_deployment {
     size_t n_rows, n_encoder_rows, n_context_rows;
     const srv_row *rows;
     const void *plan; /* private: bound ops and fold maps */
+    /* SHA-256 over all that the figures of its points depend on, workloads apart: the code that computes
+     * them, request and op lists as resolved, memory constants, the system's sheet, the content of every
+     * table its ops read. "" when refused or when it cannot be told. */
+    char inputs[65];
     aic_arena *arena; /* owns all of it */
 } srv_deployment;
 
