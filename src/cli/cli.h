@@ -25,7 +25,7 @@ typedef struct cli_args {
     const char *release;
     bool unlisted;
     /* running */
-    const char *points, *output;
+    const char *points, *output, *reuse;
     cli_texts sets;
     uint64_t threads, block, deflate;
     bool quiet, no_breakdown, force, plain, resume;

@@ -96,6 +96,17 @@ static bool print_summary(const res_summary *sum, const swp_timing *t, bool rank
     return ok;
 }
 
+static void print_reused(const char *path, const swp_reused *r, size_t deployments) {
+    char points[32], whole[32], all[32];
+    aic_group_digits(r->points, points);
+    aic_group_digits(r->deployments, whole);
+    aic_group_digits(deployments, all);
+    printf("reused %s of %s deployments and %s points of %s", whole, all, points, path);
+    if (r->partly)
+        printf(" (%llu more deployments in part)", (unsigned long long)r->partly);
+    printf("\n");
+}
+
 static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err) {
     if (!args->points)
         return swp_load(args->operands.v[0], args->sets.v, args->sets.n, env, err);
@@ -109,6 +120,7 @@ static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err)
 static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env, aic_error *err) {
     aic_buf sets = {0}, path = {0};
     swp_timing timing;
+    swp_reused reused;
     res_summary sum = {0};
     double checkpoint = CHECKPOINT_SECONDS;
     if (args->checkpoint && (!aic_parse_f64(args->checkpoint, &checkpoint) || checkpoint < 0)) {
@@ -129,6 +141,8 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
                        .overrides = sets.data ? sets.data : "",
                        .program = "aicfg-sweep " AICFG_VERSION,
                        .timing = &timing,
+                       .reuse = args->reuse,
+                       .reused = &reused,
                        .out = {.path = path.data,
                                .breakdown = !args->no_breakdown,
                                .deflate = CLI_DEFLATE,
@@ -138,6 +152,8 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
     bool ok = cli_make_folders(path.data, err) && swp_run(s, env, &opt, &sum, err);
     if (!ok && err->code > AIC_SIGNALS && sum.points)
         aic_fail_in(err, "finished points are in %s; --resume goes on with them", sum.path);
+    if (ok && args->reuse)
+        print_reused(args->reuse, &reused, swp_deployments(s));
     if (ok && !args->quiet)
         print_summary(&sum, &timing, !args->points, err);
     aic_buf_free(&sets);
@@ -178,6 +194,8 @@ static const cli_option options[] = {
      "go on where an interrupted or killed run of the same sweep stopped; with nothing to go on with, start"},
     {"checkpoint", 0, CLI_TEXT, "SECONDS", AT(checkpoint),
      "save finished points for --resume this often; 0 after every block; default: 30"},
+    {"reuse", 0, CLI_TEXT, "OLD.h5", AT(reuse),
+     "take points from an earlier result where nothing they depend on has changed"},
     {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets),
      "override a key of the spec, sweep.batch=[1,2] for example; recorded"},
     {"threads", 'j', CLI_COUNT, "N", AT(threads), "worker threads; default: OMP_NUM_THREADS or all cores"},

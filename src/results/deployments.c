@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INPUTS_WIDTH = 64 /* hex digits */ };
-
 void res_deployments_init(res_deployments *d) {
     *d = (res_deployments){.runs = aic_intern_new()};
     for (int a = 0; a < RES_AXIS_COUNT; a++)
         d->axes.of[a] = aic_intern_new();
-    res_table_init(&d->table, res_group_get(RES_G_DEPLOYMENTS), 0, INPUTS_WIDTH);
+    res_table_init(&d->table, res_group_get(RES_G_DEPLOYMENTS), 0, SRV_INPUTS_DIGITS);
     res_table_init(&d->ops, res_group_get(RES_G_OPS), 0, 0);
     AIC_GROW(d->run_first, d->n_runs, d->cap_runs);
     d->run_first[d->n_runs++] = 0; /* id 0 is the empty run */
@@ -153,8 +151,8 @@ void res_deployments_add(res_deployments *d, const srv_deployment *dep) {
     res_table_u64(t, f++, row, op_run(d, dep));
     res_table_u32(t, f++, row, (uint32_t)dep->n_rows);
     res_table_u32(t, f++, row, dep->refused != SRV_ST_ok ? axis_id(d, RES_AXIS_refusal, dep->why.text) : 0);
-    uint8_t *inputs = t->data[f] + row * INPUTS_WIDTH;
-    memset(inputs, 0, INPUTS_WIDTH);
+    uint8_t *inputs = t->data[f] + row * SRV_INPUTS_DIGITS;
+    memset(inputs, 0, SRV_INPUTS_DIGITS);
     memcpy(inputs, dep->inputs, strlen(dep->inputs));
 }
 

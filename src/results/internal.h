@@ -325,8 +325,9 @@ bool res_filter_pass(res_filter *f, const res_window *w, size_t i, bool *pass, a
 /* Numbers and texts of a window without aic_value: absent numbers are NaN, absent texts NULL. */
 double res_window_number(const res_window *w, size_t i, int column);
 const char *res_window_text(const res_window *w, size_t i, int column);
-srv_status res_window_status(const res_window *w, size_t i); /* the status column must be loaded */
-size_t res_text_count(const res_file *f, int column);        /* distinct texts of a text column */
+uint32_t res_window_deployment(const res_window *w, size_t i); /* a column of deployments must be loaded */
+srv_status res_window_status(const res_window *w, size_t i);   /* the status column must be loaded */
+size_t res_text_count(const res_file *f, int column);          /* distinct texts of a text column */
 const char *res_text_at(const res_file *f, int column, size_t id);
 uint32_t res_window_text_id(const res_window *w, size_t i, int column);
 /* A loaded field of /points as stored, one value per point of the window. */

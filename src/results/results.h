@@ -155,6 +155,19 @@ size_t res_window_rows(const res_window *w, size_t i,
 /* The request that produced a point (to evaluate it again). Strings live as long as f. */
 bool res_point_request(res_file *f, uint64_t point, srv_request *req, srv_workload *load, aic_error *err);
 
+/* ---- taking over points of an earlier result ---- */
+
+typedef struct res_reuse res_reuse;
+/* Indexes the points of a result file, complete or not: about 16 bytes of memory a point. */
+res_reuse *res_reuse_open(const char *path, aic_error *err);
+void res_reuse_close(res_reuse *r); /* NULL is allowed */
+/* Where the file has a deployment of d's inputs digest with a workload asked for, its point as srv_evaluate
+ * would give it: fills entry i of out and sets taken[i]; the other entries are undefined. breakdown: a point
+ * whose rows the file lacks is not taken. Reasons live as long as r. Any thread may ask. False when the file
+ * cannot be read. */
+bool res_reuse_take(res_reuse *r, const srv_deployment *d, const srv_workload *loads, size_t n,
+                    bool breakdown, srv_block *out, bool *taken, aic_error *err);
+
 /* ---- commands
  * -------------------------------------------------------------------------------------------------------------
  */
@@ -183,9 +196,9 @@ typedef struct res_export_options {
 } res_export_options;
 bool res_export(res_file *f, const res_export_options *opt, FILE *out, aic_error *err); /* in point order */
 
-/* Reads every byte of a result file (or recomputes the digests of a perfdb file) and prints one line, or what is
- * damaged and where. threads: 0 = all. AIC_FINDING when it is damaged, AIC_IO when it cannot be read, AIC_BAD_INPUT
- * when it is some other file. */
+/* Reads every byte of a result file (or recomputes the digests of a perfdb file) and prints one line, or what
+ * is damaged and where. threads: 0 = all. AIC_FINDING when it is damaged, AIC_IO when it cannot be read,
+ * AIC_BAD_INPUT when it is some other file. */
 bool res_verify(const char *path, unsigned threads, FILE *out, aic_error *err);
 
 /* Counts by status and reasons, as printed after a run and by `report`. */

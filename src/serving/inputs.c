@@ -85,6 +85,9 @@ void srv_inputs_digest(srv_deployment *d, const char *tables) {
         add_ops(&b, &d->built.context);
     if (srv_has_generation(d->request.mode))
         add_ops(&b, &d->built.generation);
-    aic_sha256_text(b.data, b.len, d->inputs);
+    char whole[65];
+    aic_sha256_text(b.data, b.len, whole);
+    memcpy(d->inputs, whole, SRV_INPUTS_DIGITS);
+    d->inputs[SRV_INPUTS_DIGITS] = '\0';
     aic_buf_free(&b);
 }

@@ -74,6 +74,12 @@ typedef struct swp_timing {
     double write_s;    /* the writer's own work, finishing the file included */
 } swp_timing;
 
+/* What was taken from an earlier result. */
+typedef struct swp_reused {
+    uint64_t deployments, partly; /* with all points taken; with some */
+    uint64_t points;
+} swp_reused;
+
 typedef struct swp_options {
     unsigned threads;    /* 0 = OMP_NUM_THREADS or all cores */
     bool quiet;          /* no progress */
@@ -85,6 +91,8 @@ typedef struct swp_options {
     const char *overrides; /* --set values, one per line, or "" */
     const char *program;   /* name and version, stored with the results */
     swp_timing *timing;    /* filled when not NULL */
+    const char *reuse;     /* result file whose points stand where their inputs did not change, or NULL */
+    swp_reused *reused;    /* filled when not NULL */
 } swp_options;
 
 /* Runs: workers evaluate blocks in OpenMP threads, one writer thread takes them in order. Returns false with
