@@ -114,6 +114,9 @@ typedef struct cli_data {
 } cli_data;
 bool cli_data_open(const cli_args *args, cli_data *out, aic_error *err);
 void cli_data_close(cli_data *d);
+/* "part digest" lines of the folders models, ops and backends, in the order in which they are looked through.
+ */
+bool cli_data_digests(const cli_args *args, aic_buf *out, aic_error *err);
 bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point given by field options */
 
 /* Makes the folders a path lies in (run.c). */

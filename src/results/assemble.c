@@ -21,7 +21,10 @@ static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
            res_out_text(o, "/", "spec_name", w->origin.spec_name, 0, err) &&
            res_out_text(o, "/", "spec_sha256", w->spec_sha256, 0, err) &&
            res_out_text(o, "/", "overrides", w->origin.overrides, 0, err) &&
+           res_out_text(o, "/", "options", res_options_text(&w->opt, &w->origin), 0, err) &&
+           res_out_text(o, "/", "build", w->origin.build, 0, err) &&
            res_out_text(o, "/", "databases", w->databases, 0, err) &&
+           res_out_text(o, "/", "data", w->origin.data, 0, err) &&
            res_out_u64(o, "/", "total_points", w->origin.total_points, err);
 }
 

@@ -7,8 +7,9 @@
 
 /* ---- root -------------------------------------------------------------------------------------------- */
 
-static const char *const text_attributes[] = {"format",    "program",   "spec_name",     "spec_sha256",
-                                              "overrides", "databases", "content_sha256"};
+static const char *const text_attributes[] = {"format",    "program",       "spec_name", "spec_sha256",
+                                              "overrides", "options",       "build",     "databases",
+                                              "data",      "content_sha256"};
 
 static bool read_version(res_file *f, aic_error *err) {
     const char *format;

@@ -261,6 +261,11 @@ bool res_decode(res_codec *c, const uint8_t *in, size_t size, size_t width, size
 bool res_all_zero(const uint8_t *p, size_t n);
 bool res_shuffled(res_dtype t); /* is a dataset of this type stored through the shuffle filter? */
 
+/* ---- what a file says of its making (rerun.c) -------------------------------------------------------- */
+
+void res_databases_text(const res_origin *o, aic_buf *out); /* joined by newlines */
+const char *res_options_text(const res_writer_options *opt, const res_origin *o);
+
 /* ---- what a writer collects besides points ----------------------------------------------------------- */
 
 /* Texts of the axes in order of first use; id 0 is the empty text. */

@@ -61,6 +61,9 @@ typedef struct res_origin {
     uint64_t total_points; /* of the whole sweep */
     unsigned threads;      /* stored in /run */
     const char *program;   /* name and version of the program, "aicfg-sweep 0.1.0"; NULL = unknown */
+    const char *build;     /* digest of the code that computes figures, or NULL */
+    const char *data;      /* other data the figures depend on: "part digest" lines, or NULL */
+    bool unlisted;         /* versions that are no slots were allowed */
 } res_origin;
 
 typedef struct res_writer_options {
@@ -86,6 +89,19 @@ typedef struct res_points {
     const srv_basis *basis;         /* n_rows */
 } res_points;
 
+typedef struct res_summary {
+    uint64_t points, by_status[SRV_STATUS_COUNT], rows, file_bytes;
+    uint64_t resumed; /* points that an earlier run computed */
+    char path[4096]; /* where the points are: the final name, or the partial file */
+    char digest[65]; /* of the content (everything but /run) */
+} res_summary;
+
+/* Looks at a complete result that stands where a run would write: *same when it was made from the same inputs
+ * (out says what it holds), false and the differences in err when from others. True and not *same when there
+ * is none, when it is not readable or incomplete, or with force: the writer decides. */
+bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *same, res_summary *out,
+                     aic_error *err);
+
 typedef struct res_writer res_writer;
 /* Locks the output (a second run on the same file is refused with a clear message) and starts, or continues:
  * see res_writer_resumed. Refuses to continue another sweep's work, with what differs. With resume set, a result
@@ -98,12 +114,6 @@ uint64_t res_writer_resumed(const res_writer *w, size_t *deployments, uint64_t b
 /* Deployments in index order 0, 1, ...; each before the first points that name it. */
 bool res_writer_deployment(res_writer *w, const srv_deployment *d, aic_error *err);
 bool res_writer_points(res_writer *w, const res_points *p, aic_error *err);
-typedef struct res_summary {
-    uint64_t points, by_status[SRV_STATUS_COUNT], rows, file_bytes;
-    uint64_t resumed; /* points that an earlier run computed */
-    char path[4096]; /* where the points are: the final name, or the partial file */
-    char digest[65]; /* of the content (everything but /run) */
-} res_summary;
 /* Publishes under the final name (complete), or, after an interruption, as NAME.partial.h5 marked incomplete,
  * keeping chunks and journal in NAME.part/ for a later resume. They are removed only once the published file
  * was opened and says what it should. Frees w in any case. */

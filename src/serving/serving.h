@@ -176,6 +176,9 @@ typedef struct srv_env {
     bool allow_unlisted; /* accept versions that are not slots */
 } srv_env;
 
+/* Digest of the sources and the compiler that figures come from. */
+const char *srv_figures_digest(void);
+
 /* Compiles a deployment; thread-safe. What it cannot run is a refusal inside; NULL = broken files (err). */
 srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
                             aic_error *err);

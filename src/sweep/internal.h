@@ -262,6 +262,12 @@ bool swp_work_evaluate(swp_work *w, swp_pricing *p, uint64_t first, size_t n, ai
 /* Tells the compiled deployments that the block's points are accounted for. */
 void swp_work_done(const swp_work *w, swp_compiled *c);
 
+/* ---- origin.c ---- */
+
+/* "part digest" lines: those of data folders as given, of the spec sheets in use, of models that are folders.
+ */
+void swp_data_lines(const swp_sweep *s, const srv_env *env, const char *folders, aic_buf *out);
+
 /* ---- overrides (set.c)
  * ---------------------------------------------------------------------------------------------------- */
 

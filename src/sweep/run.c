@@ -211,11 +211,16 @@ static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *
     return n;
 }
 
-static res_writer *open_writer(const swp_sweep *s, const srv_env *env, const swp_options *opt,
-                               unsigned threads, aic_error *err) {
+/* Opens the output unless it is there already, made from the same inputs. */
+static bool open_writer(run *r, const srv_env *env, unsigned threads, bool *same, res_summary *out,
+                        aic_error *err) {
+    const swp_sweep *s = r->s;
+    const swp_options *opt = r->opt;
     aic_arena *a = aic_arena_new();
+    aic_buf data = {0};
     const char **databases;
     size_t n = database_lines(s, env, a, &databases);
+    swp_data_lines(s, env, opt->data, &data);
     res_origin origin = {.spec_text = s->text,
                          .spec_name = s->name,
                          .overrides = opt->overrides ? opt->overrides : "",
@@ -224,10 +229,15 @@ static res_writer *open_writer(const swp_sweep *s, const srv_env *env, const swp
                          .n_databases = n,
                          .total_points = s->points,
                          .threads = threads,
-                         .program = opt->program};
-    res_writer *w = res_writer_open(&opt->out, &origin, err);
+                         .program = opt->program,
+                         .build = srv_figures_digest(),
+                         .data = data.data,
+                         .unlisted = env->allow_unlisted};
+    bool ok = res_rerun_check(&opt->out, &origin, same, out, err) &&
+              (*same || (r->writer = res_writer_open(&opt->out, &origin, err)));
+    aic_buf_free(&data);
     aic_arena_free(a);
-    return w;
+    return ok;
 }
 
 /* Goes on where an earlier run stopped. */
@@ -317,12 +327,15 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
              .emptied = PTHREAD_COND_INITIALIZER};
     r.slots = AIC_NEW_ARRAY(slot, r.n_slots);
     r.compiled = swp_compiled_new(s, env);
-    bool ok = open_pricing(&r, err) && (opt->discard || (r.writer = open_writer(s, env, opt, threads, err)));
-    if (ok) {
+    bool same = false, ok = opt->discard || open_writer(&r, env, threads, &same, out, err);
+    if (opt->up_to_date)
+        *opt->up_to_date = same;
+    if (ok && !same) {
         if (r.writer)
             start_point(&r);
         r.progress = aic_progress_start("points", s->points, opt->quiet);
-        run_threads(&r, threads);
+        if (open_pricing(&r, &r.failure))
+            run_threads(&r, threads);
         aic_progress_end(r.progress);
         ok = finish(&r, out, err);
     }
