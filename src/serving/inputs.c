@@ -4,7 +4,7 @@
  * It is taken of what the compiled plan holds, not of the files it came from: a catalogue entry or a graph
  * that changes without changing op lists leaves the digest alone.
  */
-#include "aicfg_figures.h"
+#include "serving/figures.h"
 #include "serving/internal.h"
 #include <string.h>
 

@@ -13,7 +13,7 @@
 
 static const char *const models[] = {"Qwen/Qwen3-32B-FP8",        "Qwen/Qwen3-30B-A3B",
                                      "deepseek-ai/DeepSeek-V3",   "meta-llama/Meta-Llama-3.1-8B",
-                                     "deepseek-ai/DeepSeek-V3.2", "Qwen/Qwen3-Next-80B-A3B-Instruct"};
+                                     "deepseek-ai/DeepSeek-V3.2", "moonshotai/Kimi-K2-Instruct"};
 static const char *const backends[] = {"trtllm", "sglang", "vllm"};
 enum { MODELS = sizeof models / sizeof *models, BACKENDS = 3, ALL = MODELS * BACKENDS * OP_MODE_COUNT };
 
