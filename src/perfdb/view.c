@@ -243,6 +243,8 @@ void pdb_view_unload(const pdb_view *view) {
     v->arena = aic_arena_new();
     v->n_made = 0;
     v->n_resolved = 0;
+    v->n_reads = 0; /* they go by addresses in the arena */
+    v->n_read_sets = 0;
     pthread_mutex_unlock(&v->lock);
 }
 

@@ -32,14 +32,23 @@ struct res_reuse {
     size_t step; /* points of a window */
     uint64_t clock;
     held windows[WINDOWS];
-    res_columns columns;
+    res_columns loads, columns; /* of workloads; of points */
 };
+_Static_assert(offsetof(srv_point, load) == 0, "columns of workloads are those at the start of a point");
+_Static_assert(sizeof(srv_workload) % sizeof(uint32_t) == 0, "a workload is a row of uint32_t");
 
 /* ---- the index --------------------------------------------------------------------------------------- */
 
+/* Workloads are plain numbers without padding: columns of /points that lie inside srv_point.load. */
+static bool is_of_load(int column) {
+    const res_column *c = res_column_at((size_t)column);
+    return c->type == RES_U32 && c->offset < sizeof(srv_workload);
+}
+
 static uint64_t hash_of(uint32_t dep, const srv_workload *l) {
-    const uint32_t parts[] = {dep, l->batch, l->isl, l->osl, l->prefix};
-    uint64_t h = UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t parts[sizeof *l / sizeof(uint32_t)];
+    uint64_t h = (UINT64_C(0x9e3779b97f4a7c15) ^ dep) * UINT64_C(0xff51afd7ed558ccd);
+    memcpy(parts, l, sizeof parts);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         h = (h ^ parts[i]) * UINT64_C(0xff51afd7ed558ccd);
         h ^= h >> 32;
@@ -47,15 +56,13 @@ static uint64_t hash_of(uint32_t dep, const srv_workload *l) {
     return h;
 }
 
-static uint32_t number_at(const res_window *w, size_t i, int column) {
-    return (uint32_t)res_window_number(w, i, column);
-}
-
-static srv_workload load_at(const res_window *w, size_t i) {
-    return (srv_workload){.batch = number_at(w, i, RES_C_batch),
-                          .isl = number_at(w, i, RES_C_isl),
-                          .osl = number_at(w, i, RES_C_osl),
-                          .prefix = number_at(w, i, RES_C_prefix)};
+static srv_workload load_at(const res_reuse *r, const res_window *w, size_t i) {
+    srv_point p = {0};
+    for (size_t k = 0; k < r->loads.n; k++) {
+        uint32_t v = (uint32_t)res_window_number(w, i, r->loads.items[k]);
+        memcpy((char *)&p + res_column_at((size_t)r->loads.items[k])->offset, &v, sizeof v);
+    }
+    return p.load;
 }
 
 static void insert(res_reuse *r, uint64_t hash, uint32_t point) {
@@ -66,7 +73,6 @@ static void insert(res_reuse *r, uint64_t hash, uint32_t point) {
 }
 
 static bool build_index(res_reuse *r, aic_error *err) {
-    static const int loads[] = {RES_C_mode, RES_C_batch, RES_C_isl, RES_C_osl, RES_C_prefix};
     uint64_t points = res_count(r->f);
     if (points >= UINT32_MAX / 2)
         return aic_fail(err, AIC_BAD_INPUT, "%s has more points than can be reused", r->f->in.path);
@@ -74,15 +80,20 @@ static bool build_index(res_reuse *r, aic_error *err) {
         r->n_slots *= 2;
     r->slots = AIC_NEW_ARRAY(slot, r->n_slots);
     res_window *w = res_window_new(r->f);
+    res_columns asked = {0};
+    res_columns_add(&asked, RES_C_mode); /* brings the deployments along */
+    for (size_t k = 0; k < r->loads.n; k++)
+        res_columns_add(&asked, r->loads.items[k]);
     bool ok = true;
     for (uint64_t first = 0; ok && first < points; first += WINDOW_POINTS) {
         size_t n = points - first < WINDOW_POINTS ? (size_t)(points - first) : WINDOW_POINTS;
-        ok = res_window_load(w, first, n, loads, sizeof loads / sizeof *loads, false, err);
+        ok = res_window_load(w, first, n, asked.items, asked.n, false, err);
         for (size_t i = 0; ok && i < n; i++) {
-            srv_workload l = load_at(w, i);
+            srv_workload l = load_at(r, w, i);
             insert(r, hash_of(res_window_deployment(w, i), &l), (uint32_t)(first + i));
         }
     }
+    res_columns_free(&asked);
     res_window_free(w);
     return ok;
 }
@@ -108,7 +119,9 @@ res_reuse *res_reuse_open(const char *path, aic_error *err) {
     pthread_mutex_init(&r->lock, NULL);
     index_deployments(r);
     for (int c = RES_C_batch; c < RES_COLUMN_COUNT; c++)
-        res_columns_add(&r->columns, c);
+        res_columns_add(is_of_load(c) ? &r->loads : &r->columns, c);
+    for (size_t k = 0; k < r->loads.n; k++)
+        res_columns_add(&r->columns, r->loads.items[k]);
     r->step = f->most_rows * WINDOW_POINTS > RES_WINDOW_ROWS ? RES_WINDOW_ROWS / f->most_rows : WINDOW_POINTS;
     for (int i = 0; i < WINDOWS; i++)
         r->windows[i] = (held){res_window_new(f), UINT64_MAX, 0};
@@ -124,6 +137,7 @@ void res_reuse_close(res_reuse *r) {
     for (int i = 0; i < WINDOWS; i++)
         res_window_free(r->windows[i].w);
     res_columns_free(&r->columns);
+    res_columns_free(&r->loads);
     aic_intern_free(r->by_inputs);
     free(r->dep_of);
     free(r->slots);
@@ -167,7 +181,7 @@ static bool find(res_reuse *r, uint32_t dep, const srv_workload *l, const res_wi
         const res_window *w = window_at(r, r->slots[s].point - 1, at, err);
         if (!w)
             return false;
-        srv_workload found = load_at(w, *at);
+        srv_workload found = load_at(r, w, *at);
         if (res_window_deployment(w, *at) == dep && memcmp(&found, l, sizeof found) == 0) {
             *out = w;
             return true;
@@ -176,19 +190,17 @@ static bool find(res_reuse *r, uint32_t dep, const srv_workload *l, const res_wi
     return true;
 }
 
-static void copy_point(const res_window *w, size_t i, srv_point *p) {
-    for (int c = RES_C_batch; c < RES_COLUMN_COUNT; c++) {
-        const res_column *column = res_column_at((size_t)c);
+static void copy_point(const res_reuse *r, const res_window *w, size_t i, srv_point *p) {
+    for (size_t k = 0; k < r->columns.n; k++) {
+        const res_column *column = res_column_at((size_t)r->columns.items[k]);
         char *to = (char *)p + column->offset;
-        if (column->type == RES_F64) {
-            double v = res_window_number(w, i, c);
+        double v = column->type == RES_TEXT ? 0 : res_window_number(w, i, r->columns.items[k]);
+        unsigned whole = column->type == RES_F64 ? 0 : (unsigned)v; /* every enumeration's type, too */
+        if (column->type == RES_F64)
             memcpy(to, &v, sizeof v);
-        } else if (column->type == RES_U32) {
-            uint32_t v = number_at(w, i, c);
-            memcpy(to, &v, sizeof v);
-        }
+        else if (column->type != RES_TEXT)
+            memcpy(to, &whole, sizeof whole);
     }
-    p->status = res_window_status(w, i);
     p->reason = res_window_text(w, i, RES_C_reason);
 }
 
@@ -196,15 +208,18 @@ static bool is_priced(srv_status s) {
     return s == SRV_ST_ok || s == SRV_ST_oom || s == SRV_ST_nonfinite;
 }
 
-/* Copies the breakdown rows of a priced point; false when the old file has not got them. */
-static bool copy_rows(const res_window *w, size_t i, const srv_deployment *d, size_t to, srv_block *out) {
+/* Copies the breakdown rows of a priced point, entry i of out; false when the old file has not got them. */
+static bool copy_rows(const res_window *w, size_t at, const srv_deployment *d, size_t i, srv_block *out) {
     const res_op_row *rows;
-    if (res_window_rows(w, i, &rows) != d->n_rows)
+    size_t first = srv_first_row(d, &out->points[i]), n = res_window_rows(w, at, &rows);
+    if (n != d->n_rows - first)
         return false;
-    for (size_t r = 0; r < d->n_rows; r++) {
-        out->latency[to * d->n_rows + r] = rows[r].latency;
-        out->energy[to * d->n_rows + r] = rows[r].energy;
-        out->source[to * d->n_rows + r] = (uint8_t)rows[r].source;
+    first += i * d->n_rows;
+    for (size_t r = 0; r < n; r++) {
+        out->latency[first + r] = rows[r].latency;
+        out->energy[first + r] = rows[r].energy;
+        out->source[first + r] = (uint8_t)rows[r].source;
+        out->basis[first + r] = srv_basis_of(rows[r].tier, (pdb_origins)rows[r].carried);
     }
     return true;
 }
@@ -220,7 +235,7 @@ static bool take(res_reuse *r, uint32_t dep, const srv_deployment *d, bool break
     bool priced = breakdown && is_priced(res_window_status(w, at));
     if (priced && !copy_rows(w, at, d, i, out))
         return true;
-    copy_point(w, at, &out->points[i]);
+    copy_point(r, w, at, &out->points[i]);
     out->priced[i] = priced;
     *taken = true;
     return true;

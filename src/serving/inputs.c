@@ -49,8 +49,7 @@ static void add_request(aic_buf *b, const srv_deployment *d) {
                                t->beam,
                                t->stride,
                                t->honour_memory_args,
-                               t->project,
-                               d->built.encoder_ranks};
+                               t->project};
     const double reals[] = {r->nextn_accepted, r->free_gpu_memory_fraction,
                             t->imbalance_ctx,  t->imbalance_gen,
                             t->latency_scale,  d->built.weight_bytes};
@@ -66,6 +65,14 @@ static void add_memory(aic_buf *b, const srv_deployment *d) {
                             m->fraction,  m->keep,  (double)m->of_total};
     add(b, reals, sizeof reals);
     mdl_kv_signature(&d->built, b);
+}
+
+/* What images cost beside the encoder's ops. */
+static void add_encoder(aic_buf *b, const srv_deployment *d) {
+    const mdl_vision *v = &d->built.model->vision;
+    const int64_t counts[] = {v->patch, v->merge, v->width, v->out, d->built.encoder_ranks};
+    add(b, counts, sizeof counts);
+    add(b, &d->built.encoder_weight_bytes, sizeof d->built.encoder_weight_bytes);
 }
 
 static void add_ops(aic_buf *b, const op_list *list) {
@@ -84,6 +91,7 @@ void srv_inputs_digest(srv_deployment *d, const char *tables) {
     add_view(&b, d->view);
     add_request(&b, d);
     add_memory(&b, d);
+    add_encoder(&b, d);
     add_ops(&b, &d->built.encoder);
     if (srv_has_context(d->request.mode))
         add_ops(&b, &d->built.context);

@@ -106,6 +106,29 @@ def test_modes_with_estimates(world, tmp_path):
             assert same_files(out, plain), (mode, db)
 
 
+def test_points_with_images(tmp_path):
+    spec = """\
+name: images
+sweep:
+- models: Qwen/Qwen3-VL-32B-Instruct
+  systems: h200_sxm
+  tp: [1, 4]
+  batch: [1, 8]
+  isl: 1024
+  osl: [1, 64]
+  workloads: %s
+"""
+    some = "[{images: 0, image_height: 448}, {images: 1, image_height: 448}, {images: 3, image_height: 1000}]"
+    more = "[{images: 3, image_height: 448}, {images: 1, image_height: 448}, {images: 0, image_height: 0}]"
+    for name, loads in (("old", some), ("new", more)):
+        write(tmp_path / f"{name}.yaml", (spec % loads).replace("  workloads:", "  image_width: 700\n  workloads:"))
+    program("run", tmp_path / "old.yaml", "-o", tmp_path / "old.h5", "-q")
+    program("run", tmp_path / "new.yaml", "-o", tmp_path / "plain.h5", "-q")
+    said = program("run", tmp_path / "new.yaml", "-o", tmp_path / "new.h5", "-q", "--reuse", tmp_path / "old.h5").stdout
+    assert same_files(tmp_path / "new.h5", tmp_path / "plain.h5")
+    assert "(2 more deployments in part)" in said and " and 0 points" not in said
+
+
 def test_a_file_that_cannot_be_reused_is_refused(world, tmp_path):
     (tmp_path / "cut.h5").write_bytes((world / "old.h5").read_bytes()[:-1])
     done = program("run", world / "s.yaml", "-o", tmp_path / "x.h5", "-q", "--reuse", tmp_path / "cut.h5", code=2)

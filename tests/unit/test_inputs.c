@@ -58,7 +58,9 @@ static srv_deployment *compile(const srv_env *env, const srv_request *r) {
 }
 
 static void evaluate_recorded(const srv_deployment *d) {
-    static const srv_workload loads[] = {{1, 128, 2, 0}, {64, 4096, 500, 1024}, {3, 100000, 33, 0}};
+    static const srv_workload loads[] = {{.batch = 1, .isl = 128, .osl = 2},
+                                         {.batch = 64, .isl = 4096, .osl = 500, .prefix = 1024},
+                                         {.batch = 3, .isl = 1000, .osl = 33, .images = {2, 1024, 768, 0}}};
     srv_block block = {0};
     pdb_reads reads;
     pdb_reads_begin(&reads, d->view);
