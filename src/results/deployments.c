@@ -104,8 +104,8 @@ static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
     op_key *rows = aic_calloc(dep->n_rows, sizeof *rows);
     for (size_t i = 0; i < dep->n_rows; i++) {
         const srv_row *r = &dep->rows[i];
-        rows[i] = (op_key){r->phase, axis_id(d, RES_AXIS_op, r->name),
-                           axis_id(d, RES_AXIS_kind, r->kind), r->repeat};
+        rows[i] = (op_key){r->phase, axis_id(d, RES_AXIS_op, r->name), axis_id(d, RES_AXIS_kind, r->kind),
+                           r->repeat};
     }
     size_t before = d->n_runs;
     uint32_t run = run_id(d, rows, dep->n_rows, d->ops.rows);

@@ -155,6 +155,13 @@ bool res_in_group(const res_in *in, const res_group *g, res_codec *c, res_table 
 bool res_deployments_restore(res_deployments *d, const res_in *in, res_codec *c, aic_error *err);
 bool res_reasons_restore(res_reason_list *r, const res_in *in, res_codec *c, aic_error *err);
 
+/* ---- what a sweep is made from (inputs.c) ------------------------------------------------------------- */
+
+/* Adds lines for every input that a file names otherwise than this run: "- what: then", "+ what: now". */
+bool res_diff_inputs(const res_in *in, const res_origin *now, const char *databases,
+                     const res_writer_options *opt, aic_buf *diff, aic_error *err);
+void res_diff_texts(aic_buf *diff, const char *what, const char *then, const char *now);
+
 /* "path: object: what"; returns false. For files that are not what they should be. */
 bool res_damaged(aic_error *err, const char *path, const char *object, const char *what);
 /* The same for a failed call, with the cause HDF5 or the system gives; with the HDF5 lock held. */

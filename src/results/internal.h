@@ -284,8 +284,8 @@ typedef struct res_deployments {
 void res_deployments_init(res_deployments *d);
 void res_deployments_free(res_deployments *d);
 void res_deployments_add(res_deployments *d, const srv_deployment *dep);
-/* Can a point of deployment d have n breakdown rows? None, all of its deployment's in /ops, or, where the encoder
- * does not run, the last ones: those behind the encoder's. */
+/* Can a point of deployment d have n breakdown rows? None, all of its deployment's in /ops, or, where the
+ * encoder does not run, the last ones: those behind the encoder's. */
 bool res_rows_fit(const res_table *deployments, const res_table *ops, size_t d, size_t n);
 /* Enters n rows of /ops that are there already as a run. */
 void res_deployments_run(res_deployments *d, size_t first, size_t n);

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_SHOWN = 120, LINES_SHOWN = 6 /* of each attribute and side */ };
-
 void res_databases_text(const res_origin *o, aic_buf *out) {
     for (size_t i = 0; i < o->n_databases; i++)
         aic_buf_printf(out, "%s%s", i ? "\n" : "", o->databases[i]);
@@ -15,50 +13,16 @@ const char *res_options_text(const res_writer_options *opt, const res_origin *o)
     return texts[(opt->breakdown ? 1 : 0) + (o->unlisted ? 2 : 0)];
 }
 
-static bool has_line(const char *text, const char *line, size_t len) {
-    for (const char *p = text; *p;) {
-        size_t n = strcspn(p, "\n");
-        if (n == len && memcmp(p, line, len) == 0)
-            return true;
-        p += n + (p[n] == '\n');
-    }
-    return false;
-}
-
-/* Lines of a that b lacks. */
-static void add_lines(aic_buf *out, char sign, const char *a, const char *b) {
-    size_t shown = 0;
-    for (const char *p = a; *p && shown < LINES_SHOWN;) {
-        size_t n = strcspn(p, "\n");
-        if (n && !has_line(b, p, n)) {
-            aic_buf_printf(out, "\n    %c %.*s", sign, n < LINE_SHOWN ? (int)n : LINE_SHOWN, p);
-            shown++;
-        }
-        p += n + (p[n] == '\n');
-    }
-}
-
-static void compare(aic_buf *diff, const char *what, const char *before, const char *now) {
-    before = before ? before : "";
-    if (strcmp(before, now) == 0)
-        return;
-    aic_buf_printf(diff, "\n  %s", what);
-    add_lines(diff, '-', before, now);
-    add_lines(diff, '+', now, before);
-}
-
-static void compare_all(const res_file *f, const res_origin *o, const res_writer_options *opt,
-                        aic_buf *diff) {
+/* The digest of a changed spec says little: its lines do, where they are not too many. */
+static bool compare_all(const res_file *f, const res_origin *o, const res_writer_options *opt, aic_buf *diff,
+                        aic_error *err) {
     aic_buf databases = {0};
     res_databases_text(o, &databases);
-    compare(diff, "spec", f->spec, o->spec_text ? o->spec_text : "");
-    compare(diff, "overrides", res_attribute(f, "overrides"), o->overrides ? o->overrides : "");
-    compare(diff, "options", res_attribute(f, "options"), res_options_text(opt, o));
-    compare(diff, "program", res_attribute(f, "program"), o->program ? o->program : "");
-    compare(diff, "build", res_attribute(f, "build"), o->build ? o->build : "");
-    compare(diff, "databases", res_attribute(f, "databases"), databases.data ? databases.data : "");
-    compare(diff, "data", res_attribute(f, "data"), o->data ? o->data : "");
+    bool ok = res_diff_inputs(&f->in, o, databases.data ? databases.data : "", opt, diff, err);
+    if (ok)
+        res_diff_texts(diff, "spec", f->spec, o->spec_text ? o->spec_text : "");
     aic_buf_free(&databases);
+    return ok;
 }
 
 bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *same, res_summary *out,
@@ -71,12 +35,13 @@ bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *s
         return true; /* the writer refuses whatever stands in its way */
     }
     aic_buf diff = {0};
-    compare_all(f, o, opt, &diff);
-    bool ok =
-        diff.len == 0 || aic_fail(err, AIC_BAD_INPUT,
-                                  "%s exists and was made from other inputs; give --force to replace it, or "
-                                  "choose another output. What differs (- made from, + now):%s",
-                                  opt->path, diff.data);
+    bool ok = compare_all(f, o, opt, &diff, err);
+    if (ok && diff.len)
+        ok = aic_fail(
+            err, AIC_BAD_INPUT,
+            "%s exists and was made from other inputs; give --force to replace it, or choose another output "
+            "(- then, + now):%s",
+            opt->path, diff.data);
     if (ok && !res_seal_check(opt->path, &unreadable))
         ok = aic_fail(err, AIC_BAD_INPUT, "%s; give --force to replace it", unreadable.text);
     if (ok) {

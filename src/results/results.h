@@ -92,8 +92,8 @@ typedef struct res_points {
 typedef struct res_summary {
     uint64_t points, by_status[SRV_STATUS_COUNT], rows, file_bytes;
     uint64_t resumed; /* points that an earlier run computed */
-    char path[4096]; /* where the points are: the final name, or the partial file */
-    char digest[65]; /* of the content (everything but /run) */
+    char path[4096];  /* where the points are: the final name, or the partial file */
+    char digest[65];  /* of the content (everything but /run) */
 } res_summary;
 
 /* Looks at a complete result that stands where a run would write: *same when it was made from the same inputs
@@ -104,12 +104,12 @@ bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *s
 
 typedef struct res_writer res_writer;
 /* Locks the output (a second run on the same file is refused with a clear message) and starts, or continues:
- * see res_writer_resumed. Refuses to continue another sweep's work, with what differs. With resume set, a result
- * that is there and whole counts as all points done, and force is about that file only: it is replaced by what
- * the interrupted run left, continued. */
+ * see res_writer_resumed. Refuses to continue another sweep's work, with what differs. With resume set, a
+ * result that is there and whole counts as all points done, and force is about that file only: it is replaced
+ * by what the interrupted run left, continued. */
 res_writer *res_writer_open(const res_writer_options *opt, const res_origin *origin, aic_error *err);
-/* Points the writer has from an earlier run, by status too, and deployments it knows from there: the caller goes
- * on with the point and the deployment after them. */
+/* Points the writer has from an earlier run, by status too, and deployments it knows from there: the caller
+ * goes on with the point and the deployment after them. */
 uint64_t res_writer_resumed(const res_writer *w, size_t *deployments, uint64_t by_status[SRV_STATUS_COUNT]);
 /* Deployments in index order 0, 1, ...; each before the first points that name it. */
 bool res_writer_deployment(res_writer *w, const srv_deployment *d, aic_error *err);

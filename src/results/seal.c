@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define SEAL_FORM "aicfg-end 1 length=%016" PRIx64 " crc32=%08" PRIx32
 enum { PIECE = 1 << 18, SEAL_TEXT = RES_SEAL_BYTES + 1 };
@@ -38,9 +37,7 @@ static bool crc_of(int fd, const char *path, uint64_t n, uint32_t *crc, aic_erro
     *crc = 0;
     while (at < n) {
         size_t want = n - at < PIECE ? (size_t)(n - at) : PIECE;
-        ssize_t got = pread(fd, piece, want, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
+        ssize_t got = aic_io_read_at(fd, piece, want, (off_t)at);
         if (got <= 0)
             break;
         *crc = libdeflate_crc32(*crc, piece, (size_t)got);
@@ -61,25 +58,19 @@ static bool size_of(int fd, const char *path, uint64_t *bytes, aic_error *err) {
 static bool append(int fd, const char *path, const res_seal *s, aic_error *err) {
     char line[SEAL_TEXT];
     write_line(line, s);
-    for (size_t at = 0; at < RES_SEAL_BYTES;) {
-        ssize_t n = pwrite(fd, line + at, RES_SEAL_BYTES - at, (off_t)(s->length + at));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return io_fail(path, "written", err);
-        at += (size_t)n;
-    }
-    return fsync(fd) == 0 || io_fail(path, "synced to disk", err);
+    if (!aic_io_write_at(fd, line, RES_SEAL_BYTES, (off_t)s->length))
+        return io_fail(path, "written", err);
+    return aic_io_sync(fd) || io_fail(path, "synced to disk", err);
 }
 
 bool res_seal_put(const char *path, aic_error *err) {
-    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int fd = aic_io_open(path, O_RDWR, 0);
     if (fd < 0)
         return io_fail(path, "opened", err);
     res_seal s;
     bool ok = size_of(fd, path, &s.length, err) && crc_of(fd, path, s.length, &s.crc, err) &&
               append(fd, path, &s, err);
-    return (close(fd) == 0 || (ok && io_fail(path, "closed", err))) && ok;
+    return (aic_io_close(fd) || (ok && io_fail(path, "closed", err))) && ok;
 }
 
 /* The line is what this program would write: of its numbers no other form passes. */
@@ -97,7 +88,7 @@ static bool read_seal(int fd, const char *path, res_seal *out, aic_error *err) {
     if (!size_of(fd, path, &bytes, err))
         return false;
     bool whole = bytes > RES_SEAL_BYTES &&
-                 pread(fd, line, RES_SEAL_BYTES, (off_t)(bytes - RES_SEAL_BYTES)) == RES_SEAL_BYTES;
+                 aic_io_read_at(fd, line, RES_SEAL_BYTES, (off_t)(bytes - RES_SEAL_BYTES)) == RES_SEAL_BYTES;
     if (!whole || !parse(line, out))
         return aic_fail(
             err, AIC_BAD_INPUT,
@@ -110,16 +101,16 @@ static bool read_seal(int fd, const char *path, res_seal *out, aic_error *err) {
 }
 
 bool res_seal_read(const char *path, res_seal *out, aic_error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = aic_io_open(path, O_RDONLY, 0);
     if (fd < 0)
         return io_fail(path, "opened", err);
     bool ok = read_seal(fd, path, out, err);
-    close(fd);
+    aic_io_close(fd);
     return ok;
 }
 
 bool res_seal_check(const char *path, aic_error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = aic_io_open(path, O_RDONLY, 0);
     if (fd < 0)
         return io_fail(path, "opened", err);
     res_seal s;
@@ -127,6 +118,6 @@ bool res_seal_check(const char *path, aic_error *err) {
     bool ok =
         read_seal(fd, path, &s, err) && crc_of(fd, path, s.length, &crc, err) &&
         (crc == s.crc || aic_fail(err, AIC_BAD_INPUT, "%s: its bytes are not those that were sealed", path));
-    close(fd);
+    aic_io_close(fd);
     return ok;
 }

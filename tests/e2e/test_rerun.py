@@ -37,15 +37,15 @@ def test_a_changed_spec_shows_its_lines(done):
     spec, out = done
     write(spec, SPEC.replace("batch: [1, 16]", "batch: [1, 32]"))
     text = refused(spec, out)
-    assert "\n  spec\n    -   batch: [1, 16]\n    +   batch: [1, 32]" in text
-    assert "databases" not in text and "build" not in text
+    assert "\n  - spec:   batch: [1, 16]\n  + spec:   batch: [1, 32]" in text
+    assert "database:" not in text and "build" not in text
 
 
 def test_changed_options_are_named(done):
     spec, out = done
-    assert "\n  overrides\n    + sweep[0].batch=2" in refused(spec, out, "--set", "sweep[0].batch=2")
-    assert "\n  options\n    - breakdown" in refused(spec, out, "--no-breakdown")
-    assert "\n  options\n" in refused(spec, out, "--unlisted")
+    assert "\n  + override: sweep[0].batch=2" in refused(spec, out, "--set", "sweep[0].batch=2")
+    assert "\n  - options: breakdown" in refused(spec, out, "--no-breakdown")
+    assert "\n  + options: breakdown unlisted" in refused(spec, out, "--unlisted")
 
 
 def test_changed_data_is_named(done, tmp_path):
@@ -58,11 +58,11 @@ def test_changed_data_is_named(done, tmp_path):
         before = (data / changed).read_text()
         (data / changed).write_text(before + "\n# a remark\n")
         text = refused(spec, out, env={"AICFG_DATA": str(data)})
-        assert "\n  data\n" in text and f"- {line}" in text and f"+ {line}" in text
+        assert f"- data: {line}" in text and f"+ data: {line}" in text
         (data / changed).write_text(before)
     with h5py.File(data / "perfdb" / "0.12.0" / "h200_sxm.h5", "r+") as f:
         f.attrs.modify("digest", numpy.bytes_("0" * 64))
-    assert "+ h200_sxm 0.12.0 0000" in refused(spec, out, env={"AICFG_DATA": str(data)})
+    assert "+ database: h200_sxm 0.12.0 0000" in refused(spec, out, env={"AICFG_DATA": str(data)})
 
 
 def test_a_damaged_result_is_not_up_to_date(done):
