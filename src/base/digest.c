@@ -1,5 +1,6 @@
 #include "base/digest.h"
-#include "base/error.h"
+#include "base/mem.h"
+#include "base/text.h"
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,15 @@ void aic_sha256_text(const void *data, size_t len, char out[65]) {
     aic_sha256 *h = aic_sha256_new();
     aic_sha256_add(h, data, len);
     aic_sha256_hex(h, out);
+}
+
+bool aic_sha256_file(const char *path, char out[65], aic_error *err) {
+    aic_buf bytes = {0};
+    char why[256];
+    bool ok = aic_read_file(path, SIZE_MAX / 2, &bytes, why, sizeof why) || aic_fail(err, AIC_IO, "%s", why);
+    aic_sha256_text(bytes.data, bytes.len, out);
+    aic_buf_free(&bytes);
+    return ok;
 }
 
 uint32_t aic_crc32(const void *data, size_t len) {

@@ -28,6 +28,7 @@ typedef struct scan {
     bool (*visit)(void *ctx, pdb_row *row);
     void *ctx;
     bool stopped;
+    aic_sha256 *content; /* of all columns read; NULL = this table was read before */
     aic_error err;
 } scan;
 
@@ -72,6 +73,16 @@ static bool missing_column(scan *s, const char *name) {
     return false;
 }
 
+/* Cells as stored: quick, and equal storage is equal content. */
+static void digest_column(aic_sha256 *h, const char *name, const pdb_cells *c) {
+    uint64_t shape[] = {(uint64_t)c->kind, (uint64_t)c->width, c->is_signed, c->rows, c->n_members};
+    aic_sha256_add(h, name, strlen(name) + 1);
+    aic_sha256_add(h, shape, sizeof shape);
+    for (size_t i = 0; i < c->n_members; i++)
+        aic_sha256_add(h, c->members[i] ? c->members[i] : "", c->members[i] ? strlen(c->members[i]) + 1 : 0);
+    aic_sha256_add(h, c->data, c->rows * (size_t)c->width);
+}
+
 static bool read_column(scan *s, const char *name, pdb_cell_kind kind, bool optional, column *c) {
     static const char *const kinds[] = {"does not hold integers", "does not hold doubles",
                                         "does not hold text"};
@@ -82,6 +93,8 @@ static bool read_column(scan *s, const char *name, pdb_cell_kind kind, bool opti
     if (c->cells.kind != kind)
         return fail_at(s, name, kinds[kind]);
     c->present = true;
+    if (s->content)
+        digest_column(s->content, name, &c->cells);
     return true;
 }
 
@@ -284,6 +297,15 @@ static bool scan_source(scan *s) {
     return ok;
 }
 
+static void note_content(scan *s) {
+    char sha256[65] = "";
+    if (s->content) {
+        aic_sha256_add(s->content, s->err.text, strlen(s->err.text) + 1);
+        aic_sha256_hex(s->content, sha256);
+    }
+    pdb_read_note(pdb_impl(s->view), s->schema, sha256);
+}
+
 bool pdb_scan(const pdb_view *view, const pdb_schema *schema, bool (*visit)(void *ctx, pdb_row *row),
               void *ctx, const char **why) {
     pdb_view_impl *v = pdb_impl(view);
@@ -294,11 +316,16 @@ bool pdb_scan(const pdb_view *view, const pdb_schema *schema, bool (*visit)(void
     if (schema->primary_only && n > 1)
         n = 1;
     bool ok = true;
+    if (!pdb_read_known(v, schema))
+        s.content = aic_sha256_new();
     for (size_t i = 0; ok && !s.stopped && i < n; i++) {
         s.source = &list[i];
         s.from = list[i].exists ? pdb_origin_of(v, s.source) : 0;
+        if (s.content)
+            aic_sha256_add(s.content, list[i].group, strlen(list[i].group) + 1);
         ok = !list[i].exists || scan_source(&s);
     }
+    note_content(&s);
     if (!ok && why)
         *why = aic_arena_strdup(v->arena, s.err.text);
     pthread_mutex_unlock(&v->lock);
