@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from . import old_names
+from . import import_facts
 from .problems import ImportProblem
 from .wheel import release_key
 
@@ -151,12 +151,12 @@ def _backend_first(members: list[str], root: str, suffix: str, tree: Tree) -> Tr
     for (system, backend, version), found in _directories(members, root, 3):
         if backend not in BACKENDS + COLLECTIVES:
             continue
-        where = _version(tree, old_names.system(system), backend, version, found)
+        where = _version(tree, import_facts.system(system), backend, version, found)
         tables = {PurePosixPath(name).stem: member for name, member in found.items()
                   if name.endswith(suffix) and name not in MARKERS}
         for name, member in tables.items():
-            table = old_names.table(name, backend, version, tables.keys())
-            where.files.append(SourceFile(table, backend, version, old_names.family(table, member), member,
+            table = import_facts.table(name, backend, version, tables.keys())
+            where.files.append(SourceFile(table, backend, version, import_facts.family(table, member), member,
                                           member.removeprefix(root)))
     return _checked(tree)
 

@@ -1,5 +1,6 @@
 #include "base/digest.h"
-#include "base/error.h"
+#include "base/mem.h"
+#include "base/text.h"
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,15 @@ void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]) {
 
 uint64_t aic_hash64(const void *data, size_t len, uint64_t seed) {
     return XXH3_64bits_withSeed(data, len, seed);
+}
+
+bool aic_sha256_file(const char *path, char out[65], aic_error *err) {
+    aic_buf bytes = {0};
+    char why[256];
+    bool ok = aic_read_file(path, SIZE_MAX / 2, &bytes, why, sizeof why) || aic_fail(err, AIC_IO, "%s", why);
+    aic_sha256_text(bytes.data, bytes.len, out);
+    aic_buf_free(&bytes);
+    return ok;
 }
 
 uint32_t aic_crc32(const void *data, size_t len) {

@@ -3,6 +3,7 @@
 #ifndef AICFG_BASE_DIGEST_H
 #define AICFG_BASE_DIGEST_H
 
+#include "base/error.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,10 @@ enum { AIC_XXH128_HEX = 33 };
 void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]); /* canonical form */
 /* A hash for tables in memory: the same on every machine of one byte order. */
 uint64_t aic_hash64(const void *data, size_t len, uint64_t seed);
+bool aic_sha256_file(const char *path, char out[65], aic_error *err); /* of its bytes; AIC_IO */
+/* Over names and contents of the .yaml and .json files below a folder, but those whose name or folder begins
+ * with a dot. */
+bool aic_sha256_tree(const char *folder, char out[65], aic_error *err);
 uint32_t aic_crc32(const void *data, size_t len);
 
 #endif

@@ -25,7 +25,7 @@ typedef struct cli_args {
     const char *release;
     bool unlisted;
     /* running */
-    const char *points, *output;
+    const char *points, *output, *reuse;
     cli_texts sets;
     uint64_t threads, block, deflate;
     bool quiet, no_breakdown, force, plain, resume;
@@ -83,8 +83,8 @@ typedef struct cli_command {
                     aic_error *err); /* exit code; a failure leaves its message in err */
 } cli_command;
 
-extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_compare, cli_estimate,
-    cli_model, cli_support, cli_db, cli_bench, cli_help;
+extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_compare,
+    cli_verify, cli_estimate, cli_model, cli_support, cli_db, cli_bench, cli_help;
 size_t cli_command_count(void);
 const cli_command *cli_command_at(size_t i);
 const cli_command *cli_command_find(const char *name);
@@ -114,6 +114,9 @@ typedef struct cli_data {
 } cli_data;
 bool cli_data_open(const cli_args *args, cli_data *out, aic_error *err);
 void cli_data_close(cli_data *d);
+/* "part digest" lines of the folders models, ops and backends, in the order in which they are looked through.
+ */
+bool cli_data_digests(const cli_args *args, aic_buf *out, aic_error *err);
 bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point given by field options */
 
 /* Makes the folders a path lies in (run.c). */

@@ -91,6 +91,29 @@ bool cli_data_open(const cli_args *args, cli_data *out, aic_error *err) {
     return ok;
 }
 
+static bool add_digests(const char *part, const char *const *dirs, size_t n, aic_buf *out, aic_error *err) {
+    char sha256[65];
+    for (size_t i = 0; i < n; i++) {
+        if (!aic_sha256_tree(dirs[i], sha256, err))
+            return false;
+        aic_buf_printf(out, "%s%s %s", out->len ? "\n" : "", part, sha256);
+    }
+    return true;
+}
+
+bool cli_data_digests(const cli_args *args, aic_buf *out, aic_error *err) {
+    aic_arena *a = aic_arena_new();
+    size_t n_models, n_ops;
+    cli_texts own_models = with_variable(a, &args->models, "AICFG_MODELS");
+    const char **models = folders(a, &own_models, "models", &n_models);
+    const char **ops = folders(a, &args->ops, "ops", &n_ops);
+    const char *backends = aic_arena_printf(a, "%s/backends", cli_data_folder());
+    bool ok = add_digests("models", models, n_models, out, err) && add_digests("ops", ops, n_ops, out, err) &&
+              add_digests("backends", &backends, 1, out, err);
+    aic_arena_free(a);
+    return ok;
+}
+
 void cli_data_close(cli_data *d) {
     if (d->backends)
         srv_backends_close(d->backends);

@@ -33,8 +33,11 @@ aic_code cli_db_import(const cli_args *args, aic_error *err) {
     }
     const pdb_schema **schemas = cli_db_schemas(NULL, &o.n_schemas);
     o.schemas = schemas;
+    aic_arena *arena = aic_arena_new();
+    o.facts = aic_arena_printf(arena, "%s/perfdb/import.yaml", cli_data_folder());
     double start = aic_now();
     bool ok = pdb_import(&o, &s, err);
+    aic_arena_free(arena);
     free(schemas);
     if (!ok)
         return err->code;
@@ -44,8 +47,11 @@ aic_code cli_db_import(const cli_args *args, aic_error *err) {
            s.tables, s.tables == 1 ? "" : "s", rows, aic_now() - start);
     if (s.repeats)
         printf("%zu rows repeat the key of an earlier row of their table and are never read\n", s.repeats);
-    if (s.renamed)
-        printf("%zu cells float16 were read as bfloat16, today's name of the mode\n", s.renamed);
+    if (s.renamed_tables || s.renamed)
+        printf("%zu tables and %zu cells had the names of old releases and were given today's\n",
+               s.renamed_tables, s.renamed);
+    if (s.dropped)
+        printf("%zu rows were left out, of formats or strategies that no later release has\n", s.dropped);
     if (s.ignored)
         printf("%zu other files were left out\n", s.ignored);
     check_sheet(args, s.system);

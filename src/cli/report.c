@@ -19,8 +19,11 @@ static aic_code run(const cli_args *args, aic_error *err) {
     if (f && res_report(f, stdout, err)) {
         print_attribute(f, "spec_name", "sweep");
         print_attribute(f, "program", "program");
+        print_attribute(f, "build", "build");
         print_attribute(f, "overrides", "overrides");
+        print_attribute(f, "options", "options");
         print_attribute(f, "databases", "databases");
+        print_attribute(f, "data", "data");
     }
     res_close(f);
     return err->code;

@@ -96,6 +96,26 @@ static bool print_summary(const res_summary *sum, const swp_timing *t, bool rank
     return ok;
 }
 
+static void print_up_to_date(const res_summary *sum) {
+    char points[32];
+    aic_group_digits(sum->points, points);
+    printf("%s is up to date: its %s points were made from this spec by this program with this data; --force "
+           "makes them "
+           "again\n",
+           sum->path, points);
+}
+
+static void print_reused(const char *path, const swp_reused *r, size_t deployments) {
+    char points[32], whole[32], all[32];
+    aic_group_digits(r->points, points);
+    aic_group_digits(r->deployments, whole);
+    aic_group_digits(deployments, all);
+    printf("reused %s of %s deployments and %s points of %s", whole, all, points, path);
+    if (r->partly)
+        printf(" (%llu more deployments in part)", (unsigned long long)r->partly);
+    printf("\n");
+}
+
 static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err) {
     if (!args->points)
         return swp_load(args->operands.v[0], args->sets.v, args->sets.n, env, err);
@@ -107,8 +127,10 @@ static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err)
 }
 
 static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env, aic_error *err) {
-    aic_buf sets = {0}, path = {0};
+    aic_buf sets = {0}, path = {0}, digests = {0};
     swp_timing timing;
+    swp_reused reused;
+    bool up_to_date = false;
     res_summary sum = {0};
     double checkpoint = CHECKPOINT_SECONDS;
     if (args->checkpoint && (!aic_parse_f64(args->checkpoint, &checkpoint) || checkpoint < 0)) {
@@ -121,6 +143,7 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
         aic_buf_add(&path, args->output ? args->output : swp_output(s));
     else
         aic_buf_printf(&path, "output/%s.h5", swp_name(s));
+    bool ok = cli_data_digests(args, &digests, err) && cli_make_folders(path.data, err);
     swp_options opt = {.threads = (unsigned)args->threads,
                        .quiet = args->quiet,
                        .plain = args->plain,
@@ -129,19 +152,28 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
                        .overrides = sets.data ? sets.data : "",
                        .program = "aicfg-sweep " AICFG_VERSION,
                        .timing = &timing,
+                       .reuse = args->reuse,
+                       .reused = &reused,
+                       .up_to_date = &up_to_date,
+                       .data = digests.data,
                        .out = {.path = path.data,
                                .breakdown = !args->no_breakdown,
                                .deflate = CLI_DEFLATE,
                                .checkpoint_s = checkpoint,
                                .force = args->force,
                                .resume = args->resume}};
-    bool ok = cli_make_folders(path.data, err) && swp_run(s, env, &opt, &sum, err);
+    ok = ok && swp_run(s, env, &opt, &sum, err);
     if (!ok && err->code > AIC_SIGNALS && sum.points)
         aic_fail_in(err, "finished points are in %s; --resume goes on with them", sum.path);
-    if (ok && !args->quiet)
+    if (ok && up_to_date)
+        print_up_to_date(&sum);
+    if (ok && args->reuse && !up_to_date)
+        print_reused(args->reuse, &reused, swp_deployments(s));
+    if (ok && !args->quiet && !up_to_date)
         print_summary(&sum, &timing, !args->points, err);
     aic_buf_free(&sets);
     aic_buf_free(&path);
+    aic_buf_free(&digests);
     return err->code;
 }
 
@@ -178,6 +210,8 @@ static const cli_option options[] = {
      "go on where an interrupted or killed run of the same sweep stopped; with nothing to go on with, start"},
     {"checkpoint", 0, CLI_TEXT, "SECONDS", AT(checkpoint),
      "save finished points for --resume this often; 0 after every block; default: 30"},
+    {"reuse", 0, CLI_TEXT, "OLD.h5", AT(reuse),
+     "take points from an earlier result where nothing they depend on has changed"},
     {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets),
      "override a key of the spec, sweep.batch=[1,2] for example; recorded"},
     {"threads", 'j', CLI_COUNT, "N", AT(threads), "worker threads; default: OMP_NUM_THREADS or all cores"},
@@ -199,6 +233,8 @@ const cli_command cli_run = {
         "The first Ctrl-C finishes the blocks in flight and keeps them; the second ends the program at "
         "once. --resume goes on after that, and after a kill, a power loss or a full disk\n"
         "(docs/reliability.md).\n"
+        "A result made from the same spec, program and data stands: nothing is run. One made from others is\n"
+        "refused, with what differs.\n"
         "docs/formats/spec.md describes specs and point lists, docs/formats/results.md the result file.",
     .examples = "sweeps/h200.yaml\n"
                 "run sweeps/h200.yaml -o /tmp/small.h5 --set sweep.batch=[1,64] --threads 2\n"

@@ -83,8 +83,7 @@ void sup_print_ops(const swp_cell *cell, FILE *out) {
         const swp_op *o = &cell->ops[i];
         char layouts[32];
         snprintf(layouts, sizeof layouts, "%zu of %zu", o->layouts - o->lacking, o->layouts);
-        fprintf(out, "%-10s %-36s %-22s %-9s", srv_phase_name(o->phase), o->name, o->kind,
-                layouts);
+        fprintf(out, "%-10s %-36s %-22s %-9s", srv_phase_name(o->phase), o->name, o->kind, layouts);
         for (int c = 0; c < OP_COVERS && o->latency > 0; c++)
             fprintf(out, " %11.1f %%", 100 * o->cover[c] / o->latency);
         fprintf(out, "\n");
@@ -123,9 +122,8 @@ static void print_range(const swp_gap *g, srv_phase phase, unsigned bit, size_t 
         fprintf(out, ", %s %u", name, low);
 }
 
-static const char *const work_of[SRV_PHASE_COUNT] = {[SRV_PH_context] = "prefill",
-                                                     [SRV_PH_generation] = "decode",
-                                                     [SRV_PH_encoder] = "images"};
+static const char *const work_of[SRV_PHASE_COUNT] = {
+    [SRV_PH_context] = "prefill", [SRV_PH_generation] = "decode", [SRV_PH_encoder] = "images"};
 
 static void print_ranges(const swp_gap *g, srv_phase phase, FILE *out) {
     size_t n = 0;

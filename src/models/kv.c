@@ -107,3 +107,13 @@ double mdl_kv_bytes(const mdl_deployment *d, double n) {
 double mdl_kv_max_tokens(const mdl_deployment *d, double budget) {
     return mdl_kv_longest(d->kv, budget);
 }
+
+void mdl_kv_signature(const mdl_deployment *d, aic_buf *out) {
+    const mdl_kv *kv = d->kv;
+    const double figures[] = {kv->state, kv->per_token, kv->context_length, (double)kv->n_thinned};
+    aic_buf_addn(out, (const char *)figures, sizeof figures);
+    for (size_t i = 0; i < kv->n_thinned; i++) {
+        const double part[] = {kv->thinned[i].bytes, kv->thinned[i].window, kv->thinned[i].every};
+        aic_buf_addn(out, (const char *)part, sizeof part);
+    }
+}

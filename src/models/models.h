@@ -128,6 +128,8 @@ bool mdl_resolve_quants(const mdl_model *m, const mdl_request *req, mdl_quants *
  * (docs/model/memory.md). */
 double mdl_kv_bytes(const mdl_deployment *d, double n);
 double mdl_kv_max_tokens(const mdl_deployment *d, double budget);
+/* Appends bytes that are equal for two deployments when both of the above are the same functions. */
+void mdl_kv_signature(const mdl_deployment *d, aic_buf *out);
 
 /* ---- looking closer (docs/adding-a-model.md) ---- */
 

@@ -45,12 +45,13 @@ const char *op_kinds_nearest(const op_kinds *k, const char *kind) {
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
 /* before: kinds of earlier folders, which hide those of the same name. */
-static bool read_kinds(op_kinds *k, const aic_node *map, size_t before, aic_error *err) {
+static bool read_kinds(op_kinds *k, const aic_node *map, const char *definition, size_t before,
+                       aic_error *err) {
     if (!map || map->kind != AIC_K_MAP)
         return aic_node_fail(err, map, "kinds: expected a mapping of kind to declaration");
     for (size_t i = 0; i < map->count; i++) {
         const aic_node *name = map->keys[i];
-        const measured_kind *made = measured_read(k->arena, name, map->items[i], err);
+        const measured_kind *made = measured_read(k->arena, name, map->items[i], definition, err);
         if (!made)
             return false;
         if (op_desc_find(name->text))
@@ -69,13 +70,15 @@ static bool read_file(op_kinds *k, const char *path, size_t before, aic_error *e
     static const char *const keys[] = {"format", "version", "kinds"};
     const char *format;
     uint32_t version;
+    char definition[65];
     const aic_node *doc = aic_doc_yaml_file(k->arena, path, err);
     return doc && aic_map_check_keys(doc, "a file of op kinds", keys, OP_COUNT(keys), err) &&
            aic_node_text(aic_map_get(doc, "format"), "format", &format, err) &&
            (strcmp(format, "aicfg-ops") == 0 ||
             aic_node_fail(err, doc, "format is \"%s\", not aicfg-ops", format)) &&
            aic_node_u32(aic_map_get(doc, "version"), "version", 1, 1, &version, err) &&
-           read_kinds(k, aic_map_get(doc, "kinds"), before, err);
+           aic_sha256_file(path, definition, err) &&
+           read_kinds(k, aic_map_get(doc, "kinds"), aic_arena_strdup(k->arena, definition), before, err);
 }
 
 static bool is_yaml(const char *name) {

@@ -70,7 +70,9 @@ bool measured_number(const aic_expr *e, measured_frame *f, double *out, aic_erro
 /* ---- reading (measured_read.c), answering (measured.c) ------------------------------------------------- */
 
 /* The kind of one entry of `kinds:`; NULL with an error at its position. */
-const measured_kind *measured_read(aic_arena *a, const aic_node *name, const aic_node *body, aic_error *err);
+/* definition: digest of the file, kept. */
+const measured_kind *measured_read(aic_arena *a, const aic_node *name, const aic_node *body,
+                                   const char *definition, aic_error *err);
 
 bool measured_check(const op *o, aic_error *err);
 void measured_bind(op_binder *binder, op_bound *b);

@@ -290,7 +290,8 @@ static bool read_kind(reader *r, const aic_node *body) {
            read_expr(r, body, "weights", 0, &r->k->weights);
 }
 
-const measured_kind *measured_read(aic_arena *a, const aic_node *name, const aic_node *body, aic_error *err) {
+const measured_kind *measured_read(aic_arena *a, const aic_node *name, const aic_node *body,
+                                   const char *definition, aic_error *err) {
     measured_kind *k = aic_arena_alloc(a, 1, sizeof *k);
     reader r = {a, err, k, aic_arena_alloc(a, MEASURED_MAX_PARAMS, sizeof *r.fields)};
     k->at = name;
@@ -306,6 +307,7 @@ const measured_kind *measured_read(aic_arena *a, const aic_node *name, const aic
                         .bind_estimate = measured_bind_estimate,
                         .query = measured_query,
                         .weight_bytes = measured_weight_bytes,
+                        .definition = definition,
                         .family = k};
     if (!is_word(name->text)) {
         aic_node_fail(err, name, "\"%s\" is no name of a kind", name->text);

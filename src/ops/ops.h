@@ -190,6 +190,7 @@ typedef struct op_desc {
     /* Measured answers for op_query_run, or NULL. False when some shape has none. */
     bool (*run)(const op_bound *b, const op_shape *shape, const uint32_t *s, size_t n, op_result *out);
     double (*weight_bytes)(const op *o); /* without repeat; NULL = 0 */
+    const char *definition;              /* SHA-256 of the file that declares the kind; NULL = built in */
     const void *family;                  /* what tells the kinds of a family apart: static data, or NULL */
 } op_desc;
 
@@ -237,6 +238,9 @@ bool op_finish(op *o, aic_error *err); /* required fields given, ranges, check *
 op *op_from_json(aic_arena *a, const aic_node *n, aic_error *err);
 bool op_list_from_json(aic_arena *a, const aic_node *n, op_list *out, aic_error *err);
 void op_to_json(const op *o, aic_buf *out);
+/* Appends bytes that are equal for two ops exactly when they say the same: kind, name, repeat and every
+ * field, members included; for kinds declared in data the declaration, too. */
+void op_signature(const op *o, aic_buf *out);
 
 double op_weight_bytes(const op *o); /* byte, repeat included */
 bool op_is_logits(const op *o);      /* a Gemm whose name contains "logits_gemm": sees x = batch in context */

@@ -81,6 +81,66 @@ pdb_cells pdb_cells_of_texts(const uint32_t *cells, size_t rows, const char *con
     return c;
 }
 
+/* Cell i becomes the text names[cell rows[i]], or that of cell i. Equal names become one member; members
+ * stand by first appearance, as in a column just read. */
+static pdb_cells cells_named(const pdb_cells *c, const char *const *names, const size_t *rows, size_t n) {
+    uint32_t *member = AIC_NEW_ARRAY(uint32_t, c->n_members), *cells = aic_alloc(n, sizeof *cells);
+    const char **members = AIC_NEW_ARRAY(const char *, c->n_members);
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t cell = pdb_cell_bits(c, rows ? rows[i] : i);
+        if (!member[cell]) {
+            size_t k = 0;
+            while (k < used && strcmp(members[k], names[cell]) != 0)
+                k++;
+            if (k == used)
+                members[used++] = names[cell];
+            member[cell] = (uint32_t)k + 1;
+        }
+        cells[i] = member[cell] - 1;
+    }
+    pdb_cells made = pdb_cells_of_texts(cells, n, members, used);
+    free(members);
+    free(cells);
+    free(member);
+    return made;
+}
+
+static void replace(pdb_cells *c, pdb_cells made) {
+    pdb_cells_free(c);
+    *c = made;
+}
+
+size_t pdb_cells_rename(pdb_cells *c, const char *old, const char *now) {
+    size_t which = 0, renamed = 0;
+    while (which < c->n_members && !(c->members[which] && strcmp(c->members[which], old) == 0))
+        which++;
+    if (which == c->n_members)
+        return 0;
+    for (size_t i = 0; i < c->rows; i++)
+        renamed += pdb_cell_bits(c, i) == which;
+    const char **names = AIC_NEW_ARRAY(const char *, c->n_members);
+    for (size_t i = 0; i < c->n_members; i++)
+        names[i] = i == which ? now : c->members[i];
+    replace(c, cells_named(c, names, NULL, c->rows));
+    free(names);
+    return renamed;
+}
+
+static pdb_cells cells_kept(const pdb_cells *c, const size_t *kept, size_t n) {
+    if (c->kind == PDB_CELL_TEXT)
+        return cells_named(c, (const char *const *)c->members, kept, n);
+    int64_t *values = aic_alloc(n, sizeof *values);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (int64_t)pdb_cell_bits(c, kept[i]);
+    if (c->kind == PDB_CELL_REAL) /* 64 bits are 64 bits */
+        return (pdb_cells){.kind = PDB_CELL_REAL, .width = 8, .is_signed = true, .rows = n, .data = values};
+    pdb_cells made = pdb_cells_of_ints(values, n);
+    made.boolean = c->boolean;
+    free(values);
+    return made;
+}
+
 /* ---- digest ----------------------------------------------------------------------------------- */
 
 static void digest_integers(aic_sha256 *h, const pdb_cells *c) {
@@ -158,6 +218,24 @@ void pdb_rows_sort_columns(pdb_rows *r) {
         r->names[at] = name;
         r->cells[at] = cells;
     }
+}
+
+void pdb_rows_keep(pdb_rows *r, const size_t *kept, size_t n) {
+    for (size_t i = 0; i < r->n; i++)
+        replace(&r->cells[i], cells_kept(&r->cells[i], kept, n));
+    r->rows = n;
+}
+
+void pdb_rows_remove(pdb_rows *r, const char *name) {
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->names[i], name) == 0) {
+            free(r->names[i]);
+            pdb_cells_free(&r->cells[i]);
+            r->n--;
+            memmove(r->names + i, r->names + i + 1, (r->n - i) * sizeof *r->names);
+            memmove(r->cells + i, r->cells + i + 1, (r->n - i) * sizeof *r->cells);
+            return;
+        }
 }
 
 bool pdb_rows_read(pdb_file *f, const char *group, pdb_rows *out, aic_error *err) {

@@ -27,7 +27,9 @@ typedef struct column {
 
 typedef struct reader {
     const char *path;
-    aic_arena *arena; /* names */
+    const aic_node *header; /* names for a file without them, or NULL */
+    bool headless;          /* that is the case */
+    aic_arena *arena;       /* names */
     aic_csv *csv;
     char **fields;
     size_t n_fields;
@@ -55,7 +57,7 @@ static bool start(reader *r) {
 
 /* To the first row. */
 static bool start_rows(reader *r) {
-    return start(r) && next_record(r) == 1;
+    return start(r) && (r->headless || next_record(r) == 1);
 }
 
 /* ---- header ----------------------------------------------------------------------------------- */
@@ -93,6 +95,16 @@ static bool is_number(const char *text) {
     return aic_parse_f64(text, &v);
 }
 
+static bool take_missing_header(reader *r) {
+    const char *names[COLUMNS_MAX];
+    if (!r->header || r->header->count != r->n_fields || r->n_fields > COLUMNS_MAX)
+        return fail_line(r, "expected a line that names the columns, found a row of numbers");
+    for (size_t i = 0; i < r->n_fields; i++)
+        names[i] = r->header->items[i]->text;
+    r->headless = true;
+    return take_header(r, names, r->n_fields);
+}
+
 static bool read_header(reader *r) {
     int got = next_record(r);
     if (got < 0)
@@ -104,7 +116,7 @@ static bool read_header(reader *r) {
         return fail_line(r, "a git-lfs pointer, not the table itself");
     for (size_t i = 0; i < r->n_fields; i++)
         if (is_number(r->fields[i]))
-            return fail_line(r, "expected a line that names the columns, found a row of numbers");
+            return take_missing_header(r);
     return take_header(r, (const char *const *)r->fields, r->n_fields);
 }
 
@@ -306,8 +318,8 @@ static void free_column(column *c) {
         aic_intern_free(c->texts);
 }
 
-bool pdb_csv_rows(const char *path, pdb_rows *out, aic_error *err) {
-    reader r = {.path = path, .arena = aic_arena_new(), .err = err};
+bool pdb_csv_rows(const char *path, const aic_node *header, pdb_rows *out, aic_error *err) {
+    reader r = {.path = path, .header = header, .arena = aic_arena_new(), .err = err};
     *out = (pdb_rows){0};
     bool ok = start(&r) && read_header(&r) && infer(&r) && read_cells(&r);
     out->rows = r.rows;

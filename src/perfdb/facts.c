@@ -1,4 +1,4 @@
-/* What is known of columns and tables by their names: cell kinds, roles, units, families. */
+/* What is known of columns and tables by their names: cell kinds, roles, units. */
 #include "perfdb/rows.h"
 #include <string.h>
 
@@ -160,46 +160,6 @@ pdb_unit pdb_column_unit(const char *table, const char *name) {
 }
 
 /* ---- tables ----------------------------------------------------------------------------------- */
-
-/* Families as collectors file their tables. Loading asks for one thing: is it comm? */
-static const struct {
-    const char *family;
-    const char *const *tables;
-} families[] = {
-#define TABLES(...) ((const char *const[]){__VA_ARGS__, NULL})
-    {"attention", TABLES("context_attention_perf", "generation_attention_perf")},
-    {"comm",
-     TABLES("custom_allreduce_perf", "moe_a2a_perf", "nccl_perf", "oneccl_perf", "trtllm_alltoall_perf",
-            "wideep_alltoall_perf", "wideep_deepep_ll_perf", "wideep_deepep_normal_perf")},
-    {"encoder_attention", TABLES("encoder_attention_perf")},
-    {"gemm", TABLES("gemm_perf")},
-    {"kda", TABLES("kda_perf")},
-    {"linear_attention", TABLES("gdn_perf", "mamba2_perf")},
-    {"mhc", TABLES("mhc_module_perf")},
-    {"mla", TABLES("context_mla_perf", "generation_mla_perf", "mla_context_module_perf",
-                   "mla_generation_module_perf", "wideep_context_mla_perf", "wideep_generation_mla_perf")},
-    {"mla_bmm", TABLES("mla_bmm_perf")},
-    {"mlp", TABLES("prefill_mlp_perf", "wideep_context_mlp_perf", "wideep_generation_mlp_perf")},
-    {"moe", TABLES("dsv4_megamoe_module_perf", "moe_perf", "wideep_context_moe_perf",
-                   "wideep_generation_moe_perf", "wideep_moe_perf")},
-    {"msa", TABLES("msa_context_module_perf", "msa_generation_module_perf")},
-    {"quantize", TABLES("computescale_perf", "scale_matrix_perf")},
-    {"sparse_attention",
-     TABLES("dsa_context_module_perf", "dsa_generation_module_perf", "dsv4_csa_context_module_perf",
-            "dsv4_csa_generation_module_perf", "dsv4_csa_topk_calib_perf", "dsv4_hca_attn_module_perf",
-            "dsv4_hca_context_module_perf", "dsv4_hca_generation_module_perf",
-            "dsv4_paged_mqa_logits_module_perf", "glm5_dsa_attn_module_perf", "glm5_mqa_logits_module_perf",
-            "glm5_topk_module_perf")},
-#undef TABLES
-};
-
-const char *pdb_table_family(const char *table) {
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        for (const char *const *t = families[i].tables; *t; t++)
-            if (strcmp(*t, table) == 0)
-                return families[i].family;
-    return NULL;
-}
 
 bool pdb_table_is_difference(const char *table) {
     return strcmp(table, "computescale_perf") == 0;

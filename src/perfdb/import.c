@@ -12,6 +12,7 @@ typedef struct importer {
     const pdb_import_options *o;
     pdb_import_summary *sum;
     aic_arena *arena;
+    pdb_import_facts *facts;
     pdb_tree tree;
     pdb_writer *writer;
     size_t faults;
@@ -125,9 +126,9 @@ static void check_magnitude(const pdb_tree_file *f, const char *column, const pd
 /* ---- tables ----------------------------------------------------------------------------------- */
 
 static bool read_table(importer *in, const pdb_tree_file *f, pdb_rows *rows, aic_error *err) {
-    if (!pdb_csv_rows(f->path, rows, err))
+    if (!pdb_csv_rows(f->path, pdb_import_header(in->facts, f->table), rows, err) ||
+        !pdb_import_translate(in->facts, f->table, f->path, rows, in->sum, err))
         return false;
-    in->sum->renamed += pdb_rows_rename_modes(rows);
     pdb_rows_sort_columns(rows);
     return check_columns(in, f, rows, err);
 }
@@ -200,6 +201,9 @@ static bool name_system(const importer *in, const char **system, aic_error *err)
     if (len <= 3 || strcmp(name + len - 3, ".h5") != 0)
         return aic_fail(err, AIC_BAD_INPUT, "%s: a perfdb file is named <system>.h5", in->o->file);
     *system = aic_arena_strndup(in->arena, name, len - 3);
+    const char *today = pdb_import_system(in->facts, *system);
+    if (strcmp(today, *system) != 0)
+        aic_warn("%s: the system is called %s today, and so is its spec sheet", *system, today);
     if (!in->o->system || strcmp(in->o->system, *system) == 0)
         return check_name("system", *system, err);
     return aic_fail(err, AIC_BAD_INPUT, "%s: the file of system %s must be named %s.h5 to be found",
@@ -246,11 +250,12 @@ static bool put_release(const importer *in, const char *dir, aic_error *err) {
 
 static bool import(importer *in, aic_error *err) {
     const char *system = NULL, *release = NULL, *dir = folder_of(in->arena, in->o->file);
-    if (!name_system(in, &system, err) || !name_release(in, dir, &release, err))
+    in->facts = pdb_import_facts_load(in->o->facts, err);
+    if (!in->facts || !name_system(in, &system, err) || !name_release(in, dir, &release, err))
         return false;
     if (!in->o->replace && access(in->o->file, F_OK) == 0)
         return aic_fail(err, AIC_BAD_INPUT, "%s exists; --force replaces it", in->o->file);
-    if (!pdb_tree_find(in->arena, in->o->dir, &in->tree, err))
+    if (!pdb_tree_find(in->arena, in->o->dir, in->facts, &in->tree, err))
         return false;
     const char *origin = aic_arena_printf(in->arena, "aicfg-sweep db import of %zu CSV files", in->tree.n);
     in->writer = pdb_writer_open(in->o->file, system, release, origin, "unknown", err);
@@ -269,8 +274,10 @@ bool pdb_import(const pdb_import_options *o, pdb_import_summary *out, aic_error 
     bool ok = import(&in, err);
     out->ignored = in.tree.ignored;
     out->vetoed = in.tree.vetoed;
+    out->renamed_tables = in.tree.renamed;
     pdb_writer_abandon(in.writer);
     free(in.tree.files);
+    pdb_import_facts_free(in.facts);
     aic_arena_free(in.arena);
     return ok;
 }

@@ -141,6 +141,7 @@ typedef struct pdb_made { /* what pdb_derived keeps */
     const void *key; /* NULL: the identity says it all */
     size_t key_size;
     const char *why;
+    pdb_reads reads; /* while it was built */
 } pdb_made;
 
 typedef struct pdb_resolved { /* what pdb_sources keeps */
@@ -148,6 +149,16 @@ typedef struct pdb_resolved { /* what pdb_sources keeps */
     const pdb_source *list;
     size_t n;
 } pdb_resolved;
+
+/* What was read of a table, and its content (reads.c). */
+typedef struct pdb_read {
+    const void *identity; /* a schema, or the name of a table in a pdb_resolved */
+    char sha256[65];
+} pdb_read;
+typedef struct pdb_read_set {
+    uint64_t set[PDB_READ_WORDS];
+    char sha256[65];
+} pdb_read_set;
 
 typedef struct pdb_view_impl {
     pdb_view pub;               /* first, so that a pdb_view * is a pdb_view_impl * */
@@ -163,6 +174,10 @@ typedef struct pdb_view_impl {
     size_t n_resolved, cap_resolved;
     pdb_origin origins[PDB_ORIGIN_MAX]; /* sources of rows taken from elsewhere, in the order met */
     size_t n_origins;
+    pdb_read *reads; /* in the order of first reading, which differs from run to run */
+    size_t n_reads, cap_reads;
+    pdb_read_set *read_sets; /* digests of sets asked for so far */
+    size_t n_read_sets, cap_read_sets;
 } pdb_view_impl;
 
 /* ---- rows of a table on their way into memory (scan.c) ----------------------------------------------------
@@ -197,6 +212,14 @@ static inline pdb_view_impl *pdb_impl(const pdb_view *v) {
 
 /* The marks of rows that come from a source of the view. v->lock held. */
 pdb_origins pdb_origin_of(pdb_view_impl *v, const pdb_source *s);
+
+/* ---- what is read (reads.c); the view's lock held ---- */
+
+/* Has the identity been read before? A new one needs a digest. */
+bool pdb_read_known(const pdb_view_impl *v, const void *identity);
+/* Notes a reading in the thread's record; sha256 is used when the identity is new. */
+void pdb_read_note(pdb_view_impl *v, const void *identity, const char *sha256);
+void pdb_reads_add(const pdb_reads *inner); /* what an object was built from counts for its users */
 
 /* Name of the system whose tables stand for those of `system`: itself unless its sheet says otherwise. */
 const char *pdb_measured_as(pdb *db, const char *system);

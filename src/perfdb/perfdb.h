@@ -35,6 +35,7 @@ typedef struct pdb_system {
     const char *nccl_version, *oneccl_version; /* NULL = absent */
     const char *measured_as; /* system whose measured tables stand for its own; NULL = it has its own */
     const char *file;        /* path of the sheet */
+    char sha256[65];         /* of its bytes */
 } pdb_system;
 
 double pdb_p2p_bw(const pdb_system *s,
@@ -204,6 +205,20 @@ void pdb_gather_add(pdb_gather *g, const pdb_row *row, uint32_t rank);
 /* Builds the table in a and frees g. NULL when no row was added, or when a is NULL (gives up). */
 const pdb_table *pdb_gather_finish(pdb_gather *g, aic_arena *a);
 
+/* What a thread reads through a view from begin to end, objects that others built before included: which
+ * columns of which sources, in which order. Brackets may nest; each counts for the outer ones, too. */
+enum { PDB_READ_WORDS = 4 };
+typedef struct pdb_reads {
+    const pdb_view *view;
+    uint64_t set[PDB_READ_WORDS]; /* bit i: entry i of the view's list of what was ever read */
+    bool incomplete;              /* more than the set can tell, or of another view */
+    struct pdb_reads *outer;
+} pdb_reads;
+void pdb_reads_begin(pdb_reads *r, const pdb_view *view);
+/* digest: 64 hex digits over the content of all that was read, whatever the order; "" when it cannot be told;
+ * may be NULL. */
+void pdb_reads_end(pdb_reads *r, char digest[65]);
+
 /* ---- where rows come from --------------------------------------------------------------------------------
  */
 
@@ -258,6 +273,8 @@ bool pdb_info(pdb *db, const char *system, FILE *out, aic_error *err);
  * file and each fault. Returns false with AIC_FINDING when a digest differs or a group is malformed, AIC_IO
  * when a file cannot be read. */
 bool pdb_verify(pdb *db, const char *system, FILE *out, aic_error *err);
+/* The same for one file, wherever it lies. */
+bool pdb_verify_file(const char *path, FILE *out, aic_error *err);
 
 /* ---- making, comparing and taking apart perfdb files ----------------------------------------- */
 
@@ -266,6 +283,7 @@ typedef struct pdb_import_options {
     const char *file;    /* the perfdb file to write; its name is <system>.h5 */
     const char *system;  /* NULL = the name of the file */
     const char *release; /* NULL = that of release.yaml beside the file, or the folder's name */
+    const char *facts;   /* DATA/perfdb/import.yaml: what is known of tables by name */
     bool replace;        /* the file may exist */
     /* What ops read: a table of one of these names must have their columns. */
     const pdb_schema *const *schemas;
@@ -276,7 +294,9 @@ typedef struct pdb_import_options {
 typedef struct pdb_import_summary {
     size_t tables, rows;
     size_t repeats;         /* rows whose key an earlier row of their table has: kept, and never read */
-    size_t renamed;         /* cells float16, read as bfloat16 */
+    size_t renamed;         /* cells that said an old name (float16) and were given today's (bfloat16) */
+    size_t renamed_tables;  /* tables likewise */
+    size_t dropped;         /* rows of formats and strategies that no later release has */
     size_t ignored, vetoed; /* files passed over, folders marked as incomplete */
     char system[64], release[64];
 } pdb_import_summary;

@@ -27,7 +27,6 @@ pdb_role pdb_column_role(const char *name,
                          pdb_cell_kind kind); /* unknown: doubles are values, the rest keys */
 pdb_unit pdb_column_unit(const char *table, const char *name);
 bool pdb_table_is_difference(const char *table); /* measured against another kernel: may be close to 0 */
-const char *pdb_table_family(const char *table); /* "gemm"; NULL = a table nobody knows */
 
 /* ---- cells (cells.c) -------------------------------------------------------------------------- */
 
@@ -38,6 +37,8 @@ double pdb_cell_number(const pdb_cells *c, size_t row); /* integers and doubles 
 pdb_cells pdb_cells_of_ints(const int64_t *values, size_t rows);
 /* A column of texts: cells index members[0..n), n at most 65536; both are copied. */
 pdb_cells pdb_cells_of_texts(const uint32_t *cells, size_t rows, const char *const *members, size_t n);
+/* Gives a text another name, in all its cells; how many. Two texts of one name become one. */
+size_t pdb_cells_rename(pdb_cells *c, const char *old, const char *now);
 /* Adds a column's part to the digest of its group. */
 void pdb_cells_digest(aic_sha256 *h, const char *name, const pdb_cells *c);
 
@@ -55,6 +56,8 @@ void pdb_rows_free(pdb_rows *r);
 void pdb_rows_add(pdb_rows *r, const char *name, pdb_cells cells);   /* takes the cells */
 const pdb_cells *pdb_rows_find(const pdb_rows *r, const char *name); /* NULL = no such column */
 void pdb_rows_sort_columns(pdb_rows *r);                             /* by the bytes of their names */
+void pdb_rows_keep(pdb_rows *r, const size_t *kept, size_t n);       /* these rows and no others, in order */
+void pdb_rows_remove(pdb_rows *r, const char *name);                 /* a column, if there is one */
 bool pdb_rows_read(pdb_file *f, const char *group, pdb_rows *out, aic_error *err);
 
 /* ---- rows by key (keys.c) --------------------------------------------------------------------- */
@@ -69,12 +72,27 @@ size_t pdb_keys_repeats(const pdb_keys *k); /* rows whose key an earlier row has
  * SIZE_MAX = none is left. */
 size_t pdb_keys_take(pdb_keys *k, const pdb_keys *other, size_t row);
 
-/* ---- reading CSV (csv_rows.c, modes.c) --------------------------------------------------------- */
+/* ---- what importers know by name (import_facts.c; data/perfdb/import.yaml) --------------------- */
 
-/* Reads a table as collectors write it. Errors carry file and line. */
-bool pdb_csv_rows(const char *path, pdb_rows *out, aic_error *err);
-/* Gives modes their name of today; returns how many cells got it. */
-size_t pdb_rows_rename_modes(pdb_rows *r);
+typedef struct pdb_import_facts pdb_import_facts;
+pdb_import_facts *pdb_import_facts_load(const char *path, aic_error *err); /* NULL = failed */
+void pdb_import_facts_free(pdb_import_facts *f);
+const char *pdb_import_family(const pdb_import_facts *f, const char *table); /* "gemm"; NULL = nobody knows */
+const char *pdb_import_system(const pdb_import_facts *f, const char *system); /* today's name */
+/* Today's name of a table that lies in a folder with these files. */
+const char *pdb_import_table(const pdb_import_facts *f, const char *table, const char *backend,
+                             const char *version, const char *const *files, size_t n);
+/* A LIST of the columns of a table whose first release did not name them, or NULL. */
+const aic_node *pdb_import_header(const pdb_import_facts *f, const char *table);
+/* Makes a table of text say what it would say today, and counts what it changed. */
+bool pdb_import_translate(const pdb_import_facts *f, const char *table, const char *path, pdb_rows *r,
+                          pdb_import_summary *sum, aic_error *err);
+
+/* ---- reading CSV (csv_rows.c) ------------------------------------------------------------------ */
+
+/* Reads a table as collectors write it. header: its columns should the file not begin with their names, a
+ * LIST of texts, or NULL. Errors carry file and line. */
+bool pdb_csv_rows(const char *path, const aic_node *header, pdb_rows *out, aic_error *err);
 
 /* ---- trees of CSV files (import_tree.c) ------------------------------------------------------- */
 
@@ -88,11 +106,14 @@ typedef struct pdb_tree {
     pdb_tree_file *files; /* in byte order of their groups */
     size_t n, cap;
     size_t ignored; /* other files that were passed over */
+    size_t renamed; /* tables that lie there under an old name */
     size_t vetoed;  /* version folders their collector marked as incomplete */
 } pdb_tree;
 
-/* Finds the tables below dir. Strings live in the arena, the list is the caller's to free. */
-bool pdb_tree_find(aic_arena *a, const char *dir, pdb_tree *out, aic_error *err);
+/* Finds the tables below dir. Strings live in the arena and in the facts, the list is the caller's to free.
+ */
+bool pdb_tree_find(aic_arena *a, const char *dir, const pdb_import_facts *facts, pdb_tree *out,
+                   aic_error *err);
 
 /* ---- writing (h5write.c) ---------------------------------------------------------------------- */
 

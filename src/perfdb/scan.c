@@ -25,6 +25,7 @@ typedef struct scan {
     pdb_group *group;
     const pdb_sink *sink;
     bool stopped;
+    aic_sha256 *content; /* of all columns read; NULL = this table was read before */
     aic_error err;
 } scan;
 
@@ -69,6 +70,18 @@ static bool missing_column(scan *s, const char *name) {
     return false;
 }
 
+/* Cells as stored: quick, and equal storage is equal content. */
+static void digest_column(aic_sha256 *h, const char *name, const pdb_cells *c) {
+    char cells[AIC_XXH128_HEX];
+    uint64_t shape[] = {(uint64_t)c->kind, (uint64_t)c->width, c->is_signed, c->rows, c->n_members};
+    aic_sha256_add(h, name, strlen(name) + 1);
+    aic_sha256_add(h, shape, sizeof shape);
+    for (size_t i = 0; i < c->n_members; i++)
+        aic_sha256_add(h, c->members[i] ? c->members[i] : "", c->members[i] ? strlen(c->members[i]) + 1 : 0);
+    aic_xxh128_text(c->data, c->rows * (size_t)c->width, cells);
+    aic_sha256_add(h, cells, sizeof cells);
+}
+
 static bool read_column(scan *s, const char *name, pdb_cell_kind kind, bool optional, column *c) {
     static const char *const kinds[] = {"does not hold integers", "does not hold doubles",
                                         "does not hold text"};
@@ -79,6 +92,8 @@ static bool read_column(scan *s, const char *name, pdb_cell_kind kind, bool opti
     if (c->cells.kind != kind)
         return fail_at(s, name, kinds[kind]);
     c->present = true;
+    if (s->content)
+        digest_column(s->content, name, &c->cells);
     return true;
 }
 
@@ -283,6 +298,15 @@ static bool read_source(scan *s, source_rows *out) {
     return ok;
 }
 
+static void note_content(scan *s) {
+    char sha256[65] = "";
+    if (s->content) {
+        aic_sha256_add(s->content, s->err.text, strlen(s->err.text) + 1);
+        aic_sha256_hex(s->content, sha256);
+    }
+    pdb_read_note(pdb_impl(s->view), s->schema, sha256);
+}
+
 /* Columns of all sources first, so that the number of rows is known before the first of them is visited. */
 static bool scan_sources(scan *s, const pdb_source *list, size_t n) {
     source_rows *sources = AIC_NEW_ARRAY(source_rows, n);
@@ -290,6 +314,8 @@ static bool scan_sources(scan *s, const pdb_source *list, size_t n) {
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
         s->source = &list[i];
+        if (s->content)
+            aic_sha256_add(s->content, list[i].group, strlen(list[i].group) + 1);
         ok = !list[i].exists || read_source(s, &sources[i]);
         rows += sources[i].rows;
     }
@@ -317,7 +343,10 @@ bool pdb_scan_to(const pdb_view *view, const pdb_schema *schema, const pdb_sink 
     size_t n = pdb_sources(view, schema->table, &list);
     if (schema->primary_only && n > 1)
         n = 1;
+    if (!pdb_read_known(v, schema))
+        s.content = aic_sha256_new();
     bool ok = scan_sources(&s, list, n);
+    note_content(&s);
     if (!ok && why)
         *why = aic_arena_strdup(v->arena, s.err.text);
     pthread_mutex_unlock(&v->lock);

@@ -261,10 +261,30 @@ size_t pdb_origin_names(const pdb_view *view, pdb_origins from, pdb_origin list[
 
 /* ---- lists by table -------------------------------------------------------------------------- */
 
+/* Which sources there are is part of what is read. */
+static void note_list(pdb_view_impl *v, const pdb_resolved *r) {
+    char sha256[65] = "";
+    if (!pdb_read_known(v, r->table)) {
+        aic_buf text = {0};
+        aic_buf_add(&text, r->table);
+        for (size_t i = 0; i < r->n; i++) {
+            const pdb_source *s = &r->list[i];
+            aic_buf_printf(&text, "\n%s %s %s", s->group, pdb_channel_name(s->channel),
+                           s->exists ? "there" : "absent");
+            for (size_t k = 0; k < s->n_kernels; k++)
+                aic_buf_printf(&text, " %s", s->kernels[k]);
+        }
+        aic_sha256_text(text.data, text.len, sha256);
+        aic_buf_free(&text);
+    }
+    pdb_read_note(v, r->table, sha256);
+}
+
 size_t pdb_sources(const pdb_view *view, const char *table, const pdb_source **list) {
     pdb_view_impl *v = pdb_impl(view);
     pthread_mutex_lock(&v->lock);
     pdb_resolved found = *resolved(v, table);
+    note_list(v, &found);
     pthread_mutex_unlock(&v->lock);
     *list = found.list;
     return found.n;

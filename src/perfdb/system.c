@@ -156,6 +156,8 @@ const pdb_system *pdb_sheet_read(aic_arena *a, const char *name, const char *pat
         !read_part(root, "misc", misc, COUNT_OF(misc), s, err) || !read_nccl_mem(root, s, err) ||
         !read_measured_as(root, s, err))
         return NULL;
+    if (!aic_sha256_file(path, s->sha256, err))
+        return NULL;
     warn_unknown(root, "a spec sheet", parts, COUNT_OF(parts));
     if (s->inter_rack_bw == 0)
         s->inter_rack_bw = s->inter_node_bw;

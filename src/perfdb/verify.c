@@ -98,6 +98,17 @@ static bool verify_file(pdb_file *f, FILE *out, aic_error *err) {
     return v.faults == 0;
 }
 
+bool pdb_verify_file(const char *path, FILE *out, aic_error *err) {
+    pdb_file *f = pdb_file_open(path, err);
+    if (!f) {
+        fprintf(out, "BAD  %s\n  %s\n", path, err ? err->text : "cannot be opened");
+        return false;
+    }
+    bool ok = verify_file(f, out, err);
+    pdb_file_close(f);
+    return ok;
+}
+
 static bool verify_system(pdb *db, const char *system, FILE *out, aic_error *err) {
     const char *measured = pdb_measured_as(db, system);
     const pdb_release *r = pdb_release_of(db, measured);

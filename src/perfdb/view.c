@@ -243,6 +243,8 @@ void pdb_view_unload(const pdb_view *view) {
     v->arena = aic_arena_new();
     v->n_made = 0;
     v->n_resolved = 0;
+    v->n_reads = 0; /* they go by addresses in the arena */
+    v->n_read_sets = 0;
     pthread_mutex_unlock(&v->lock);
 }
 
@@ -252,6 +254,8 @@ void pdb_view_free(pdb_view_impl *v) {
     free(v->made);
     free(v->made_index);
     free(v->resolved);
+    free(v->reads);
+    free(v->read_sets);
     free(v);
 }
 
@@ -298,7 +302,9 @@ static pdb_made make(pdb_view_impl *v, const void *identity, const void *key, si
         void *copy = aic_arena_alloc(v->arena, 1, size);
         m.key = memcpy(copy, key, size);
     }
+    pdb_reads_begin(&m.reads, &v->pub);
     m.object = build(&v->pub, size ? m.key : identity, v->arena, &m.why);
+    pdb_reads_end(&m.reads, NULL);
     grow_index(v); /* build may have made others */
     AIC_GROW(v->made, v->n_made, v->cap_made);
     v->made[v->n_made++] = m;
@@ -312,6 +318,7 @@ const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const 
     pthread_mutex_lock(&v->lock);
     uint32_t at = v->n_made_index ? *place_of(v, identity, key, size) : 0;
     pdb_made found = at ? v->made[at - 1] : make(v, identity, key, size, build);
+    pdb_reads_add(&found.reads);
     pthread_mutex_unlock(&v->lock);
     if (why)
         *why = found.object ? NULL : found.why;

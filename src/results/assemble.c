@@ -21,7 +21,10 @@ static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
            res_out_text(o, "/", "spec_name", w->origin.spec_name, 0, err) &&
            res_out_text(o, "/", "spec_sha256", w->spec_sha256, 0, err) &&
            res_out_text(o, "/", "overrides", w->origin.overrides, 0, err) &&
+           res_out_text(o, "/", "options", res_options_text(&w->opt, &w->origin), 0, err) &&
+           res_out_text(o, "/", "build", w->origin.build, 0, err) &&
            res_out_text(o, "/", "databases", w->databases, 0, err) &&
+           res_out_text(o, "/", "data", w->origin.data, 0, err) &&
            res_out_u64(o, "/", "total_points", w->origin.total_points, err);
 }
 
@@ -158,7 +161,7 @@ static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *e
     aic_sha256_text(w->content.data, w->content.len, out->digest);
     ok = ok && res_out_text(&w->out, "/", "content_sha256", out->digest, 0, err) && put_run(w, err);
     return ok && (!complete || res_out_set_u64(&w->out, "/", "complete", 1, err)) &&
-           res_out_close(&w->out, err);
+           res_out_close(&w->out, err) && res_seal_put(w->out.path, err);
 }
 
 /* Full stripes of all chunk files into a new file that stands as if they had gone there first. */

@@ -8,7 +8,7 @@ void res_deployments_init(res_deployments *d) {
     *d = (res_deployments){.runs = aic_intern_new()};
     for (int a = 0; a < RES_AXIS_COUNT; a++)
         d->axes.of[a] = aic_intern_new();
-    res_table_init(&d->table, res_group_get(RES_G_DEPLOYMENTS), 0, 0);
+    res_table_init(&d->table, res_group_get(RES_G_DEPLOYMENTS), 0, SRV_INPUTS_DIGITS);
     res_table_init(&d->ops, res_group_get(RES_G_OPS), 0, 0);
     AIC_GROW(d->run_first, d->n_runs, d->cap_runs);
     d->run_first[d->n_runs++] = 0; /* id 0 is the empty run */
@@ -104,8 +104,8 @@ static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
     op_key *rows = aic_calloc(dep->n_rows, sizeof *rows);
     for (size_t i = 0; i < dep->n_rows; i++) {
         const srv_row *r = &dep->rows[i];
-        rows[i] = (op_key){r->phase, axis_id(d, RES_AXIS_op, r->name),
-                           axis_id(d, RES_AXIS_kind, r->kind), r->repeat};
+        rows[i] = (op_key){r->phase, axis_id(d, RES_AXIS_op, r->name), axis_id(d, RES_AXIS_kind, r->kind),
+                           r->repeat};
     }
     size_t before = d->n_runs;
     uint32_t run = run_id(d, rows, dep->n_rows, d->ops.rows);
@@ -151,6 +151,9 @@ void res_deployments_add(res_deployments *d, const srv_deployment *dep) {
     res_table_u64(t, f++, row, op_run(d, dep));
     res_table_u32(t, f++, row, (uint32_t)dep->n_rows);
     res_table_u32(t, f++, row, dep->refused != SRV_ST_ok ? axis_id(d, RES_AXIS_refusal, dep->why.text) : 0);
+    uint8_t *inputs = t->data[f] + row * SRV_INPUTS_DIGITS;
+    memset(inputs, 0, SRV_INPUTS_DIGITS);
+    memcpy(inputs, dep->inputs, strlen(dep->inputs));
 }
 
 bool res_rows_fit(const res_table *deployments, const res_table *ops, size_t d, size_t n) {

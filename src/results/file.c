@@ -7,8 +7,9 @@
 
 /* ---- root -------------------------------------------------------------------------------------------- */
 
-static const char *const text_attributes[] = {"format",    "program",   "spec_name",     "spec_sha256",
-                                              "overrides", "databases", "content_sha256"};
+static const char *const text_attributes[] = {"format",    "program",       "spec_name", "spec_sha256",
+                                              "overrides", "options",       "build",     "databases",
+                                              "data",      "content_sha256"};
 
 static bool read_version(res_file *f, aic_error *err) {
     const char *format;
@@ -34,7 +35,7 @@ static bool read_version(res_file *f, aic_error *err) {
 
 static bool read_root(res_file *f, aic_error *err) {
     uint64_t complete;
-    if (!read_version(f, err) || !res_in_u64(&f->in, "/", "complete", &complete, err) ||
+    if (!res_in_u64(&f->in, "/", "complete", &complete, err) ||
         !res_in_u64(&f->in, "/", "points", &f->points, err) ||
         !res_in_u64(&f->in, "/", "breakdown_rows", &f->rows, err))
         return false;
@@ -208,7 +209,9 @@ static bool check_end(res_file *f, aic_error *err) {
 }
 
 static bool load(res_file *f, const char *path, aic_error *err) {
-    if (!res_in_open(&f->in, path, err) || !read_root(f, err))
+    res_seal seal;
+    if (!res_in_open(&f->in, path, err) || !read_version(f, err) || !res_seal_read(path, &seal, err) ||
+        !read_root(f, err))
         return false;
     if (!open_stream(f, RES_G_POINTS, f->points, err) || !open_stream(f, RES_G_BREAKDOWN, f->rows, err) ||
         !read_spec(f, err))

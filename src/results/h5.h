@@ -39,6 +39,20 @@ bool res_out_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, 
 bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const res_coded *coded,
                    aic_error *err);
 
+/* ---- the seal at the end of a file (seal.c; docs/formats/results.md) --------------------------------- */
+
+enum { RES_SEAL_BYTES = 64 };
+typedef struct res_seal {
+    uint64_t length; /* bytes before the seal */
+    uint32_t crc;    /* of them */
+} res_seal;
+/* Seals a closed file that has no seal yet: appends the line and syncs. */
+bool res_seal_put(const char *path, aic_error *err);
+/* Reads it and compares the length: AIC_BAD_INPUT when it is missing, damaged or another file's. */
+bool res_seal_read(const char *path, res_seal *out, aic_error *err);
+/* The same, and reads the whole file to compare the CRC. */
+bool res_seal_check(const char *path, aic_error *err);
+
 /* ---- digests (digest.c) ------------------------------------------------------------------------------ */
 
 enum { RES_DIGEST = AIC_XXH128_HEX - 1 }; /* hex digits of a chunk's digest */
@@ -143,6 +157,13 @@ bool res_in_group(const res_in *in, const res_group *g, res_codec *c, res_table 
 /* Both fill what was just initialised; it then stands as when the file was written. */
 bool res_deployments_restore(res_deployments *d, const res_in *in, res_codec *c, aic_error *err);
 bool res_reasons_restore(res_reason_list *r, const res_in *in, res_codec *c, aic_error *err);
+
+/* ---- what a sweep is made from (inputs.c) ------------------------------------------------------------- */
+
+/* Adds lines for every input that a file names otherwise than this run: "- what: then", "+ what: now". */
+bool res_diff_inputs(const res_in *in, const res_origin *now, const char *databases,
+                     const res_writer_options *opt, aic_buf *diff, aic_error *err);
+void res_diff_texts(aic_buf *diff, const char *what, const char *then, const char *now);
 
 /* "path: object: what"; returns false. For files that are not what they should be. */
 bool res_damaged(aic_error *err, const char *path, const char *object, const char *what);

@@ -29,7 +29,7 @@ static void only_in(aic_buf *out, const char *what, char sign, const char *a, co
     }
 }
 
-static void compare_texts(aic_buf *out, const char *what, const char *then, const char *now) {
+void res_diff_texts(aic_buf *out, const char *what, const char *then, const char *now) {
     if (strcmp(then, now) == 0)
         return;
     size_t before = out->len;
@@ -47,32 +47,39 @@ static void compare_numbers(aic_buf *out, const char *what, uint64_t then, uint6
 
 /* ---- inputs ------------------------------------------------------------------------------------------ */
 
-bool res_writer_same_inputs(const res_writer *w, const res_in *in, aic_error *err) {
+bool res_diff_inputs(const res_in *in, const res_origin *now, const char *databases,
+                     const res_writer_options *opt, aic_buf *diff, aic_error *err) {
+    char spec_sha256[65];
+    aic_sha256_text(now->spec_text, now->spec_text ? strlen(now->spec_text) : 0, spec_sha256);
     const struct {
         const char *attribute, *what, *now;
     } texts[] = {
-        {"program", "program", w->origin.program},
-        {"spec_name", "spec name", w->origin.spec_name},
-        {"spec_sha256", "digest of the spec", w->spec_sha256},
-        {"overrides", "override", w->origin.overrides},
-        {"databases", "database", w->databases},
+        {"program", "program", now->program},       {"build", "build", now->build},
+        {"spec_name", "spec name", now->spec_name}, {"spec_sha256", "digest of the spec", spec_sha256},
+        {"overrides", "override", now->overrides},  {"options", "options", res_options_text(opt, now)},
+        {"databases", "database", databases},       {"data", "data", now->data},
     };
     aic_arena *a = aic_arena_new();
-    aic_buf diff = {0};
     uint64_t total = 0;
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof texts / sizeof *texts; i++) {
         const char *then;
         ok = res_in_text(in, "/", texts[i].attribute, a, &then, err);
         if (ok)
-            compare_texts(&diff, texts[i].what, then, texts[i].now);
+            res_diff_texts(diff, texts[i].what, then, texts[i].now ? texts[i].now : "");
     }
     ok = ok && res_in_u64(in, "/", "total_points", &total, err);
     if (ok)
-        compare_numbers(&diff, "points of the sweep", total, w->origin.total_points);
+        compare_numbers(diff, "points of the sweep", total, now->total_points);
+    aic_arena_free(a);
+    return ok;
+}
+
+bool res_writer_same_inputs(const res_writer *w, const res_in *in, aic_error *err) {
+    aic_buf diff = {0};
+    bool ok = res_diff_inputs(in, &w->origin, w->databases, &w->opt, &diff, err);
     if (ok && diff.len)
         ok = aic_fail(err, AIC_BAD_INPUT, "it was made from other inputs (- then, + now):%s", diff.data);
     aic_buf_free(&diff);
-    aic_arena_free(a);
     return ok;
 }

@@ -212,6 +212,7 @@ enum {
     RES_DEP_first_op,
     RES_DEP_op_count,
     RES_DEP_refusal,
+    RES_DEP_inputs,
     RES_DEP_FIELDS
 };
 
@@ -268,6 +269,11 @@ bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, b
 bool res_all_zero(const uint8_t *p, size_t n);
 bool res_shuffled(res_dtype t); /* is a dataset of this type stored through the shuffle filter? */
 
+/* ---- what a file says of its making (rerun.c) -------------------------------------------------------- */
+
+void res_databases_text(const res_origin *o, aic_buf *out); /* joined by newlines */
+const char *res_options_text(const res_writer_options *opt, const res_origin *o);
+
 /* ---- what a writer collects besides points ----------------------------------------------------------- */
 
 /* Texts of the axes in order of first use; id 0 is the empty text. */
@@ -286,8 +292,8 @@ typedef struct res_deployments {
 void res_deployments_init(res_deployments *d);
 void res_deployments_free(res_deployments *d);
 void res_deployments_add(res_deployments *d, const srv_deployment *dep);
-/* Can a point of deployment d have n breakdown rows? None, all of its deployment's in /ops, or, where the encoder
- * does not run, the last ones: those behind the encoder's. */
+/* Can a point of deployment d have n breakdown rows? None, all of its deployment's in /ops, or, where the
+ * encoder does not run, the last ones: those behind the encoder's. */
 bool res_rows_fit(const res_table *deployments, const res_table *ops, size_t d, size_t n);
 /* Enters n rows of /ops that are there already as a run. */
 void res_deployments_run(res_deployments *d, size_t first, size_t n);
@@ -332,8 +338,9 @@ bool res_filter_pass(res_filter *f, const res_window *w, size_t i, bool *pass, a
 /* Numbers and texts of a window without aic_value: absent numbers are NaN, absent texts NULL. */
 double res_window_number(const res_window *w, size_t i, int column);
 const char *res_window_text(const res_window *w, size_t i, int column);
-srv_status res_window_status(const res_window *w, size_t i); /* the status column must be loaded */
-size_t res_text_count(const res_file *f, int column);        /* distinct texts of a text column */
+uint32_t res_window_deployment(const res_window *w, size_t i); /* a column of deployments must be loaded */
+srv_status res_window_status(const res_window *w, size_t i);   /* the status column must be loaded */
+size_t res_text_count(const res_file *f, int column);          /* distinct texts of a text column */
 const char *res_text_at(const res_file *f, int column, size_t id);
 uint32_t res_window_text_id(const res_window *w, size_t i, int column);
 /* A loaded field of /points as stored, one value per point of the window. */

@@ -127,6 +127,9 @@ static const res_field deployment_fields[] = {
     {"op_count", RES_D_U32, "", "rows of the deployment in /ops"},
     {"refusal", RES_D_U32, "",
      "why every point of the deployment is refused; row of /axes/refusal, 0 = it is not"},
+    {"inputs", RES_D_TEXT, "",
+     "128 bits of SHA-256 of all that the figures of its points depend on, workloads apart; empty where "
+     "refused"},
 };
 
 static const res_field op_fields[] = {

@@ -61,6 +61,9 @@ typedef struct res_origin {
     uint64_t total_points; /* of the whole sweep */
     unsigned threads;      /* stored in /run */
     const char *program;   /* name and version of the program, "aicfg-sweep 0.1.0"; NULL = unknown */
+    const char *build;     /* digest of the code that computes figures, or NULL */
+    const char *data;      /* other data the figures depend on: "part digest" lines, or NULL */
+    bool unlisted;         /* versions that are no slots were allowed */
 } res_origin;
 
 typedef struct res_writer_options {
@@ -86,24 +89,31 @@ typedef struct res_points {
     const srv_basis *basis;         /* n_rows */
 } res_points;
 
+typedef struct res_summary {
+    uint64_t points, by_status[SRV_STATUS_COUNT], rows, file_bytes;
+    uint64_t resumed; /* points that an earlier run computed */
+    char path[4096];  /* where the points are: the final name, or the partial file */
+    char digest[65];  /* of the content (everything but /run) */
+} res_summary;
+
+/* Looks at a complete result that stands where a run would write: *same when it was made from the same inputs
+ * (out says what it holds), false and the differences in err when from others. True and not *same when there
+ * is none, when it is not readable or incomplete, or with force: the writer decides. */
+bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *same, res_summary *out,
+                     aic_error *err);
+
 typedef struct res_writer res_writer;
 /* Locks the output (a second run on the same file is refused with a clear message) and starts, or continues:
- * see res_writer_resumed. Refuses to continue another sweep's work, with what differs. With resume set, a result
- * that is there and whole counts as all points done, and force is about that file only: it is replaced by what
- * the interrupted run left, continued. */
+ * see res_writer_resumed. Refuses to continue another sweep's work, with what differs. With resume set, a
+ * result that is there and whole counts as all points done, and force is about that file only: it is replaced
+ * by what the interrupted run left, continued. */
 res_writer *res_writer_open(const res_writer_options *opt, const res_origin *origin, aic_error *err);
-/* Points the writer has from an earlier run, by status too, and deployments it knows from there: the caller goes
- * on with the point and the deployment after them. */
+/* Points the writer has from an earlier run, by status too, and deployments it knows from there: the caller
+ * goes on with the point and the deployment after them. */
 uint64_t res_writer_resumed(const res_writer *w, size_t *deployments, uint64_t by_status[SRV_STATUS_COUNT]);
 /* Deployments in index order 0, 1, ...; each before the first points that name it. */
 bool res_writer_deployment(res_writer *w, const srv_deployment *d, aic_error *err);
 bool res_writer_points(res_writer *w, const res_points *p, aic_error *err);
-typedef struct res_summary {
-    uint64_t points, by_status[SRV_STATUS_COUNT], rows, file_bytes;
-    uint64_t resumed; /* points that an earlier run computed */
-    char path[4096]; /* where the points are: the final name, or the partial file */
-    char digest[65]; /* of the content (everything but /run) */
-} res_summary;
 /* Publishes under the final name (complete), or, after an interruption, as NAME.partial.h5 marked incomplete,
  * keeping chunks and journal in NAME.part/ for a later resume. They are removed only once the published file
  * was opened and says what it should. Frees w in any case. */
@@ -155,6 +165,19 @@ size_t res_window_rows(const res_window *w, size_t i,
 /* The request that produced a point (to evaluate it again). Strings live as long as f. */
 bool res_point_request(res_file *f, uint64_t point, srv_request *req, srv_workload *load, aic_error *err);
 
+/* ---- taking over points of an earlier result ---- */
+
+typedef struct res_reuse res_reuse;
+/* Indexes the points of a result file, complete or not: about 16 bytes of memory a point. */
+res_reuse *res_reuse_open(const char *path, aic_error *err);
+void res_reuse_close(res_reuse *r); /* NULL is allowed */
+/* Where the file has a deployment of d's inputs digest with a workload asked for, its point as srv_evaluate
+ * would give it: fills entry i of out and sets taken[i]; the other entries are undefined. breakdown: a point
+ * whose rows the file lacks is not taken. Reasons live as long as r. Any thread may ask. False when the file
+ * cannot be read. */
+bool res_reuse_take(res_reuse *r, const srv_deployment *d, const srv_workload *loads, size_t n,
+                    bool breakdown, srv_block *out, bool *taken, aic_error *err);
+
 /* ---- commands
  * -------------------------------------------------------------------------------------------------------------
  */
@@ -182,6 +205,11 @@ typedef struct res_export_options {
     uint64_t first, count; /* 0, 0 = all */
 } res_export_options;
 bool res_export(res_file *f, const res_export_options *opt, FILE *out, aic_error *err); /* in point order */
+
+/* Reads every byte of a result file (or recomputes the digests of a perfdb file) and prints one line, or what
+ * is damaged and where. threads: 0 = all. AIC_FINDING when it is damaged, AIC_IO when it cannot be read,
+ * AIC_BAD_INPUT when it is some other file. */
+bool res_verify(const char *path, unsigned threads, FILE *out, aic_error *err);
 
 /* Counts by status and reasons, as printed after a run and by `report`. */
 bool res_report(res_file *f, FILE *out, aic_error *err);

@@ -255,6 +255,10 @@ const char *res_window_text(const res_window *w, size_t i, int column) {
     return *text ? text : NULL;
 }
 
+uint32_t res_window_deployment(const res_window *w, size_t i) {
+    return u32_at(w, RES_P_DEPLOYMENT, i);
+}
+
 srv_status res_window_status(const res_window *w, size_t i) {
     return (srv_status)w->data[res_point_field(RES_C_status)][i];
 }

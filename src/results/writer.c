@@ -24,8 +24,9 @@ static void copy_origin(res_writer *w, const res_origin *o) {
     w->origin.overrides = copy(w, o->overrides);
     w->origin.command_line = copy(w, o->command_line);
     w->origin.program = copy(w, o->program);
-    for (size_t i = 0; i < o->n_databases; i++)
-        aic_buf_printf(&lines, "%s%s", i ? "\n" : "", o->databases[i]);
+    w->origin.build = copy(w, o->build);
+    w->origin.data = copy(w, o->data);
+    res_databases_text(o, &lines);
     w->databases = copy(w, lines.data);
     w->origin.databases = NULL;
     aic_buf_free(&lines);

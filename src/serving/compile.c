@@ -149,7 +149,12 @@ srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const sr
     }
     if (d->refused == SRV_ST_ok) {
         srv_facts facts = facts_of(d->model);
+        pdb_reads reads;
+        char tables[65];
+        pdb_reads_begin(&reads, d->view);
         srv_plan_build(d, b, &facts, model_kv_bytes, &d->built);
+        pdb_reads_end(&reads, tables);
+        srv_inputs_digest(d, tables);
     }
     return d;
 }

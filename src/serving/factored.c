@@ -92,8 +92,7 @@ static void gather_rows(const srv_folded *f, size_t t, srv_block *b, size_t at, 
     memcpy(b->energy + at, f->energy + t * n, n * sizeof(double));
     memcpy(b->source + at, f->source + t * n, n);
     memcpy(b->basis + at, f->basis + t * n, n);
-    for (size_t r = t * n; r < (t + 1) * n; r++)
-        s->basis |= f->basis[r];
+    s->basis |= f->any[t];
     for (int c = 0; c < OP_COVERS; c++)
         s->cover[c] += f->cover[t][c];
 }
@@ -110,8 +109,8 @@ static void gather_part(const srv_part *part, const srv_folded *f, size_t t, dou
         energy[row] = from_energy[r] * scale;
         source[row] = from_source[r];
         basis[row] = from_basis[r];
-        s->basis |= from_basis[r];
     }
+    s->basis |= f->any[t];
     for (int c = 0; c < OP_COVERS; c++)
         s->cover[c] += f->cover[t][c];
 }

@@ -16,7 +16,8 @@ typedef struct srv_folded {
     size_t n_rows;
     double *latency, *energy; /* count x n_rows */
     uint8_t *source;          /* op_source */
-    srv_basis *basis;
+    srv_basis *basis,
+        *any; /* count x n_rows; count: of all rows, mostly 0, and then nothing is to be added */
     double (*cover)[OP_COVERS]; /* count, ms */
     srv_gap *gap;               /* count */
 } srv_folded;

@@ -110,6 +110,9 @@ void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_
 double srv_default_fraction(const srv_backend *b, const char *version, const pdb_system *sys,
                             const mdl_parallel *par);
 
+/* Fills d->inputs of a compiled deployment; tables: digest of what its ops read. */
+void srv_inputs_digest(srv_deployment *d, const char *tables); /* inputs.c */
+
 /* ---- the compiled plan (plan.c) -------------------------------------------------------------- */
 
 typedef struct srv_op {
@@ -236,9 +239,6 @@ op_shape srv_decode_shape(const srv_deployment *d, uint32_t batch, uint32_t posi
 typedef struct srv_scratch srv_scratch;
 void *srv_take(srv_block *b, size_t count, size_t size); /* uninitialised, aligned for any type */
 
-/* Starts an evaluation: room for n points, points started. Returns false when the deployment is refused
- * (points say so). */
-bool srv_block_start(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *b);
 /* The block's copy of a reason; equal texts share one. */
 const char *srv_block_text(srv_block *b, const char *text);
 

@@ -139,6 +139,7 @@ typedef struct srv_row {
     double repeat;    /* sum of the folded ops' repeats */
 } srv_row;
 
+enum { SRV_INPUTS_DIGITS = 32 };
 typedef struct srv_deployment {
     srv_request request; /* as asked */
     srv_tuning tuning;
@@ -153,6 +154,10 @@ typedef struct srv_deployment {
     size_t n_rows, n_encoder_rows, n_context_rows;
     const srv_row *rows;
     const void *plan; /* private: bound ops and fold maps */
+    /* 128 bits of SHA-256 over all that the figures of its points depend on, workloads apart: the code that
+     * computes them, request and op lists as resolved, memory constants, the system's sheet, the content of
+     * every table its ops read. "" when refused or when it cannot be told. */
+    char inputs[SRV_INPUTS_DIGITS + 1];
     aic_arena *arena; /* owns all of it */
 } srv_deployment;
 
@@ -170,6 +175,9 @@ typedef struct srv_env {
     const srv_backends *backends;
     bool allow_unlisted; /* accept versions that are not slots */
 } srv_env;
+
+/* Digest of the sources and the compiler that figures come from. */
+const char *srv_figures_digest(void);
 
 /* Compiles a deployment; thread-safe. What it cannot run is a refusal inside; NULL = broken files (err). */
 srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
@@ -224,6 +232,9 @@ typedef struct srv_block {
     void *scratch;    /* private, reused */
 } srv_block;
 void srv_block_free(srv_block *b);
+/* Starts an evaluation: room for n points, points started, none priced. Returns false when the deployment is
+ * refused (points say so). */
+bool srv_block_start(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *b);
 
 /* The first row that a point has: rows before it belong to an encoder that does not run. */
 static inline size_t srv_first_row(const srv_deployment *d, const srv_point *p) {

@@ -102,8 +102,9 @@ static const field fields[] = {
     {{"isl", "N", "1024", "input tokens per request, prefix included"}, F_U32, AT(load.isl), 1, U32_MAX, 0},
     {{"osl", "N", "1024", "output tokens per request"}, F_U32, AT(load.osl), 0, U32_MAX, 0},
     {{"prefix", "N", "0", "input tokens already in the KV cache"}, F_U32, AT(load.prefix), 0, U32_MAX, 0},
-    {{"images", "N", "1", "images per request of a multimodal model, once image_height and image_width or image_tokens "
-                          "give their size"},
+    {{"images", "N", "1",
+      "images per request of a multimodal model, once image_height and image_width or image_tokens "
+      "give their size"},
      F_U32,
      AT(load.images.count),
      0,
@@ -232,7 +233,8 @@ static const field fields[] = {
      1,
      SWP_MAX_LAYERS,
      0},
-    {{"encoder_tp", "0|1", "0", "tp splits the vision encoder instead of each rank encoding its share of the images"},
+    {{"encoder_tp", "0|1", "0",
+      "tp splits the vision encoder instead of each rank encoding its share of the images"},
      F_FLAG,
      AT(request.options.encoder_tp),
      0,

@@ -242,13 +242,31 @@ typedef struct swp_work {
     srv_workload *group;    /* loads of one deployment */
     aic_arena *texts;       /* reasons of points whose block is gone */
     srv_block block;        /* answer of one deployment */
+    bool *taken;            /* n: points of one deployment that an earlier result had */
+    srv_block old;          /* they */
 } swp_work;
 void swp_work_free(swp_work *w);
+/* Where points come from. */
+typedef struct swp_pricing {
+    const swp_sweep *s;
+    swp_compiled *compiled;
+    bool plain;              /* by the reference path */
+    bool breakdown;          /* rows are wanted */
+    res_reuse *old;          /* taken first where it has them; NULL = none */
+    _Atomic uint8_t *origin; /* per deployment, SWP_REUSED | SWP_EVALUATED; NULL without old */
+    _Atomic uint64_t reused; /* points taken from old */
+} swp_pricing;
+enum { SWP_REUSED = 1, SWP_EVALUATED = 2 };
 /* Evaluates points first .. first+n-1 (one deployment in a grid, any in a list). */
-bool swp_work_evaluate(swp_work *w, const swp_sweep *s, swp_compiled *c, uint64_t first, size_t n, bool plain,
-                       aic_error *err);
+bool swp_work_evaluate(swp_work *w, swp_pricing *p, uint64_t first, size_t n, aic_error *err);
 /* Tells the compiled deployments that the block's points are accounted for. */
 void swp_work_done(const swp_work *w, swp_compiled *c);
+
+/* ---- origin.c ---- */
+
+/* "part digest" lines: those of data folders as given, of the spec sheets in use, of models that are folders.
+ */
+void swp_data_lines(const swp_sweep *s, const srv_env *env, const char *folders, aic_buf *out);
 
 /* ---- overrides (set.c)
  * ---------------------------------------------------------------------------------------------------- */

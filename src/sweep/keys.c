@@ -22,8 +22,7 @@ KEYS(swp_layout_keys, "a layout", {"tp", NULL}, {"pp", NULL}, {"dp", NULL}, {"mo
 KEYS(swp_quant_keys, "quantisation modes", {"gemm", NULL}, {"moe", NULL}, {"kvcache", NULL}, {"fmha", NULL},
      {"comm", NULL});
 KEYS(swp_option_keys, "options", {"attention_backend", NULL}, {"moe_backend", NULL}, {"distribution", NULL},
-     {"eplb", NULL}, {"slots", NULL}, {"sms", NULL}, {"override_layers", NULL},
-     {"encoder_tp", NULL});
+     {"eplb", NULL}, {"slots", NULL}, {"sms", NULL}, {"override_layers", NULL}, {"encoder_tp", NULL});
 KEYS(swp_load_keys, "a workload", {"batch", NULL}, {"isl", NULL}, {"osl", NULL}, {"prefix", NULL},
      {"images", NULL}, {"image_height", NULL}, {"image_width", NULL}, {"image_tokens", NULL});
 KEYS(swp_range_keys, "a range", {"from", NULL}, {"to", NULL}, {"step", NULL}, {"factor", NULL});

@@ -23,6 +23,7 @@ typedef struct run {
     const swp_sweep *s;
     const swp_options *opt;
     swp_compiled *compiled;
+    swp_pricing pricing;
     res_writer *writer; /* NULL: nothing is written */
     aic_progress *progress;
     uint64_t resumed; /* points of an earlier run, which nobody evaluates */
@@ -79,7 +80,7 @@ static void work(run *r) {
         slot *slot = &r->slots[number % r->n_slots];
         aic_error why = {0};
         double start = aic_now();
-        if (!swp_work_evaluate(&slot->work, r->s, r->compiled, first, n, r->opt->plain, &why)) {
+        if (!swp_work_evaluate(&slot->work, &r->pricing, first, n, &why)) {
             fail(r, &why);
             break;
         }
@@ -210,11 +211,16 @@ static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *
     return n;
 }
 
-static res_writer *open_writer(const swp_sweep *s, const srv_env *env, const swp_options *opt,
-                               unsigned threads, aic_error *err) {
+/* Opens the output unless it is there already, made from the same inputs. */
+static bool open_writer(run *r, const srv_env *env, unsigned threads, bool *same, res_summary *out,
+                        aic_error *err) {
+    const swp_sweep *s = r->s;
+    const swp_options *opt = r->opt;
     aic_arena *a = aic_arena_new();
+    aic_buf data = {0};
     const char **databases;
     size_t n = database_lines(s, env, a, &databases);
+    swp_data_lines(s, env, opt->data, &data);
     res_origin origin = {.spec_text = s->text,
                          .spec_name = s->name,
                          .overrides = opt->overrides ? opt->overrides : "",
@@ -223,10 +229,15 @@ static res_writer *open_writer(const swp_sweep *s, const srv_env *env, const swp
                          .n_databases = n,
                          .total_points = s->points,
                          .threads = threads,
-                         .program = opt->program};
-    res_writer *w = res_writer_open(&opt->out, &origin, err);
+                         .program = opt->program,
+                         .build = srv_figures_digest(),
+                         .data = data.data,
+                         .unlisted = env->allow_unlisted};
+    bool ok = res_rerun_check(&opt->out, &origin, same, out, err) &&
+              (*same || (r->writer = res_writer_open(&opt->out, &origin, err)));
+    aic_buf_free(&data);
     aic_arena_free(a);
-    return w;
+    return ok;
 }
 
 /* Goes on where an earlier run stopped. */
@@ -272,6 +283,38 @@ static bool finish(run *r, res_summary *out, aic_error *err) {
                                 (unsigned long long)r->next_point, (unsigned long long)r->s->points);
 }
 
+/* Opens the earlier result that points may be taken from. */
+static bool open_pricing(run *r, aic_error *err) {
+    r->pricing = (swp_pricing){.s = r->s,
+                               .compiled = r->compiled,
+                               .plain = r->opt->plain,
+                               .breakdown = r->opt->discard || r->opt->out.breakdown};
+    if (!r->opt->reuse)
+        return true;
+    r->pricing.old = res_reuse_open(r->opt->reuse, err);
+    r->pricing.origin = aic_calloc(r->s->n_deps, sizeof *r->pricing.origin);
+    return r->pricing.old != NULL;
+}
+
+static void close_pricing(run *r, swp_reused *out) {
+    if (out) {
+        *out = (swp_reused){.points = r->pricing.reused};
+        for (size_t i = 0; r->pricing.origin && i < r->s->n_deps; i++) {
+            out->deployments += r->pricing.origin[i] == SWP_REUSED;
+            out->partly += r->pricing.origin[i] == (SWP_REUSED | SWP_EVALUATED);
+        }
+    }
+    res_reuse_close(r->pricing.old);
+    free(r->pricing.origin);
+}
+
+static void free_run(run *r) {
+    for (size_t i = 0; i < r->n_slots; i++)
+        swp_work_free(&r->slots[i].work);
+    free(r->slots);
+    swp_compiled_free(r->compiled);
+}
+
 bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summary *out, aic_error *err) {
     unsigned threads = thread_count(opt->threads);
     double start = aic_now();
@@ -282,22 +325,24 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
              .lock = PTHREAD_MUTEX_INITIALIZER,
              .filled = PTHREAD_COND_INITIALIZER,
              .emptied = PTHREAD_COND_INITIALIZER};
-    if (!opt->discard && !(r.writer = open_writer(s, env, opt, threads, err)))
-        return false;
-    if (r.writer)
-        start_point(&r);
     r.slots = AIC_NEW_ARRAY(slot, r.n_slots);
     r.compiled = swp_compiled_new(s, env);
-    r.progress = aic_progress_start("points", s->points, opt->quiet);
-    run_threads(&r, threads);
-    aic_progress_end(r.progress);
-    bool ok = finish(&r, out, err);
+    bool same = false, ok = opt->discard || open_writer(&r, env, threads, &same, out, err);
+    if (opt->up_to_date)
+        *opt->up_to_date = same;
+    if (ok && !same) {
+        if (r.writer)
+            start_point(&r);
+        r.progress = aic_progress_start("points", s->points, opt->quiet);
+        if (open_pricing(&r, &r.failure))
+            run_threads(&r, threads);
+        aic_progress_end(r.progress);
+        ok = finish(&r, out, err);
+    }
     double compile_s = swp_compiled_seconds(r.compiled);
     if (opt->timing)
         *opt->timing = (swp_timing){aic_now() - start, compile_s, r.evaluate_s - compile_s, r.write_s};
-    for (size_t i = 0; i < r.n_slots; i++)
-        swp_work_free(&r.slots[i].work);
-    free(r.slots);
-    swp_compiled_free(r.compiled);
+    close_pricing(&r, opt->reused);
+    free_run(&r);
     return ok;
 }

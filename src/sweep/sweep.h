@@ -74,6 +74,12 @@ typedef struct swp_timing {
     double write_s;    /* the writer's own work, finishing the file included */
 } swp_timing;
 
+/* What was taken from an earlier result. */
+typedef struct swp_reused {
+    uint64_t deployments, partly; /* with all points taken; with some */
+    uint64_t points;
+} swp_reused;
+
 typedef struct swp_options {
     unsigned threads;    /* 0 = OMP_NUM_THREADS or all cores */
     bool quiet;          /* no progress */
@@ -84,12 +90,17 @@ typedef struct swp_options {
     const char *command_line;
     const char *overrides; /* --set values, one per line, or "" */
     const char *program;   /* name and version, stored with the results */
+    const char *data;      /* digests of data folders, "part digest" lines, stored; NULL = none */
     swp_timing *timing;    /* filled when not NULL */
+    const char *reuse;     /* result file whose points stand where their inputs did not change, or NULL */
+    swp_reused *reused;    /* filled when not NULL */
+    bool *up_to_date;      /* filled when not NULL */
 } swp_options;
 
-/* Runs: workers evaluate blocks in OpenMP threads, one writer thread takes them in order. Returns false with
- * AIC_SIGNALS + its number after a signal (finished blocks are kept, out says where), AIC_IO when
- * writing fails. */
+/* Runs, unless the output is there and was made from the same inputs (*up_to_date; a file made from others is
+ * refused with the differences): workers evaluate blocks in OpenMP threads, one writer thread takes them in
+ * order. Returns false with AIC_SIGNALS + its number after a signal (finished blocks are kept, out says where),
+ * AIC_IO when writing fails. */
 bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summary *out, aic_error *err);
 
 /* Prints axes, counts (points, deployments, refused and why), coverage by measured data, estimated time and

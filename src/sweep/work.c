@@ -15,8 +15,10 @@ void swp_work_free(swp_work *w) {
     free(w->order);
     free(w->row_at);
     free(w->group);
+    free(w->taken);
     aic_arena_free(w->texts);
     srv_block_free(&w->block);
+    srv_block_free(&w->old);
     *w = (swp_work){0};
 }
 
@@ -30,6 +32,7 @@ static void reserve_points(swp_work *w, size_t n) {
     w->order = aic_realloc(w->order, n, sizeof *w->order);
     w->row_at = aic_realloc(w->row_at, n, sizeof *w->row_at);
     w->group = aic_realloc(w->group, n, sizeof *w->group);
+    w->taken = aic_realloc(w->taken, n, sizeof *w->taken);
     w->cap_points = n;
 }
 
@@ -80,13 +83,6 @@ static void group_points(swp_work *w) {
  * ---------------------------------------------------------------------------------------------------------------
  */
 
-static void evaluate(swp_work *w, const srv_deployment *d, const srv_workload *loads, size_t n, bool plain) {
-    if (plain)
-        srv_evaluate_plain(d, loads, n, &w->block);
-    else
-        srv_evaluate(d, loads, n, &w->block);
-}
-
 /* The reason of a point outlives the block it came with: deployments' reasons stay as they are, others are
  * copied. */
 static const char *keep_reason(swp_work *w, const srv_deployment *d, const char *reason, const char **last,
@@ -100,12 +96,15 @@ static const char *keep_reason(swp_work *w, const srv_deployment *d, const char 
     return *last_copy;
 }
 
-/* Rows are appended group by group at first: row_at says where each point's rows lie. */
-static void take_group(swp_work *w, const srv_deployment *d, const size_t *order, size_t n) {
-    const srv_block *b = &w->block;
+/* Rows are appended group by group at first: row_at says where each point's rows lie. order: places of the
+ * block's points. */
+static void take_group(swp_work *w, const srv_deployment *d, const srv_block *b, const size_t *order,
+                       size_t n, const bool *which) {
     const char *last = NULL, *last_copy = NULL;
     for (size_t i = 0; i < n; i++) {
         size_t point = order[i];
+        if (which && !which[i])
+            continue;
         w->points[point] = b->points[i];
         w->points[point].reason = keep_reason(w, d, b->points[i].reason, &last, &last_copy);
         size_t first = srv_first_row(d, &b->points[i]), n_rows = b->priced[i] ? b->n_rows - first : 0;
@@ -122,17 +121,57 @@ static void take_group(swp_work *w, const srv_deployment *d, const size_t *order
     }
 }
 
-static bool evaluate_groups(swp_work *w, swp_compiled *c, bool plain, aic_error *err) {
+static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d, const size_t *order,
+                     size_t n) {
+    for (size_t i = 0; i < n; i++)
+        w->group[i] = w->loads[order[i]];
+    if (p->plain)
+        srv_evaluate_plain(d, w->group, n, &w->block);
+    else
+        srv_evaluate(d, w->group, n, &w->block);
+    take_group(w, d, &w->block, order, n, NULL);
+}
+
+/* Takes what the earlier result has; what is left of the group moves to the front of order, the rest behind
+ * it. */
+static bool reuse(swp_work *w, swp_pricing *p, const srv_deployment *d, size_t *order, size_t n, size_t *left,
+                  aic_error *err) {
+    size_t taken = 0;
+    for (size_t i = 0; i < n; i++)
+        w->group[i] = w->loads[order[i]];
+    if (!res_reuse_take(p->old, d, w->group, n, p->breakdown, &w->old, w->taken, err))
+        return false;
+    take_group(w, d, &w->old, order, n, w->taken);
+    *left = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t point = order[i];
+        if (w->taken[i]) {
+            taken++;
+            continue;
+        }
+        order[i] = order[*left];
+        order[(*left)++] = point;
+    }
+    p->reused += taken;
+    return true;
+}
+
+static bool evaluate_groups(swp_work *w, swp_pricing *p, aic_error *err) {
     for (size_t start = 0, end; start < w->n; start = end) {
         uint32_t dep = w->deps[w->order[start]];
-        const srv_deployment *d = swp_compiled_get(c, dep, err);
+        const srv_deployment *d = swp_compiled_get(p->compiled, dep, err);
         if (!d)
             return false;
         for (end = start; end < w->n && w->deps[w->order[end]] == dep; end++)
-            w->group[end - start] = w->loads[w->order[end]];
-        evaluate(w, d, w->group, end - start, plain);
-        reserve_rows(w, w->n_rows + (end - start) * d->n_rows);
-        take_group(w, d, w->order + start, end - start);
+            ;
+        size_t n = end - start, left = n;
+        reserve_rows(w, w->n_rows + n * d->n_rows);
+        if (p->old && d->refused == SRV_ST_ok && !reuse(w, p, d, w->order + start, n, &left, err))
+            return false;
+        if (left)
+            evaluate(w, p, d, w->order + start, left);
+        if (p->origin)
+            p->origin[dep] |= (uint8_t)((left < n ? SWP_REUSED : 0) | (left ? SWP_EVALUATED : 0));
     }
     return true;
 }
@@ -162,8 +201,17 @@ static void order_rows(swp_work *w) {
     free(bytes);
 }
 
-bool swp_work_evaluate(swp_work *w, const swp_sweep *s, swp_compiled *c, uint64_t first, size_t n, bool plain,
-                       aic_error *err) {
+/* Do the rows of each point follow those of the point before? */
+static bool in_point_order(const swp_work *w) {
+    size_t at = 0;
+    for (size_t i = 0; i < w->n; at += w->rows[i++])
+        if (w->rows[i] && w->row_at[i] != at)
+            return false;
+    return true;
+}
+
+bool swp_work_evaluate(swp_work *w, swp_pricing *p, uint64_t first, size_t n, aic_error *err) {
+    const swp_sweep *s = p->s;
     w->first = first;
     w->n = n;
     w->n_rows = 0;
@@ -175,12 +223,9 @@ bool swp_work_evaluate(swp_work *w, const swp_sweep *s, swp_compiled *c, uint64_
     aic_arena_free(w->texts);
     w->texts = aic_arena_new();
     group_points(w);
-    if (!evaluate_groups(w, c, plain, err))
+    if (!evaluate_groups(w, p, err))
         return false;
-    bool ordered = true;
-    for (size_t i = 1; ordered && i < n; i++)
-        ordered = w->order[i] > w->order[i - 1];
-    if (!ordered && w->n_rows)
+    if (!in_point_order(w))
         order_rows(w);
     return true;
 }

@@ -17,7 +17,7 @@ from program import program, write  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from perfdb_import import old_names  # noqa: E402
+from perfdb_import import import_facts  # noqa: E402
 
 PACKAGE = "aiconfigurator"
 HEAD = "framework,version,device,op_name,kernel_source,"
@@ -115,7 +115,7 @@ def test_families_are_those_of_later_releases():
     for path in sorted((ROOT / "data/perfdb").glob("*/*.h5")):
         with h5py.File(path) as file:
             for name, group in tables(file).items():
-                assert old_names.family(name.split("/")[1], name) == group.attrs["family"].decode()
+                assert import_facts.family(name.split("/")[1], name) == group.attrs["family"].decode()
 
 
 def columns(folder: Path, system: str, group: str) -> dict:

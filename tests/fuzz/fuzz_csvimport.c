@@ -7,8 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char folder[64];
-static char table[2][80], file[2][80],
+static char folder[48];
+static char table[2][96], file[2][96],
     tree[2][64]; /* the table given, and what was made of it printed again */
 
 static void clean_up(void) {
@@ -52,13 +52,16 @@ static void make_folders(void) {
     }
     for (int i = 0; i < 2; i++) {
         snprintf(tree[i], sizeof tree[i], "%s/%d", folder, i);
-        snprintf(table[i], sizeof table[i], "%s/vllm/1.0/gemm_perf.txt", tree[i]);
+        snprintf(table[i], sizeof table[i], "%s/%d/vllm/1.0/gemm_perf.txt", folder, i);
         snprintf(file[i], sizeof file[i], "%s/out/%d/box.h5", folder, i);
     }
 }
 
 static bool import(int which, aic_error *err) {
-    pdb_import_options o = {.dir = tree[which], .file = file[which], .replace = true};
+    pdb_import_options o = {.dir = tree[which],
+                            .file = file[which],
+                            .facts = AICFG_DATA_DIR "/perfdb/import.yaml",
+                            .replace = true};
     pdb_import_summary sum;
     return pdb_import(&o, &sum, err);
 }

@@ -15,7 +15,7 @@ const char *__lsan_default_suppressions(void) {
     return "leak:libhdf5";
 }
 
-static char folder[64];
+static char folder[48];
 static char path[80], sheet[80], facts[80];
 
 static void clean_up(void) {

@@ -14,15 +14,15 @@ uint32_t golden_size(const aic_node *map, const char *key, uint32_t otherwise) {
 }
 
 srv_workload golden_load(const aic_node *map, srv_workload otherwise) {
-    return (srv_workload){.batch = golden_size(map, "batch_size", otherwise.batch),
-                          .isl = golden_size(map, "isl", otherwise.isl),
-                          .osl = golden_size(map, "osl", otherwise.osl),
-                          .prefix = golden_size(map, "prefix", otherwise.prefix),
-                          .images = {.count = golden_size(map, "num_images_per_request",
-                                                          golden_size(map, "num_images", 1)),
-                                     .height = golden_size(map, "image_height", 0),
-                                     .width = golden_size(map, "image_width", 0),
-                                     .tokens = golden_size(map, "num_image_tokens", 0)}};
+    return (srv_workload){
+        .batch = golden_size(map, "batch_size", otherwise.batch),
+        .isl = golden_size(map, "isl", otherwise.isl),
+        .osl = golden_size(map, "osl", otherwise.osl),
+        .prefix = golden_size(map, "prefix", otherwise.prefix),
+        .images = {.count = golden_size(map, "num_images_per_request", golden_size(map, "num_images", 1)),
+                   .height = golden_size(map, "image_height", 0),
+                   .width = golden_size(map, "image_width", 0),
+                   .tokens = golden_size(map, "num_image_tokens", 0)}};
 }
 
 static bool same_bits(double a, double b) {
@@ -46,7 +46,8 @@ static void expect_paths_agree(golden_record *r, const srv_deployment *d) {
                    same_bits(a->energy[at], b->energy[at]) && a->source[at] == b->source[at] &&
                    a->basis[at] == b->basis[at];
         if (!same)
-            golden_differ(r, "the two evaluation paths differ at batch %u, isl %u, osl %u, prefix %u, %u images",
+            golden_differ(r,
+                          "the two evaluation paths differ at batch %u, isl %u, osl %u, prefix %u, %u images",
                           p->load.batch, p->load.isl, p->load.osl, p->load.prefix, p->load.images.count);
     }
 }
@@ -215,7 +216,8 @@ void golden_compare_static(golden_record *r, const srv_deployment *d, bool modes
         golden_differ(r, "%s: %s", srv_status_name(p->status), p->reason);
     } else {
         size_t first = d->n_encoder_rows, n = d->n_context_rows;
-        golden_expect_rows(r, d, aic_map_get(r->node, "encoder"), srv_first_row(d, p), p->encodes ? first : 0);
+        golden_expect_rows(r, d, aic_map_get(r->node, "encoder"), srv_first_row(d, p),
+                           p->encodes ? first : 0);
         golden_expect_rows(r, d, aic_map_get(r->node, "context"), first, n);
         golden_expect_rows(r, d, aic_map_get(r->node, "generation"), first + n, d->n_rows - first - n);
         if (memory)

@@ -4,6 +4,8 @@
 
 #include "perfdb_maker.h"
 
+#define DB_FACTS AICFG_DATA_DIR "/perfdb/import.yaml"
+
 /* Writes dir/path with every folder on its way. */
 static inline void db_write(const char *dir, const char *path, const char *text) {
     char full[600];
@@ -35,7 +37,7 @@ static inline bool db_exists(const char *dir, const char *path) {
 }
 
 static inline bool db_import(const char *tree, const char *file, pdb_import_summary *sum, aic_error *err) {
-    pdb_import_options o = {.dir = tree, .file = file};
+    pdb_import_options o = {.dir = tree, .file = file, .facts = DB_FACTS};
     *err = (aic_error){0};
     return pdb_import(&o, sum, err);
 }

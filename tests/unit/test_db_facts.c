@@ -48,6 +48,8 @@ static void test_embedded_release(void **state) {
     pdb_file *f = pdb_file_open(path, &err);
     if (!f)
         skip();
+    pdb_import_facts *facts = pdb_import_facts_load(AICFG_DATA_DIR "/perfdb/import.yaml", &err);
+    assert_non_null(facts);
     aic_arena *a = aic_arena_new();
     const char **groups, **columns;
     size_t n_groups, n_columns;
@@ -57,7 +59,7 @@ static void test_embedded_release(void **state) {
         char family[64];
         const char *table = aic_arena_strndup(a, groups[i] + 1, strcspn(groups[i] + 1, "/"));
         assert_true(pdb_group_attr(g, "family", family, sizeof family, &err));
-        assert_string_equal(pdb_table_family(table), family);
+        assert_string_equal(pdb_import_family(facts, table), family);
         assert_true(pdb_file_list(f, groups[i], a, &columns, &n_columns, &err));
         for (size_t k = 0; k < n_columns; k++) {
             pdb_cells c;
@@ -72,6 +74,7 @@ static void test_embedded_release(void **state) {
         }
         pdb_group_close(g);
     }
+    pdb_import_facts_free(facts);
     aic_arena_free(a);
     pdb_file_close(f);
 }

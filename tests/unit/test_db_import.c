@@ -177,7 +177,7 @@ static void test_all_faults_are_told(void **state) {
     db_write(p->tree, "trtllm/1.0/b_perf.txt", "size,latency\n1,1.0\n");
     db_write(p->tree, "trtllm/1.0/c_perf.txt", "size,latency\n1,1.0\n2\n");
     FILE *faults = fopen(maker_path(p->m.dir, "faults"), "w");
-    pdb_import_options o = {.dir = p->tree, .file = p->file, .faults = faults};
+    pdb_import_options o = {.facts = DB_FACTS, .dir = p->tree, .file = p->file, .faults = faults};
     pdb_import_summary sum;
     aic_error err = {0};
     assert_false(pdb_import(&o, &sum, &err));
@@ -215,8 +215,12 @@ static void test_columns_ops_need(void **state) {
         char path[64];
         snprintf(path, sizeof path, "trtllm/1.0/%s.txt", all[i].file);
         db_write(p->tree, path, all[i].text);
-        pdb_import_options o = {
-            .dir = p->tree, .file = p->file, .replace = true, .schemas = schemas, .n_schemas = 2};
+        pdb_import_options o = {.facts = DB_FACTS,
+                                .dir = p->tree,
+                                .file = p->file,
+                                .replace = true,
+                                .schemas = schemas,
+                                .n_schemas = 2};
         pdb_import_summary sum;
         aic_error err = {0};
         assert_true(pdb_import(&o, &sum, &err) == (all[i].message == NULL));
@@ -333,19 +337,20 @@ static void test_names(void **state) {
     db_write(p->tree, "vllm/1.0/own_perf.txt", "size,latency\n1,1.0\n");
     aic_error err = {0};
     pdb_import_summary sum;
-    pdb_import_options o = {.dir = p->tree, .file = p->file, .system = "ball"};
+    pdb_import_options o = {.facts = DB_FACTS, .dir = p->tree, .file = p->file, .system = "ball"};
     assert_false(pdb_import(&o, &sum, &err));
     assert_non_null(strstr(err.text, "must be named ball.h5"));
-    o = (pdb_import_options){.dir = p->tree, .file = maker_path(p->m.release, "box")};
+    o = (pdb_import_options){.facts = DB_FACTS, .dir = p->tree, .file = maker_path(p->m.release, "box")};
     assert_false(pdb_import(&o, &sum, &err));
     assert_non_null(strstr(err.text, "named <system>.h5"));
-    o = (pdb_import_options){.dir = p->tree, .file = maker_path(p->m.release, "my box.h5")};
+    o = (pdb_import_options){
+        .facts = DB_FACTS, .dir = p->tree, .file = maker_path(p->m.release, "my box.h5")};
     assert_false(pdb_import(&o, &sum, &err));
-    o = (pdb_import_options){.dir = p->tree, .file = p->file, .release = "a: b"};
+    o = (pdb_import_options){.facts = DB_FACTS, .dir = p->tree, .file = p->file, .release = "a: b"};
     assert_false(pdb_import(&o, &sum, &err));
-    o = (pdb_import_options){.dir = p->tree, .file = "/tmp/no such folder/box.h5"};
+    o = (pdb_import_options){.facts = DB_FACTS, .dir = p->tree, .file = "/tmp/no such folder/box.h5"};
     assert_false(pdb_import(&o, &sum, &err));
-    o = (pdb_import_options){.dir = p->tree, .file = p->file, .release = "2026.1"};
+    o = (pdb_import_options){.facts = DB_FACTS, .dir = p->tree, .file = p->file, .release = "2026.1"};
     assert_true(pdb_import(&o, &sum, &err));
     assert_string_equal(sum.release, "2026.1");
     err = (aic_error){0};

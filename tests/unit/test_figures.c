@@ -115,7 +115,7 @@ static void rules(void **state) {
     static const struct {
         srv_mode mode;
         uint32_t nextn, beam;
-        uint32_t w[4]; /* batch, isl, osl, prefix */
+        uint32_t w[4];    /* batch, isl, osl, prefix */
         const char *word; /* NULL = acceptable */
     } rows[] = {
         {SRV_static, 0, 1, {1, 1, 0, 0}, NULL},

@@ -275,6 +275,19 @@ static void put_file(const char *path, const char *bytes, size_t n) {
     fclose(f);
 }
 
+static void test_edited_files_are_refused(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(2);
+    write_file(s, path_of("a.h5"), 400);
+    hid_t f = H5Fopen(path_of("a.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    assert_true(f >= 0 && H5Adelete(f, "overrides") >= 0 && H5Fclose(f) >= 0);
+    assert_null(res_open(path_of("a.h5"), &err));
+    assert_int_equal(err.code, AIC_BAD_INPUT);
+    assert_non_null(strstr(err.text, "the seal at its end is missing"));
+    fix_free(s);
+}
+
 static void test_truncation_and_bit_flips(void **state) {
     (void)state;
     fix_sweep *s = fix_new(2);
@@ -339,7 +352,10 @@ static hid_t edit(const fix_sweep *s) {
 
 static void assert_refused(hid_t f, const char *what) {
     aic_error err = {0};
-    assert_true(H5Fclose(f) >= 0);
+    assert_true(H5Fclose(f) >= 0); /* cuts the seal off */
+    assert_null(res_open(path_of("edit.h5"), &err));
+    assert_true(res_seal_put(path_of("edit.h5"), &err)); /* as somebody would who means harm */
+    err = (aic_error){0};
     res_file *file = res_open(path_of("edit.h5"), &err);
     if (file) { /* what points say is checked when they are read */
         char *text = NULL;
@@ -500,6 +516,7 @@ int main(void) {
         TEST(test_requests_come_back),
         TEST(test_long_spec),
         TEST(test_foreign_files),
+        TEST(test_edited_files_are_refused),
         TEST(test_truncation_and_bit_flips),
         TEST(test_wrong_values),
         TEST(test_wrong_layouts),

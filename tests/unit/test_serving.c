@@ -35,7 +35,8 @@ static void assert_same_images(const srv_block *a, const srv_block *b, size_t n_
         for (size_t f = 0; f < n; f++)
             assert_true(same_bits(x[f], y[f]));
         assert_true(p->encodes == q->encodes && p->visual_tokens == q->visual_tokens);
-        for (size_t r = i * a->n_rows + n_encoder * !p->encodes; a->priced[i] && r < (i + 1) * a->n_rows; r++) {
+        for (size_t r = i * a->n_rows + n_encoder * !p->encodes; a->priced[i] && r < (i + 1) * a->n_rows;
+             r++) {
             assert_true(same_bits(a->latency[r], b->latency[r]) && same_bits(a->energy[r], b->energy[r]));
             assert_int_equal(a->source[r], b->source[r]);
             assert_int_equal(a->basis[r], b->basis[r]);
@@ -64,7 +65,8 @@ static void random_ops(srv_deployment *d, op_list *list, uint32_t refusals) {
 
 /* Ops inside and behind the encoder, in any order. */
 static void random_encoder(srv_deployment *d, uint32_t refusals) {
-    static const char *const names[] = {"encoder_qkv", "encoder_attention", "encoder_projector", "all_gather"};
+    static const char *const names[] = {"encoder_qkv", "encoder_attention", "encoder_projector",
+                                        "all_gather"};
     op_list *list = &d->built.encoder;
     d->built.model = &FAKE_SEEING;
     d->built.encoder_ranks = 1 + draw(4);
@@ -147,7 +149,8 @@ static void images_are_encoded(void **state) {
     fake_add(d.arena, &d.built.generation, fake_op(d.arena, "g", OP_READS_S, 1, p));
     fake_plan(&d);
     assert_int_equal(d.n_encoder_rows, 3);
-    assert_string_equal(d.rows[2].name, "encoder_projector_fc"); /* behind the encoder: after what is inside */
+    assert_string_equal(d.rows[2].name,
+                        "encoder_projector_fc"); /* behind the encoder: after what is inside */
     const mdl_images images = {.count = 2, .height = 60, .width = 100};
     srv_workload loads[] = {{.batch = 2, .isl = 10, .osl = 2, .images = images},
                             {.batch = 2, .isl = 10, .osl = 2},
@@ -165,7 +168,8 @@ static void images_are_encoded(void **state) {
     assert_true(p0->ttft == p0->encoder_latency + p0->context_latency);
     assert_true(p0->encoder_memory == 3 + 32.0 / 1024);
     assert_true(p0->memory - p1->memory > p0->encoder_memory); /* and the KV cache of the images */
-    assert_true(!p1->encodes && p1->encoder_latency == 0 && p1->ttft == of_length(10) && srv_first_row(&d, p1) == 3);
+    assert_true(!p1->encodes && p1->encoder_latency == 0 && p1->ttft == of_length(10) &&
+                srv_first_row(&d, p1) == 3);
     assert_int_equal(b.points[2].load.images.count, 0); /* no size, no image */
     assert_true(b.points[2].ttft == p1->ttft && b.points[2].memory == p1->memory);
     assert_true(b.points[3].context_latency == of_length(1));
@@ -183,7 +187,10 @@ static void long_walks(void **state) {
     fake_add(d.arena, &d.built.generation, fake_op(d.arena, "attention", OP_READS_BATCH | OP_READS_S, 2, p));
     fake_add(d.arena, &d.built.generation, fake_op(d.arena, "ffn", OP_READS_X, 3, p));
     fake_plan(&d);
-    srv_workload loads[] = {{.batch = 1, .isl = 10, .osl = 100000}, {.batch = 1, .isl = 11, .osl = 99999}, {.batch = 1, .isl = 70000, .osl = 3}, {.batch = 2, .isl = 10, .osl = 5}};
+    srv_workload loads[] = {{.batch = 1, .isl = 10, .osl = 100000},
+                            {.batch = 1, .isl = 11, .osl = 99999},
+                            {.batch = 1, .isl = 70000, .osl = 3},
+                            {.batch = 2, .isl = 10, .osl = 5}};
     srv_block fast = {0}, plain = {0};
     srv_evaluate(&d, loads, 4, &fast);
     srv_evaluate_plain(&d, loads, 4, &plain);
@@ -205,7 +212,8 @@ static void rows_fold_by_name(void **state) {
     assert_int_equal(d.n_rows, 3);
     assert_int_equal(d.n_context_rows, 2);
     assert_string_equal(d.rows[1].name, "b");
-    assert_true(d.rows[0].repeat == 4 && d.rows[0].phase == SRV_PH_context && d.rows[2].phase == SRV_PH_generation);
+    assert_true(d.rows[0].repeat == 4 && d.rows[0].phase == SRV_PH_context &&
+                d.rows[2].phase == SRV_PH_generation);
     srv_block b = {0};
     srv_workload loads[] = {{.batch = 1, .isl = 5, .osl = 3}, {.batch = 1, .isl = 4, .osl = 1}};
     srv_evaluate(&d, loads, 2, &b);
@@ -270,8 +278,8 @@ static void first_refusal_counts(void **state) {
         {{.batch = 3, .isl = 200, .osl = 10}, SRV_ST_missing, "moving"}, /* step 0, first op */
         {{.batch = 1, .isl = 60, .osl = 40}, SRV_ST_ok, NULL},           /* positions 61 and 93 */
         {{.batch = 1, .isl = 60, .osl = 66}, SRV_ST_missing, "moving"},  /* position 125 */
-        {{.batch = 3, .isl = 60, .osl = 66}, SRV_ST_invalid, "still"},   /* step 0 comes before position 125 */
-        {{.batch = 3, .isl = 60, .osl = 1}, SRV_ST_ok, NULL},            /* nothing decoded */
+        {{.batch = 3, .isl = 60, .osl = 66}, SRV_ST_invalid, "still"}, /* step 0 comes before position 125 */
+        {{.batch = 3, .isl = 60, .osl = 1}, SRV_ST_ok, NULL},          /* nothing decoded */
     };
     enum { N = sizeof rows / sizeof *rows };
     srv_workload loads[N];
@@ -297,7 +305,9 @@ static void verdicts_reach_the_point(void **state) {
     srv_deployment d = fake_deployment(SRV_static_ctx);
     fake_add(d.arena, &d.built.context, fake_op(d.arena, "a", OP_READS_X, 1, (fake_params){.base = 1}));
     fake_plan(&d);
-    srv_workload loads[] = {{.batch = 1, .isl = 100, .osl = 1}, {.batch = 1, .isl = 700000, .osl = 1}, {.batch = 64, .isl = 8500, .osl = 1, .prefix = 8490}};
+    srv_workload loads[] = {{.batch = 1, .isl = 100, .osl = 1},
+                            {.batch = 1, .isl = 700000, .osl = 1},
+                            {.batch = 64, .isl = 8500, .osl = 1, .prefix = 8490}};
     srv_block b = {0};
     srv_evaluate(&d, loads, 3, &b);
     assert_int_equal(b.points[0].status, SRV_ST_ok);
@@ -356,11 +366,14 @@ static void explanation_of_a_refusal(void **state) {
     fake_add(d.arena, &d.built.context, fake_op(d.arena, "b", OP_READS_X, 1, (fake_params){.base = 1}));
     fake_plan(&d);
     srv_detail *details;
-    assert_int_equal(srv_explain(&d, &(srv_workload){.batch = 1, .isl = 100, .osl = 1}, d.arena, &details), 2);
+    assert_int_equal(srv_explain(&d, &(srv_workload){.batch = 1, .isl = 100, .osl = 1}, d.arena, &details),
+                     2);
     assert_int_equal(details[0].cls, OP_MISSING);
     assert_non_null(strstr(details[0].why.text, "nothing measured"));
     assert_int_equal(details[1].cls, OP_OK);
-    assert_int_equal(srv_explain(&d, &(srv_workload){.batch = 1, .isl = 100, .osl = 1, .prefix = 100}, d.arena, &details), 0);
+    assert_int_equal(
+        srv_explain(&d, &(srv_workload){.batch = 1, .isl = 100, .osl = 1, .prefix = 100}, d.arena, &details),
+        0);
     aic_arena_free(d.arena);
 }
 
@@ -436,7 +449,8 @@ static void golden_points(void **state) {
     (void)state;
     srv_env env = {0};
     srv_backends *b = open_shipped(&env);
-    const char *paths[] = {TEST_DATA_DIR "/runtime_static.jsonl.gz", TEST_DATA_DIR "/runtime_images.jsonl.gz"};
+    const char *paths[] = {TEST_DATA_DIR "/runtime_static.jsonl.gz",
+                           TEST_DATA_DIR "/runtime_images.jsonl.gz"};
     const char *bad = NULL;
     golden_serving_report *report = AIC_NEW(golden_serving_report);
     assert_true(golden_serving_run(paths, 2, &env, report, &bad));
@@ -566,14 +580,21 @@ static void speed_of_light(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(factored_equals_plain), cmocka_unit_test(images_are_encoded),
+        cmocka_unit_test(factored_equals_plain),
+        cmocka_unit_test(images_are_encoded),
         cmocka_unit_test(long_walks),
-        cmocka_unit_test(rows_fold_by_name),     cmocka_unit_test(first_refusal_counts),
-        cmocka_unit_test(repeats_are_reread),    cmocka_unit_test(verdicts_reach_the_point),
-        cmocka_unit_test(explanation_adds_up),   cmocka_unit_test(explanation_of_a_refusal),
-        cmocka_unit_test(refused_deployments),   cmocka_unit_test(sorting_keys),
-        cmocka_unit_test(golden_points),         cmocka_unit_test(compiled_refusals),
-        cmocka_unit_test(speed_of_light),        cmocka_unit_test(estimated_points),
+        cmocka_unit_test(rows_fold_by_name),
+        cmocka_unit_test(first_refusal_counts),
+        cmocka_unit_test(repeats_are_reread),
+        cmocka_unit_test(verdicts_reach_the_point),
+        cmocka_unit_test(explanation_adds_up),
+        cmocka_unit_test(explanation_of_a_refusal),
+        cmocka_unit_test(refused_deployments),
+        cmocka_unit_test(sorting_keys),
+        cmocka_unit_test(golden_points),
+        cmocka_unit_test(compiled_refusals),
+        cmocka_unit_test(speed_of_light),
+        cmocka_unit_test(estimated_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
