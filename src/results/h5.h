@@ -57,7 +57,10 @@ bool res_seal_check(const char *path, aic_error *err);
 
 /* Digest of a dataset: SHA-256 over the hex SHA-256 of each chunk's rows. Content: one line per dataset, in
  * order of writing. */
-void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes);
+typedef char res_chunk_digest[65];
+void res_digest_rows(const void *data, size_t bytes, res_chunk_digest out);
+void res_digest_add(aic_sha256 *column, const res_chunk_digest digest);
+void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes); /* both */
 /* SHA-256 of a file's bytes. */
 bool res_file_digest(const char *path, char sha256[65], aic_error *err);
 void res_content_line(aic_buf *content, const char *path, uint64_t rows, const char *sha256);
