@@ -25,11 +25,12 @@ typedef struct cli_args {
     const char *release;
     bool unlisted;
     /* running */
-    const char *points, *output, *reuse;
+    const char *points, *output, *reuse, *shard;
     cli_texts sets;
     uint64_t threads, block, deflate;
     bool quiet, no_breakdown, force, plain, resume;
-    const char *checkpoint; /* seconds */
+    const char *checkpoint;             /* seconds */
+    bool check, allow_duplicates, view; /* merging */
     /* looking at results */
     const char *by, *where, *group, *pareto, *columns, *format;
     bool ascending, descending, all, breakdown, json, matrix, per_layer;
@@ -83,8 +84,8 @@ typedef struct cli_command {
                     aic_error *err); /* exit code; a failure leaves its message in err */
 } cli_command;
 
-extern const cli_command cli_run, cli_plan, cli_rank, cli_show, cli_export, cli_report, cli_compare,
-    cli_verify, cli_estimate, cli_model, cli_support, cli_db, cli_bench, cli_help;
+extern const cli_command cli_run, cli_plan, cli_merge, cli_rank, cli_show, cli_export, cli_report,
+    cli_compare, cli_verify, cli_estimate, cli_model, cli_support, cli_db, cli_bench, cli_help;
 size_t cli_command_count(void);
 const cli_command *cli_command_at(size_t i);
 const cli_command *cli_command_find(const char *name);
@@ -121,6 +122,14 @@ bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point g
 
 /* Makes the folders a path lies in (run.c). */
 bool cli_make_folders(const char *path, aic_error *err);
+
+/* ---- shard.c: --shard ---- */
+
+typedef struct cli_shards {
+    uint64_t from, to, count; /* shards from .. to of count, none when from > to; count 0: the whole sweep */
+} cli_shards;
+/* "I/N", "slurm" or "slurm/N"; NULL: the whole sweep. */
+bool cli_shards_parse(const char *text, cli_shards *out, aic_error *err);
 
 /* ---- printing (print.c)
  * ---------------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@
 #include <string.h>
 
 static const cli_command *const commands[] = {
-    &cli_run,    &cli_plan,     &cli_rank,  &cli_show,    &cli_export, &cli_report, &cli_compare,
-    &cli_verify, &cli_estimate, &cli_model, &cli_support, &cli_db,     &cli_bench,  &cli_help};
+    &cli_run,    &cli_plan,     &cli_merge, &cli_rank,    &cli_show, &cli_export, &cli_report, &cli_compare,
+    &cli_verify, &cli_estimate, &cli_model, &cli_support, &cli_db,   &cli_bench,  &cli_help};
 
 size_t cli_command_count(void) {
     return sizeof commands / sizeof *commands;

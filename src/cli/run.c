@@ -126,7 +126,21 @@ static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err)
     return swp_load_points(args->points, err);
 }
 
-static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env, aic_error *err) {
+static void output_path(const cli_args *args, const swp_sweep *s, swp_shard shard, aic_buf *out) {
+    aic_buf whole = {0};
+    if (args->output || swp_output(s))
+        aic_buf_add(&whole, args->output ? args->output : swp_output(s));
+    else
+        aic_buf_printf(&whole, "output/%s.h5", swp_name(s));
+    if (shard.index)
+        swp_shard_path(whole.data, shard, out);
+    else
+        aic_buf_add(out, whole.data);
+    aic_buf_free(&whole);
+}
+
+static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, const srv_env *env,
+                          aic_error *err) {
     aic_buf sets = {0}, path = {0}, digests = {0};
     swp_timing timing;
     swp_reused reused;
@@ -139,15 +153,13 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
     }
     for (size_t i = 0; i < args->sets.n; i++)
         aic_buf_printf(&sets, "%s%s", i ? "\n" : "", args->sets.v[i]);
-    if (args->output || swp_output(s))
-        aic_buf_add(&path, args->output ? args->output : swp_output(s));
-    else
-        aic_buf_printf(&path, "output/%s.h5", swp_name(s));
+    output_path(args, s, shard, &path);
     bool ok = cli_data_digests(args, &digests, err) && cli_make_folders(path.data, err);
     swp_options opt = {.threads = (unsigned)args->threads,
                        .quiet = args->quiet,
                        .plain = args->plain,
                        .block_points = (size_t)args->block,
+                       .shard = shard,
                        .command_line = args->command_line,
                        .overrides = sets.data ? sets.data : "",
                        .program = "aicfg-sweep " AICFG_VERSION,
@@ -170,15 +182,29 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, const srv_env *env
     if (ok && args->reuse && !up_to_date)
         print_reused(args->reuse, &reused, swp_deployments(s));
     if (ok && !args->quiet && !up_to_date)
-        print_summary(&sum, &timing, !args->points, err);
+        print_summary(&sum, &timing, !args->points && !shard.index, err);
     aic_buf_free(&sets);
     aic_buf_free(&path);
     aic_buf_free(&digests);
     return err->code;
 }
 
+/* The whole sweep, or one shard after the other. */
+static aic_code run_shards(const cli_args *args, swp_sweep *s, const cli_shards *shards, const srv_env *env,
+                           aic_error *err) {
+    if (shards->count == 0)
+        return run_sweep(args, s, (swp_shard){0, 0}, env, err);
+    if (shards->from > shards->to && !args->quiet)
+        printf("no shard for this task: the array has more tasks than the sweep has shards (%llu)\n",
+               (unsigned long long)shards->count);
+    for (uint64_t i = shards->from; i <= shards->to && err->code == AIC_OK; i++)
+        run_sweep(args, s, (swp_shard){i, shards->count}, env, err);
+    return err->code;
+}
+
 static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
+    cli_shards shards;
     if ((args->points != NULL) == (args->operands.n == 1)) {
         aic_fail(err, AIC_BAD_INPUT, "run: give a spec or --points FILE.csv; see 'aicfg-sweep help run'");
         return AIC_BAD_INPUT;
@@ -187,12 +213,14 @@ static aic_code run(const cli_args *args, aic_error *err) {
         aic_fail(err, AIC_BAD_INPUT, "run: --threads goes up to 1024, --block up to 1048576");
         return AIC_BAD_INPUT;
     }
+    if (!cli_shards_parse(args->shard, &shards, err))
+        return err->code;
     aic_interrupt_install();
     aic_ignore_closed_pipes();
     if (!cli_data_open(args, &data, err))
         return err->code;
     swp_sweep *s = load(args, &data.env, err);
-    aic_code code = s ? run_sweep(args, s, &data.env, err) : err->code;
+    aic_code code = s ? run_shards(args, s, &shards, &data.env, err) : err->code;
     swp_free(s);
     cli_data_close(&data);
     return code;
@@ -204,6 +232,8 @@ static const cli_option options[] = {
      "evaluate a list of points instead of a spec; row i is point i"},
     {"output", 'o', CLI_TEXT, "OUT.h5", AT(output),
      "result file; default: output: of the spec, else output/SPEC.h5"},
+    {"shard", 0, CLI_TEXT, "I/N", AT(shard),
+     "run shard I of N only (1/N to N/N), into OUT.shard-I-of-N.h5; 'slurm' or 'slurm/N': see below"},
     {"force", 'f', CLI_FLAG, NULL, AT(force),
      "replace an existing result file, drop what an interrupted run left"},
     {"resume", 0, CLI_FLAG, NULL, AT(resume),
@@ -235,11 +265,27 @@ const cli_command cli_run = {
         "(docs/reliability.md).\n"
         "A result made from the same spec, program and data stands: nothing is run. One made from others is\n"
         "refused, with what differs.\n"
+        "\n"
+        "--shard I/N runs the I-th of N ranges of consecutive points, cut so that they cost about the same; "
+        "any\n"
+        "process with the same spec and data cuts them alike. 'merge' makes one file of the shards. In a "
+        "task of\n"
+        "a Slurm array '--shard slurm' runs one shard: the first task the first one, whatever number the "
+        "array\n"
+        "starts with. '--shard slurm/N' spreads N shards over the tasks, several to a task where the array "
+        "is\n"
+        "smaller than N. Tasks submitted again by number need AICFG_ARRAY_MIN and AICFG_ARRAY_COUNT, the "
+        "first\n"
+        "number and the size of the whole array, in their environment (AICFG_ARRAY_ID: the task's own "
+        "number).\n"
+        "\n"
         "docs/formats/spec.md describes specs and point lists, docs/formats/results.md the result file.",
     .examples = "sweeps/h200.yaml\n"
                 "run sweeps/h200.yaml -o /tmp/small.h5 --set sweep.batch=[1,64] --threads 2\n"
                 "run sweeps/h200.yaml --resume --checkpoint 10\n"
-                "run --points points.csv -o points.h5 --perfdb /data/perfdb",
+                "run --points points.csv -o points.h5 --perfdb /data/perfdb\n"
+                "run sweeps/h200.yaml --shard 3/128\n"
+                "run sweeps/h200.yaml --shard slurm/4000",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .data = true,

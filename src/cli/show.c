@@ -162,7 +162,7 @@ static bool find_layers(const srv_env *env, const srv_request *req, uint32_t osl
     return true;
 }
 
-static bool show(const cli_args *args, res_file *f, uint64_t point, const srv_env *env, aic_error *err) {
+static bool show(const cli_args *args, res_file *f, uint64_t row, const srv_env *env, aic_error *err) {
     srv_request req;
     cli_layers layers;
     srv_workload load;
@@ -171,8 +171,8 @@ static bool show(const cli_args *args, res_file *f, uint64_t point, const srv_en
     for (size_t i = 0; i < res_column_count(); i++)
         columns[i] = (int)i;
     res_window *w = res_window_new(f);
-    bool ok = res_window_load(w, point, 1, columns, res_column_count(), true, err) &&
-              res_point_request(f, point, &req, &load, err) &&
+    bool ok = res_window_load(w, row, 1, columns, res_column_count(), true, err) &&
+              res_point_request(f, row, &req, &load, err) &&
               (!args->per_layer || find_layers(env, &req, load.osl, &layers, err));
     if (ok) {
         show_evaluate(&g, env, &req, &load);
@@ -198,11 +198,12 @@ static aic_code run(const cli_args *args, aic_error *err) {
     res_file *f = res_open(args->operands.v[0], err);
     if (!f)
         return err->code;
-    if ((uint64_t)point >= res_count(f)) {
-        aic_fail(err, AIC_BAD_INPUT, "show: %s has %llu points, numbered from 0", args->operands.v[0],
-                 (unsigned long long)res_count(f));
+    uint64_t first = res_first_point(f);
+    if ((uint64_t)point < first || (uint64_t)point - first >= res_count(f)) {
+        aic_fail(err, AIC_BAD_INPUT, "show: %s has %llu points, numbered from %llu", args->operands.v[0],
+                 (unsigned long long)res_count(f), (unsigned long long)first);
     } else if (cli_data_open(args, &data, err)) {
-        show(args, f, (uint64_t)point, &data.env, err);
+        show(args, f, (uint64_t)point - first, &data.env, err);
         cli_data_close(&data);
     }
     res_close(f);

@@ -13,6 +13,13 @@ enum { HOST_BYTES = 128, TIME_BYTES = 32, COMMAND_BYTES = 4096 };
 
 /* ---- the beginning of a file ------------------------------------------------------------------------- */
 
+/* A file of the whole sweep has none of these. */
+static bool put_shard(const res_origin *origin, res_out *o, aic_error *err) {
+    return origin->shard == 0 || (res_out_u64(o, "/", "shard", origin->shard, err) &&
+                                  res_out_u64(o, "/", "shards", origin->shards, err) &&
+                                  res_out_u64(o, "/", "first_point", origin->first_point, err));
+}
+
 static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
     return res_out_text(o, "/", "format", RES_FORMAT, 0, err) &&
            res_out_u64(o, "/", "format_version", RES_FORMAT_VERSION, err) &&
@@ -25,7 +32,7 @@ static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
            res_out_text(o, "/", "build", w->origin.build, 0, err) &&
            res_out_text(o, "/", "databases", w->databases, 0, err) &&
            res_out_text(o, "/", "data", w->origin.data, 0, err) &&
-           res_out_u64(o, "/", "total_points", w->origin.total_points, err);
+           res_out_u64(o, "/", "total_points", w->origin.total_points, err) && put_shard(&w->origin, o, err);
 }
 
 static bool put_spec(res_writer *w, res_out *o, aic_error *err) {
@@ -71,8 +78,10 @@ static bool put_deployments(res_writer *w, aic_error *err) {
 /* ---- chunk files ------------------------------------------------------------------------------------- */
 
 res_journal_head res_writer_head(const res_writer *w) {
-    res_journal_head head = {
-        .total_points = w->origin.total_points, .deflate = w->opt.deflate, .breakdown = w->opt.breakdown};
+    res_journal_head head = {.total_points = w->origin.total_points,
+                             .first_point = w->origin.first_point,
+                             .deflate = w->opt.deflate,
+                             .breakdown = w->opt.breakdown};
     memcpy(head.spec, w->spec_sha256, sizeof head.spec);
     return head;
 }

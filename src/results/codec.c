@@ -273,6 +273,20 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
     return true;
 }
 
+bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
+                     bool sparse, res_kept *out) {
+    aic_buf_clear(&out->bytes);
+    if (!res_encode(c, data, rows, width, chunk, shuffled, sparse, &out->coded)) {
+        out->coded = (res_coded){0};
+        return false;
+    }
+    if (out->coded.bytes != data) {
+        aic_buf_addn(&out->bytes, (const char *)out->coded.bytes, out->coded.size);
+        out->coded.bytes = (const uint8_t *)out->bytes.data;
+    }
+    return true;
+}
+
 static bool inflate_exactly(res_codec *c, const res_coded *in, uint8_t *to, size_t bytes) {
     size_t taken, made;
     return libdeflate_zlib_decompress_ex(c->inflate, in->bytes, in->size, to, bytes, &taken, &made) ==

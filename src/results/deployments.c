@@ -131,11 +131,11 @@ void res_deployments_run(res_deployments *d, size_t first, size_t n) {
     free(rows);
 }
 
-void res_deployments_add(res_deployments *d, const srv_deployment *dep) {
+void res_deployments_add(res_deployments *d, size_t index, const srv_deployment *dep) {
     values v = values_of(dep);
     res_table *t = &d->table;
     size_t row = res_table_add(t), f = 0;
-    res_table_u32(t, f++, row, (uint32_t)row);
+    res_table_u32(t, f++, row, (uint32_t)index);
 #define PUT_TEXT(name, axis, meaning) res_table_u32(t, f++, row, axis_id(d, RES_AXIS_##axis, v.name));
 #define PUT_U32(name, unit, meaning)  res_table_u32(t, f++, row, v.name);
 #define PUT_F64(name, unit, meaning)  res_table_f64(t, f++, row, v.name);

@@ -145,10 +145,13 @@ static bool export_window(exporter *e, const res_window *w, size_t n, FILE *out,
 }
 
 static bool export_points(exporter *e, res_window *w, FILE *out, aic_error *err) {
-    uint64_t count = res_count(e->f), first = e->opt->first;
-    if (first > count)
-        return aic_fail(err, AIC_BAD_INPUT, "there are %llu points, numbered from 0",
-                        (unsigned long long)count);
+    uint64_t count = res_count(e->f), base = res_first_point(e->f), first = e->opt->first;
+    if (first == 0) /* not given */
+        first = base;
+    if (first < base || first - base > count)
+        return aic_fail(err, AIC_BAD_INPUT, "there are %llu points, numbered from %llu",
+                        (unsigned long long)count, (unsigned long long)base);
+    first -= base;
     uint64_t end = e->opt->count > 0 && e->opt->count < count - first ? first + e->opt->count : count;
     if (e->format == RES_CSV)
         add_header(e);

@@ -20,6 +20,11 @@ static bool read_version(res_file *f, aic_error *err) {
             *err = unused;
         return false;
     }
+    if (unused.code == AIC_OK && strcmp(format, RES_VIEW_FORMAT) == 0)
+        return aic_fail(err, AIC_BAD_INPUT,
+                        "%s is a view of shards, for other HDF5 readers; give a shard, or merge them without "
+                        "--virtual",
+                        f->in.path);
     if (unused.code != AIC_OK || strcmp(format, RES_FORMAT) != 0)
         return aic_fail(err, AIC_BAD_INPUT, "%s is not a result file of this program", f->in.path);
     if (!res_in_u64(&f->in, "/", "format_version", &version, err))
@@ -33,11 +38,28 @@ static bool read_version(res_file *f, aic_error *err) {
     return true;
 }
 
+/* A file that is no shard lacks the attributes. */
+static bool read_shard(res_file *f, aic_error *err) {
+    aic_error absent = {0};
+    if (!res_in_u64(&f->in, "/", "shard", &f->shard, &absent)) {
+        if (absent.code == AIC_IO && err)
+            *err = absent;
+        return absent.code != AIC_IO;
+    }
+    if (!res_in_u64(&f->in, "/", "shards", &f->shards, err) ||
+        !res_in_u64(&f->in, "/", "first_point", &f->first_point, err))
+        return false;
+    return (f->shard >= 1 && f->shard <= f->shards && f->first_point <= f->total &&
+            f->points <= f->total - f->first_point) ||
+           res_damaged(err, f->in.path, "/", "its shard lies outside the sweep");
+}
+
 static bool read_root(res_file *f, aic_error *err) {
     uint64_t complete;
     if (!res_in_u64(&f->in, "/", "complete", &complete, err) ||
         !res_in_u64(&f->in, "/", "points", &f->points, err) ||
-        !res_in_u64(&f->in, "/", "breakdown_rows", &f->rows, err))
+        !res_in_u64(&f->in, "/", "breakdown_rows", &f->rows, err) ||
+        !res_in_u64(&f->in, "/", "total_points", &f->total, err) || !read_shard(f, err))
         return false;
     f->complete = complete == 1;
     for (size_t i = 0; i < sizeof text_attributes / sizeof *text_attributes; i++) {
@@ -83,12 +105,8 @@ static const char *clean(aic_arena *a, const uint8_t *bytes, size_t width) {
 }
 
 static bool read_axis(res_file *f, res_axis a, aic_error *err) {
-    char path[96];
-    const res_field field = {res_axis_name(a), RES_D_TEXT, "", ""};
-    const res_group g = {"axes", RES_AXIS_CHUNK, false, false, 1, &field};
     res_table t;
-    snprintf(path, sizeof path, "/axes/%s", field.name);
-    if (!res_in_group(&f->in, &g, f->codec, &t, err))
+    if (!res_in_group(&f->in, res_axis_group(a), f->codec, &t, err))
         return false;
     res_texts *axis = &f->axes[a];
     axis->n = t.rows;
@@ -96,7 +114,7 @@ static bool read_axis(res_file *f, res_axis a, aic_error *err) {
     for (size_t i = 0; i < t.rows; i++)
         axis->items[i] = clean(f->arena, t.data[0] + i * t.width[0], t.width[0]);
     res_table_free(&t);
-    return axis->n > 0 || res_damaged(err, f->in.path, path, "empty");
+    return axis->n > 0 || res_damaged(err, f->in.path, "/axes", "an axis is empty");
 }
 
 static bool read_reasons(res_file *f, aic_error *err) {
@@ -117,7 +135,8 @@ static bool read_reasons(res_file *f, aic_error *err) {
         r->example = res_table_get_u64(&t, RES_R_EXAMPLE, i);
         r->status = (srv_status)status;
         f->reason_texts.items[i + 1] = r->text;
-        if (status >= SRV_STATUS_COUNT || r->example >= f->points || r->count > f->points)
+        if (status >= SRV_STATUS_COUNT || r->example < f->first_point ||
+            r->example - f->first_point >= f->points || r->count > f->points)
             ok = res_damaged(err, f->in.path, "/reasons", "a status, count or example that cannot be");
     }
     res_table_free(&t);
@@ -208,11 +227,7 @@ static bool check_end(res_file *f, aic_error *err) {
                        "the last point does not end where /breakdown ends");
 }
 
-static bool load(res_file *f, const char *path, aic_error *err) {
-    res_seal seal;
-    if (!res_in_open(&f->in, path, err) || !read_version(f, err) || !res_seal_read(path, &seal, err) ||
-        !read_root(f, err))
-        return false;
+static bool load(res_file *f, aic_error *err) {
     if (!open_stream(f, RES_G_POINTS, f->points, err) || !open_stream(f, RES_G_BREAKDOWN, f->rows, err) ||
         !read_spec(f, err))
         return false;
@@ -222,7 +237,7 @@ static bool load(res_file *f, const char *path, aic_error *err) {
     return read_deployments(f, err) && read_reasons(f, err) && check_end(f, err);
 }
 
-res_file *res_open(const char *path, aic_error *err) {
+res_file *res_open_root(const char *path, aic_error *err) {
     if (strlen(path) >= RES_PATH_MAX) {
         aic_fail(err, AIC_BAD_INPUT, "the result file's path is too long");
         return NULL;
@@ -234,7 +249,17 @@ res_file *res_open(const char *path, aic_error *err) {
     for (int g = 0; g < RES_STREAMS; g++)
         for (size_t i = 0; i < RES_MAX_FIELDS; i++)
             f->sets[g][i].id = -1;
-    if (load(f, path, err))
+    res_seal seal;
+    if (res_in_open(&f->in, path, err) && read_version(f, err) && res_seal_read(path, &seal, err) &&
+        read_root(f, err))
+        return f;
+    res_close(f);
+    return NULL;
+}
+
+res_file *res_open(const char *path, aic_error *err) {
+    res_file *f = res_open_root(path, err);
+    if (!f || load(f, err))
         return f;
     res_close(f);
     return NULL;
@@ -259,6 +284,16 @@ void res_close(res_file *f) {
 
 uint64_t res_count(const res_file *f) {
     return f->points;
+}
+
+uint64_t res_first_point(const res_file *f) {
+    return f->first_point;
+}
+
+bool res_shard(const res_file *f, uint64_t *shard, uint64_t *shards) {
+    *shard = f->shard;
+    *shards = f->shards;
+    return f->shard > 0;
 }
 
 bool res_complete(const res_file *f) {

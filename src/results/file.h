@@ -14,6 +14,7 @@ struct res_file {
     aic_arena *arena; /* texts */
     res_codec *codec;
     uint64_t points, rows;
+    uint64_t total, shard, shards, first_point; /* shard 0: the whole sweep */
     bool complete;
     char *spec;
     res_dataset sets[RES_STREAMS][RES_MAX_FIELDS]; /* of /points and /breakdown */
@@ -28,6 +29,9 @@ struct res_file {
         const char *name, *value;
     } attributes[16]; /* text attributes of the root group */
 };
+
+/* Opens the file and reads what the root group says; everything else stays unread. */
+res_file *res_open_root(const char *path, aic_error *err);
 
 /* Decodes rows first .. first+n-1 of a dataset of /points or /breakdown into out. Safe from several threads,
  * each with a codec of its own. */

@@ -55,10 +55,13 @@ bool res_seal_check(const char *path, aic_error *err);
 
 /* ---- digests (digest.c) ------------------------------------------------------------------------------ */
 
-enum { RES_DIGEST = AIC_XXH128_HEX - 1 }; /* hex digits of a chunk's digest */
 /* Digest of a dataset: SHA-256 over the hex XXH3-128 of each chunk's rows. Content: one line per dataset, in
  * order of writing. */
-void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes);
+typedef char res_chunk_digest[AIC_XXH128_HEX];
+enum { RES_DIGEST = sizeof(res_chunk_digest) - 1 }; /* hex digits */
+void res_digest_rows(const void *data, size_t bytes, res_chunk_digest out);
+void res_digest_add(aic_sha256 *column, const res_chunk_digest digest);
+void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes); /* both */
 /* SHA-256 of a file's bytes. */
 bool res_file_digest(const char *path, char sha256[65], aic_error *err);
 void res_content_line(aic_buf *content, const char *path, uint64_t rows, const char *sha256);
@@ -87,9 +90,9 @@ typedef struct res_stream {
     aic_sha256 *digests[RES_MAX_FIELDS];
     struct {
         size_t bytes; /* size of the all-zero chunk whose digest is hex; 0 = none yet */
-        char hex[RES_DIGEST + 1];
+        res_chunk_digest hex;
     } zero[RES_MAX_FIELDS];
-    char hex[RES_MAX_FIELDS][RES_DIGEST + 1]; /* digests of the stripe stored last, if it was a full one */
+    res_chunk_digest hex[RES_MAX_FIELDS]; /* digests of the stripe stored last, if it was a full one */
 } res_stream;
 void res_stream_init(res_stream *s, res_group_id g);
 void res_stream_free(res_stream *s);
@@ -101,8 +104,7 @@ enum { RES_ENCODERS_MAX = 4 };
 typedef struct res_encoders {
     unsigned n;
     res_codec *codec[RES_ENCODERS_MAX];
-    res_coded coded[RES_MAX_FIELDS]; /* of the stripe at hand; size 0 = an all-zero chunk of a sparse group */
-    aic_buf bytes[RES_MAX_FIELDS];   /* theirs, unless they are the stripe's own */
+    res_kept coded[RES_MAX_FIELDS]; /* of the stripe at hand */
 } res_encoders;
 void res_encoders_init(res_encoders *e, int level, unsigned threads);
 void res_encoders_free(res_encoders *e);

@@ -47,6 +47,17 @@ static void compare_numbers(aic_buf *out, const char *what, uint64_t then, uint6
 
 /* ---- inputs ------------------------------------------------------------------------------------------ */
 
+/* A number that only files of shards have, else 0. */
+static bool shard_number(const res_in *in, const char *name, uint64_t *out, aic_error *err) {
+    aic_error absent = {0};
+    *out = 0;
+    if (res_in_u64(in, "/", name, out, &absent) || absent.code != AIC_IO)
+        return true;
+    if (err)
+        *err = absent;
+    return false;
+}
+
 bool res_diff_inputs(const res_in *in, const res_origin *now, const char *databases,
                      const res_writer_options *opt, aic_buf *diff, aic_error *err) {
     char spec_sha256[65];
@@ -60,7 +71,7 @@ bool res_diff_inputs(const res_in *in, const res_origin *now, const char *databa
         {"databases", "database", databases},       {"data", "data", now->data},
     };
     aic_arena *a = aic_arena_new();
-    uint64_t total = 0;
+    uint64_t total = 0, shard = 0, shards = 0;
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof texts / sizeof *texts; i++) {
         const char *then;
@@ -68,9 +79,13 @@ bool res_diff_inputs(const res_in *in, const res_origin *now, const char *databa
         if (ok)
             res_diff_texts(diff, texts[i].what, then, texts[i].now ? texts[i].now : "");
     }
-    ok = ok && res_in_u64(in, "/", "total_points", &total, err);
-    if (ok)
+    ok = ok && res_in_u64(in, "/", "total_points", &total, err) && shard_number(in, "shard", &shard, err) &&
+         shard_number(in, "shards", &shards, err);
+    if (ok) {
         compare_numbers(diff, "points of the sweep", total, now->total_points);
+        compare_numbers(diff, "number of the shard", shard, now->shard);
+        compare_numbers(diff, "number of shards", shards, now->shards);
+    }
     aic_arena_free(a);
     return ok;
 }

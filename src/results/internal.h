@@ -5,7 +5,8 @@
 
 #include "results/results.h"
 
-#define RES_FORMAT "aicfg-results"
+#define RES_FORMAT      "aicfg-results"
+#define RES_VIEW_FORMAT "aicfg-results-view" /* shards seen as one file; not for our readers */
 enum {
     RES_FORMAT_VERSION = 2,
     RES_PATH_MAX = 4000,       /* bytes of a path, what is appended to it included */
@@ -221,6 +222,9 @@ enum { RES_B_LATENCY, RES_B_ENERGY, RES_B_SOURCE, RES_B_TIER, RES_B_CARRIED };
 enum { RES_OP_PHASE, RES_OP_NAME, RES_OP_KIND, RES_OP_REPEAT };
 enum { RES_R_STATUS, RES_R_TEXT, RES_R_COUNT, RES_R_EXAMPLE };
 
+/* The axis that values of a field are rows of; -1: they are values. */
+int res_field_axis(res_group_id g, size_t field);
+const res_group *res_axis_group(res_axis a); /* the one dataset of an axis, as a group of one field */
 const char *res_axis_name(res_axis a);
 const char *res_axis_meaning(res_axis a);
 
@@ -263,6 +267,14 @@ enum { RES_SKIP_SHUFFLE = 1, RES_SKIP_DEFLATE = 2 };
  * zero and sparse: nothing is to be stored. */
 bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffle,
                 bool sparse, res_coded *out);
+/* An encoded chunk that outlives the call: what the codec made is copied to bytes, a chunk that is stored as
+ * it is stays where its data is. size 0 = zeros of a sparse group. Zero-initialise; free bytes. */
+typedef struct res_kept {
+    res_coded coded;
+    aic_buf bytes;
+} res_kept;
+bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffle,
+                     bool sparse, res_kept *out); /* as res_encode */
 /* Decodes a whole chunk into out (chunk x width bytes). False when the stream is damaged or of another
  * length. */
 bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, bool shuffle, void *out);
@@ -291,7 +303,7 @@ typedef struct res_deployments {
 } res_deployments;
 void res_deployments_init(res_deployments *d);
 void res_deployments_free(res_deployments *d);
-void res_deployments_add(res_deployments *d, const srv_deployment *dep);
+void res_deployments_add(res_deployments *d, size_t index, const srv_deployment *dep);
 /* Can a point of deployment d have n breakdown rows? None, all of its deployment's in /ops, or, where the
  * encoder does not run, the last ones: those behind the encoder's. */
 bool res_rows_fit(const res_table *deployments, const res_table *ops, size_t d, size_t n);
@@ -308,6 +320,9 @@ void res_reasons_init(res_reason_list *r);
 void res_reasons_free(res_reason_list *r);
 /* Counts one point of this reason; returns 1 + its index. */
 uint32_t res_reasons_add(res_reason_list *r, srv_status status, const char *text, uint64_t point);
+/* Counts `count` points of one reason, the first of them `example`, as another file's list has them. */
+uint32_t res_reasons_merge(res_reason_list *r, srv_status status, const char *text, size_t len,
+                           uint64_t count, uint64_t example);
 void res_reasons_table(const res_reason_list *r, res_table *out); /* caller frees */
 
 /* ---- reading, private -------------------------------------------------------------------------------- */

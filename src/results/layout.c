@@ -165,16 +165,36 @@ const res_group *res_group_get(res_group_id g) {
     return &groups[g];
 }
 
-static const char *const axis_names[][2] = {
-#define AXIS(name, meaning) {#name, meaning},
+int res_field_axis(res_group_id g, size_t field) {
+    if (g == RES_G_DEPLOYMENTS)
+        return field <= RES_DEP_BEFORE    ? res_column_axis(field)
+               : field == RES_DEP_refusal ? RES_AXIS_refusal
+                                          : -1;
+    if (g == RES_G_OPS)
+        return field == RES_OP_NAME ? RES_AXIS_op : field == RES_OP_KIND ? RES_AXIS_kind : -1;
+    return -1;
+}
+
+static const res_field axis_fields[] = {
+#define AXIS(name, meaning) {#name, RES_D_TEXT, "", meaning},
     RES_AXES(AXIS)
 #undef AXIS
 };
 
+static const res_group axis_groups[] = {
+#define AXIS(name, meaning) {"axes", RES_AXIS_CHUNK, false, false, 1, &axis_fields[RES_AXIS_##name]},
+    RES_AXES(AXIS)
+#undef AXIS
+};
+
+const res_group *res_axis_group(res_axis a) {
+    return &axis_groups[a];
+}
+
 const char *res_axis_name(res_axis a) {
-    return axis_names[a][0];
+    return axis_fields[a].name;
 }
 
 const char *res_axis_meaning(res_axis a) {
-    return axis_names[a][1];
+    return axis_fields[a].meaning;
 }

@@ -14,9 +14,9 @@ void res_reasons_free(res_reason_list *r) {
     *r = (res_reason_list){0};
 }
 
-uint32_t res_reasons_add(res_reason_list *r, srv_status status, const char *text, uint64_t point) {
+uint32_t res_reasons_merge(res_reason_list *r, srv_status status, const char *text, size_t len,
+                           uint64_t count, uint64_t example) {
     char key[1024];
-    size_t len = strlen(text);
     if (len > sizeof key - 1)
         len = sizeof key - 1;
     key[0] = (char)('0' + (int)status);
@@ -29,12 +29,16 @@ uint32_t res_reasons_add(res_reason_list *r, srv_status status, const char *text
             r->example = aic_realloc(r->example, r->cap, sizeof *r->example);
         }
         r->count[r->n] = 0;
-        r->example[r->n++] = point;
+        r->example[r->n++] = example;
         if (len > r->longest)
             r->longest = len;
     }
-    r->count[id - 1]++;
+    r->count[id - 1] += count;
     return id;
+}
+
+uint32_t res_reasons_add(res_reason_list *r, srv_status status, const char *text, uint64_t point) {
+    return res_reasons_merge(r, status, text, strlen(text), 1, point);
 }
 
 void res_reasons_table(const res_reason_list *r, res_table *out) {

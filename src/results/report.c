@@ -12,12 +12,14 @@ static int by_count(const void *a, const void *b) {
 bool res_report(res_file *f, FILE *out, aic_error *err) {
     typedef unsigned long long ull;
     aic_buf b = {0};
-    uint64_t total;
-    if (!res_in_u64(&f->in, "/", "total_points", &total, err))
-        return false;
     aic_buf_printf(&b, "%s: %llu points", f->in.path, (ull)f->points);
+    if (f->shard > 0)
+        aic_buf_printf(&b, ", shard %llu of %llu: points from %llu on, of %llu", (ull)f->shard,
+                       (ull)f->shards, (ull)f->first_point, (ull)f->total);
+    else if (!f->complete)
+        aic_buf_printf(&b, " of %llu", (ull)f->total);
     if (!f->complete)
-        aic_buf_printf(&b, " of %llu (unfinished)", (ull)total);
+        aic_buf_add(&b, " (unfinished)");
     aic_buf_printf(&b, ", %zu deployments, %llu breakdown rows\n", f->deployments.rows, (ull)f->rows);
     for (size_t s = 0; s < SRV_STATUS_COUNT; s++) {
         char name[64];

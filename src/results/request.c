@@ -79,15 +79,15 @@ static bool request_of(const place *p, srv_request *r, aic_error *err) {
     return quants(p, &r->quants, err);
 }
 
-bool res_point_request(res_file *f, uint64_t point, srv_request *req, srv_workload *load, aic_error *err) {
+bool res_point_request(res_file *f, uint64_t row, srv_request *req, srv_workload *load, aic_error *err) {
     static const int columns[] = {RES_C_batch,  RES_C_isl,          RES_C_osl,         RES_C_prefix,
                                   RES_C_images, RES_C_image_height, RES_C_image_width, RES_C_image_tokens,
                                   RES_C_model /* brings the deployment */};
     enum { N = sizeof columns / sizeof *columns };
     uint32_t d;
     res_window *w = res_window_new(f);
-    bool ok = res_window_load(w, point, 1, columns, N, false, err) &&
-              res_file_rows(f, f->codec, RES_G_POINTS, RES_P_DEPLOYMENT, point, 1, &d, err);
+    bool ok = res_window_load(w, row, 1, columns, N, false, err) &&
+              res_file_rows(f, f->codec, RES_G_POINTS, RES_P_DEPLOYMENT, row, 1, &d, err);
     if (ok) {
         uint32_t v[N - 1];
         for (int i = 0; i < N - 1; i++)

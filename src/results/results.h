@@ -58,12 +58,14 @@ typedef struct res_origin {
     const char *command_line;          /* stored in /run */
     const char *const *databases;      /* "h200_sxm 0.12.0 <digest>" lines, n_databases */
     size_t n_databases;
-    uint64_t total_points; /* of the whole sweep */
-    unsigned threads;      /* stored in /run */
-    const char *program;   /* name and version of the program, "aicfg-sweep 0.1.0"; NULL = unknown */
-    const char *build;     /* digest of the code that computes figures, or NULL */
-    const char *data;      /* other data the figures depend on: "part digest" lines, or NULL */
-    bool unlisted;         /* versions that are no slots were allowed */
+    uint64_t total_points;  /* of the whole sweep */
+    uint64_t shard, shards; /* the file holds shard 1 .. shards of the sweep; 0: the whole sweep */
+    uint64_t first_point;   /* number of the file's first point */
+    unsigned threads;       /* stored in /run */
+    const char *program;    /* name and version of the program, "aicfg-sweep 0.1.0"; NULL = unknown */
+    const char *build;      /* digest of the code that computes figures, or NULL */
+    const char *data;       /* other data the figures depend on: "part digest" lines, or NULL */
+    bool unlisted;          /* versions that are no slots were allowed */
 } res_origin;
 
 typedef struct res_writer_options {
@@ -79,7 +81,7 @@ typedef struct res_writer_options {
  * rows[i] = 0. */
 typedef struct res_points {
     size_t n;
-    const uint32_t *deployment; /* n: index of the deployment, or NULL: all are `one_deployment` */
+    const uint32_t *deployment; /* n: row of the deployment, or NULL: all are `one_deployment` */
     uint32_t one_deployment;
     const srv_point *points;        /* n */
     const uint32_t *rows;           /* n: breakdown rows of the point */
@@ -108,11 +110,12 @@ typedef struct res_writer res_writer;
  * result that is there and whole counts as all points done, and force is about that file only: it is replaced
  * by what the interrupted run left, continued. */
 res_writer *res_writer_open(const res_writer_options *opt, const res_origin *origin, aic_error *err);
-/* Points the writer has from an earlier run, by status too, and deployments it knows from there: the caller
- * goes on with the point and the deployment after them. */
+/* Points the writer has from an earlier run, by status too, and rows of /deployments it has from there: the
+ * caller goes on with the point and the row after them. */
 uint64_t res_writer_resumed(const res_writer *w, size_t *deployments, uint64_t by_status[SRV_STATUS_COUNT]);
-/* Deployments in index order 0, 1, ...; each before the first points that name it. */
-bool res_writer_deployment(res_writer *w, const srv_deployment *d, aic_error *err);
+/* Rows of /deployments in order; each before the first points that name it. index: its number in the sweep.
+ */
+bool res_writer_deployment(res_writer *w, size_t index, const srv_deployment *d, aic_error *err);
 bool res_writer_points(res_writer *w, const res_points *p, aic_error *err);
 /* Publishes under the final name (complete), or, after an interruption, as NAME.partial.h5 marked incomplete,
  * keeping chunks and journal in NAME.part/ for a later resume. They are removed only once the published file
@@ -131,7 +134,11 @@ typedef struct res_file res_file;
 res_file *res_open(const char *path, aic_error *err);
 void res_close(res_file *f);
 uint64_t res_count(const res_file *f);
-bool res_complete(const res_file *f);
+/* Number of the first point: 0 but in a shard. Point numbers that users see count from the sweep's first. */
+uint64_t res_first_point(const res_file *f);
+bool res_complete(const res_file *f); /* all points of the sweep, or of the shard, are there */
+/* Which shard of how many; false: the file is none. */
+bool res_shard(const res_file *f, uint64_t *shard, uint64_t *shards);
 const char *res_spec_text(const res_file *f);
 const char *res_attribute(const res_file *f,
                           const char *name); /* text attribute of the root group, NULL when absent */
@@ -147,6 +154,7 @@ size_t res_reasons(const res_file *f, const res_reason **list);
 typedef struct res_window res_window;
 res_window *res_window_new(res_file *f);
 void res_window_free(res_window *w);
+/* first: row of /points, from 0. */
 bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns, size_t n_columns,
                      bool breakdown, aic_error *err);
 aic_value res_window_value(const res_window *w, size_t i, int column); /* TEXT -> string, NaN real -> null */
@@ -162,8 +170,9 @@ typedef struct res_op_row {
 size_t res_window_rows(const res_window *w, size_t i,
                        const res_op_row **rows); /* valid until the next call */
 
-/* The request that produced a point (to evaluate it again). Strings live as long as f. */
-bool res_point_request(res_file *f, uint64_t point, srv_request *req, srv_workload *load, aic_error *err);
+/* The request that produced the point in a row of /points (to evaluate it again). Strings live as long as f.
+ */
+bool res_point_request(res_file *f, uint64_t row, srv_request *req, srv_workload *load, aic_error *err);
 
 /* ---- taking over points of an earlier result ---- */
 
@@ -202,7 +211,7 @@ typedef struct res_export_options {
                      * "encoder" where a point has rows of it, "context" and "generation" */
     const char *columns; /* NULL = all */
     const char *where;
-    uint64_t first, count; /* 0, 0 = all */
+    uint64_t first, count; /* numbers in the sweep; 0, 0 = all */
 } res_export_options;
 bool res_export(res_file *f, const res_export_options *opt, FILE *out, aic_error *err); /* in point order */
 
@@ -210,6 +219,24 @@ bool res_export(res_file *f, const res_export_options *opt, FILE *out, aic_error
  * is damaged and where. threads: 0 = all. AIC_FINDING when it is damaged, AIC_IO when it cannot be read,
  * AIC_BAD_INPUT when it is some other file. */
 bool res_verify(const char *path, unsigned threads, FILE *out, aic_error *err);
+/* Shards of one sweep to one file (docs/formats/results.md). */
+typedef struct res_merge_options {
+    const char *path;          /* final name; its folder must exist */
+    const char *const *shards; /* n_shards files, in any order */
+    size_t n_shards;
+    bool allow_duplicates;    /* a range of points in several files of equal content is taken once */
+    bool check;               /* prove only, write nothing */
+    bool view;                /* write a view: HDF5 virtual datasets over the shards, which must stay */
+    bool force;               /* replace an existing file */
+    bool quiet;               /* no progress */
+    int deflate;              /* 0..9 */
+    unsigned threads;         /* 0 = OMP_NUM_THREADS or all cores */
+    const char *command_line; /* stored in /run */
+} res_merge_options;
+/* Proves that the shards are complete, undamaged and hold every point of one sweep once, then writes the file
+ * that a run of the whole sweep would have written. AIC_BAD_INPUT when they are not, with what is missing or
+ * there twice. */
+bool res_merge(const res_merge_options *opt, res_summary *out, aic_error *err);
 
 /* Counts by status and reasons, as printed after a run and by `report`. */
 bool res_report(res_file *f, FILE *out, aic_error *err);

@@ -69,23 +69,15 @@ void res_encoders_free(res_encoders *e) {
     for (unsigned i = 0; i < e->n; i++)
         res_codec_free(e->codec[i]);
     for (size_t f = 0; f < RES_MAX_FIELDS; f++)
-        aic_buf_free(&e->bytes[f]);
+        aic_buf_free(&e->coded[f].bytes);
     *e = (res_encoders){0};
 }
 
-/* A chunk that is stored as it is stays where it is; others are taken from the codec. */
-static void encode_field(const res_stream *s, res_encoders *e, res_codec *c, size_t f) {
+static void encode_field(const res_stream *s, res_codec *c, size_t f, res_kept *out) {
     const res_group *g = s->group;
     const res_table *t = &s->rows;
-    res_coded *coded = &e->coded[f];
-    if (!res_encode(c, t->data[f], t->rows, t->width[f], g->chunk, res_shuffled(g->fields[f].type), g->sparse,
-                    coded)) {
-        *coded = (res_coded){0};
-    } else if (coded->bytes != t->data[f]) {
-        aic_buf_clear(&e->bytes[f]);
-        aic_buf_addn(&e->bytes[f], (const char *)coded->bytes, coded->size);
-        coded->bytes = (const uint8_t *)e->bytes[f].data;
-    }
+    res_encode_kept(c, t->data[f], t->rows, t->width[f], g->chunk, res_shuffled(g->fields[f].type), g->sparse,
+                    out);
 }
 
 /* Chunks of zeros are many where nothing measured power: their digest is computed once. */
@@ -112,12 +104,13 @@ static bool store(res_stream *s, res_out *o, res_encoders *e, bool full, aic_err
     int fields = (int)g->n_fields;
 #pragma omp parallel for schedule(dynamic) num_threads((int)e->n)
     for (int f = 0; f < fields; f++) {
-        encode_field(s, e, e->codec[omp_get_thread_num()], (size_t)f);
+        encode_field(s, e->codec[omp_get_thread_num()], (size_t)f, &e->coded[f]);
         if (full)
             digest_field(s, (size_t)f);
     }
     for (size_t f = 0; ok && f < g->n_fields; f++)
-        ok = res_out_chunk(o, s->ids[f], index, g->chunk, index * g->chunk + s->rows.rows, &e->coded[f], err);
+        ok = res_out_chunk(o, s->ids[f], index, g->chunk, index * g->chunk + s->rows.rows, &e->coded[f].coded,
+                           err);
     return ok;
 }
 

@@ -52,7 +52,7 @@ static void make_room(uint8_t **p, size_t *cap, size_t bytes) {
 
 /* The digest of one chunk's rows. */
 static bool digest_chunk(verifier *v, worker *w, const res_dataset *d, const char *path, uint64_t index,
-                         char hex[RES_DIGEST + 1], aic_error *err) {
+                         res_chunk_digest hex, aic_error *err) {
     res_coded coded;
     size_t bytes = d->chunk * d->width;
     uint64_t rows = d->rows - index * d->chunk;
@@ -63,7 +63,7 @@ static bool digest_chunk(verifier *v, worker *w, const res_dataset *d, const cha
         memset(w->plain, 0, bytes);
     else if (!res_decode(w->codec, &coded, d->width, d->chunk, res_shuffled(d->type), w->plain))
         return aic_fail(err, AIC_BAD_INPUT, "%s: chunk %" PRIu64 " is damaged", path, index);
-    aic_xxh128_text(w->plain, (rows < d->chunk ? (size_t)rows : d->chunk) * d->width, hex);
+    res_digest_rows(w->plain, (rows < d->chunk ? (size_t)rows : d->chunk) * d->width, hex);
     return true;
 }
 

@@ -221,7 +221,7 @@ bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns
 double res_window_number(const res_window *w, size_t i, int column) {
     const res_column *c = res_column_at((size_t)column);
     if (c->type == RES_POINT)
-        return (double)(w->first + i);
+        return (double)(w->f->first_point + w->first + i);
     if (c->of_deployment) {
         size_t field = (size_t)column;
         uint32_t d = u32_at(w, RES_P_DEPLOYMENT, i);
@@ -267,7 +267,7 @@ aic_value res_window_value(const res_window *w, size_t i, int column) {
     res_type type = res_column_at((size_t)column)->type;
     switch (type) {
     case RES_POINT:
-        return aic_int((int64_t)(w->first + i));
+        return aic_int((int64_t)(w->f->first_point + w->first + i));
     case RES_U32:
         return aic_int((int64_t)res_window_number(w, i, column));
     case RES_F64: {

@@ -119,14 +119,14 @@ uint64_t res_writer_resumed(const res_writer *w, size_t *deployments, uint64_t b
 
 /* ---- points ------------------------------------------------------------------------------------------ */
 
-bool res_writer_deployment(res_writer *w, const srv_deployment *d, aic_error *err) {
+bool res_writer_deployment(res_writer *w, size_t index, const srv_deployment *d, aic_error *err) {
     if (d->n_rows > RES_ROWS_MAX)
         return aic_fail(err, AIC_BAD_INPUT,
                         "a deployment of %s has %zu breakdown rows; at most %d can be stored",
                         d->request.model, d->n_rows, RES_ROWS_MAX);
     if (w->deployments.table.rows >= UINT32_MAX - 1)
         return aic_fail(err, AIC_BAD_INPUT, "more than %u deployments cannot be stored", UINT32_MAX - 1);
-    res_deployments_add(&w->deployments, d);
+    res_deployments_add(&w->deployments, index, d);
     return true;
 }
 
@@ -219,7 +219,9 @@ static void add_column(res_writer *w, size_t column, const srv_point *points, si
         for (size_t i = 0; i < n; i++) {
             const char *text = points[i].reason;
             res_table_u32(t, f, t->rows + i,
-                          text ? res_reasons_add(&w->reasons, points[i].status, text, w->points + i) : 0);
+                          text ? res_reasons_add(&w->reasons, points[i].status, text,
+                                                 w->origin.first_point + w->points + i)
+                               : 0);
         }
     else
         gather(t->data[f] + t->rows * t->width[f], points, n, c->offset, c->type);
@@ -231,7 +233,7 @@ static bool add_points(res_writer *w, const res_points *p, size_t first, size_t 
     for (size_t i = 0; i < n; i++) {
         uint32_t rows = w->opt.breakdown ? p->rows[first + i] : 0;
         uint16_t stored = (uint16_t)rows;
-        res_table_u64(t, RES_P_POINT, t->rows + i, w->points + i);
+        res_table_u64(t, RES_P_POINT, t->rows + i, w->origin.first_point + w->points + i);
         res_table_u32(t, RES_P_DEPLOYMENT, t->rows + i, deployment_of(p, first + i));
         res_table_u64(t, RES_P_FIRST, t->rows + i, w->rows);
         memcpy(t->data[RES_P_ROWS] + (t->rows + i) * sizeof stored, &stored, sizeof stored);

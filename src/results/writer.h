@@ -22,15 +22,15 @@ struct res_writer {
     res_stream streams[RES_STREAMS];
     res_stripes stripes; /* full ones of this file */
     aic_buf content;     /* digests of this file's datasets */
-    uint64_t n_chunks; /* chunk files so far */
+    uint64_t n_chunks;   /* chunk files so far */
     res_journal_chunk
         ahead; /* what no chunk file has yet: first_point, first_row, by_status; the rest is unused */
 
     res_deployments deployments;
     res_reason_list reasons;
     uint64_t points, rows, by_status[SRV_STATUS_COUNT];
-    uint64_t resumed; /* of the points: those an earlier run left */
-    bool already;     /* NAME was there, whole: nothing is written */
+    uint64_t resumed;  /* of the points: those an earlier run left */
+    bool already;      /* NAME was there, whole: nothing is written */
     res_summary found; /* what it says */
 };
 

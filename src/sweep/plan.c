@@ -247,3 +247,19 @@ bool swp_plan(swp_sweep *s, const srv_env *env, const swp_options *opt, FILE *ou
     free(p.probes);
     return ok;
 }
+
+void swp_plan_shards(const swp_sweep *s, uint64_t from, uint64_t to, uint64_t count, FILE *out) {
+    typedef unsigned long long ull;
+    uint64_t *cuts = aic_alloc(count + 1, sizeof *cuts);
+    swp_shard_cuts(s, count, cuts);
+    fprintf(out, "shards     %llu of about equal cost, estimated\n", (ull)count);
+    for (uint64_t i = from; i <= to; i++) {
+        uint64_t n = cuts[i] - cuts[i - 1];
+        fprintf(out, "           %llu/%llu: ", (ull)i, (ull)count);
+        if (n == 0)
+            fprintf(out, "no points\n");
+        else
+            fprintf(out, "points %llu to %llu: %llu\n", (ull)cuts[i - 1], (ull)(cuts[i] - 1), (ull)n);
+    }
+    free(cuts);
+}

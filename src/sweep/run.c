@@ -26,6 +26,7 @@ typedef struct run {
     swp_pricing pricing;
     res_writer *writer; /* NULL: nothing is written */
     aic_progress *progress;
+    swp_range range;  /* of points: the whole sweep or a shard */
     uint64_t resumed; /* points of an earlier run, which nobody evaluates */
     size_t block_points, n_slots;
     slot *slots;
@@ -57,15 +58,16 @@ static void fail(run *r, const aic_error *why) {
 /* Takes the next block: false when there is none left for this worker. */
 static bool claim(run *r, uint64_t *number, uint64_t *first, size_t *n) {
     pthread_mutex_lock(&r->lock);
-    while (!r->stop && r->next_point < r->s->points && r->claimed - r->taken == r->n_slots)
+    while (!r->stop && r->next_point < r->range.end && r->claimed - r->taken == r->n_slots)
         pthread_cond_wait(&r->emptied, &r->lock);
     if (aic_interrupted())
         r->stop = true;
-    bool got = !r->stop && r->next_point < r->s->points;
+    bool got = !r->stop && r->next_point < r->range.end;
     if (got) {
         *number = r->claimed++;
         *first = r->next_point;
-        *n = swp_block_size(r->s, *first, r->block_points);
+        uint64_t left = r->range.end - *first;
+        *n = swp_block_size(r->s, *first, left < r->block_points ? (size_t)left : r->block_points);
         r->next_point += *n;
     }
     pthread_mutex_unlock(&r->lock);
@@ -102,19 +104,63 @@ static void work(run *r) {
  * --------------------------------------------------------------------------------------------------------------
  */
 
-static bool write_block(run *r, const swp_work *w, size_t *known, aic_error *err) {
-    uint32_t last = 0;
+/* Rows that deployments got in the file, in the order of their first points there. In a file of the whole
+ * sweep that is the order of their indices. */
+typedef struct stored {
+    uint32_t *row; /* by deployment; NO_ROW until it is stored */
+    uint32_t n;
+    uint32_t *of_points; /* of the block at hand */
+    size_t cap;
+} stored;
+static const uint32_t NO_ROW = UINT32_MAX;
+
+static stored stored_new(size_t n_deps) {
+    stored d = {.row = aic_alloc(n_deps, sizeof *d.row)};
+    for (size_t i = 0; i < n_deps; i++)
+        d.row[i] = NO_ROW;
+    return d;
+}
+
+/* Those of n points from `first` on, which an earlier run stored. */
+static void stored_before(stored *d, const swp_sweep *s, uint64_t first, uint64_t n) {
+    for (uint64_t p = first; p < first + n;) {
+        size_t dep = swp_dep_of(s, p);
+        if (d->row[dep] == NO_ROW)
+            d->row[dep] = d->n++;
+        p = s->listed ? p + 1 : s->deps[dep + 1].first;
+    }
+}
+
+static void stored_free(stored *d) {
+    free(d->row);
+    free(d->of_points);
+}
+
+static bool store_deployments(run *r, const swp_work *w, stored *known, aic_error *err) {
+    if (w->n > known->cap) {
+        known->cap = w->n;
+        known->of_points = aic_realloc(known->of_points, known->cap, sizeof *known->of_points);
+    }
+    for (size_t i = 0; i < w->n; i++) {
+        uint32_t dep = w->deps[i];
+        if (known->row[dep] == NO_ROW) {
+            const srv_deployment *d = swp_compiled_get(r->compiled, dep, err);
+            if (!d || !res_writer_deployment(r->writer, dep, d, err))
+                return false;
+            known->row[dep] = known->n++;
+        }
+        known->of_points[i] = known->row[dep];
+    }
+    return true;
+}
+
+static bool write_block(run *r, const swp_work *w, stored *known, aic_error *err) {
     if (!r->writer)
         return true;
-    for (size_t i = 0; i < w->n; i++)
-        last = w->deps[i] > last ? w->deps[i] : last;
-    for (; *known <= last; ++*known) {
-        const srv_deployment *d = swp_compiled_get(r->compiled, *known, err);
-        if (!d || !res_writer_deployment(r->writer, d, err))
-            return false;
-    }
+    if (!store_deployments(r, w, known, err))
+        return false;
     res_points p = {.n = w->n,
-                    .deployment = w->deps,
+                    .deployment = known->of_points,
                     .points = w->points,
                     .rows = w->rows,
                     .n_rows = w->n_rows,
@@ -138,11 +184,19 @@ static slot *next_full(run *r) {
 
 static void *write_blocks(void *arg) {
     run *r = arg;
-    size_t known = 0;
+    stored known = stored_new(r->s->n_deps);
     uint64_t done = r->resumed, refused = 0, by_status[SRV_STATUS_COUNT];
     slot *slot;
     if (r->resumed) {
-        res_writer_resumed(r->writer, &known, by_status);
+        size_t rows;
+        res_writer_resumed(r->writer, &rows, by_status);
+        stored_before(&known, r->s, r->range.first, r->resumed);
+        if (known.n != rows && r->range.first + r->resumed < r->range.end) {
+            aic_error why;
+            aic_fail(&why, AIC_IO, "what the earlier run left holds %zu deployments, its points use %u", rows,
+                     known.n);
+            fail(r, &why);
+        }
         refused = done - by_status[SRV_ST_ok];
         aic_progress_update(r->progress, done, refused);
     }
@@ -165,6 +219,7 @@ static void *write_blocks(void *arg) {
         pthread_cond_broadcast(&r->emptied);
         pthread_mutex_unlock(&r->lock);
     }
+    stored_free(&known);
     return NULL;
 }
 
@@ -228,6 +283,9 @@ static bool open_writer(run *r, const srv_env *env, unsigned threads, bool *same
                          .databases = databases,
                          .n_databases = n,
                          .total_points = s->points,
+                         .shard = opt->shard.index,
+                         .shards = opt->shard.count,
+                         .first_point = r->range.first,
                          .threads = threads,
                          .program = opt->program,
                          .build = srv_figures_digest(),
@@ -244,10 +302,11 @@ static bool open_writer(run *r, const srv_env *env, unsigned threads, bool *same
 static void start_point(run *r) {
     size_t deployments;
     uint64_t by_status[SRV_STATUS_COUNT];
-    r->resumed = r->next_point = res_writer_resumed(r->writer, &deployments, by_status);
+    r->resumed = res_writer_resumed(r->writer, &deployments, by_status);
+    r->next_point += r->resumed;
     if (r->resumed && !r->opt->quiet)
         fprintf(stderr, "%llu of %llu points are there from an earlier run\n", (unsigned long long)r->resumed,
-                (unsigned long long)r->s->points);
+                (unsigned long long)(r->range.end - r->range.first));
 }
 
 static void run_threads(run *r, unsigned threads) {
@@ -267,7 +326,7 @@ static void run_threads(run *r, unsigned threads) {
 /* Ends the file: whole, partial after a signal, or not at all after a failure. */
 static bool finish(run *r, res_summary *out, aic_error *err) {
     int signal = aic_interrupted();
-    bool complete = r->failure.code == AIC_OK && r->next_point == r->s->points;
+    bool complete = r->failure.code == AIC_OK && r->next_point == r->range.end;
     double start = aic_now();
     if (r->failure.code != AIC_OK) {
         if (r->writer)
@@ -280,7 +339,8 @@ static bool finish(run *r, res_summary *out, aic_error *err) {
         return false;
     r->write_s += aic_now() - start;
     return complete || aic_fail(err, (aic_code)signal, "interrupted after %llu of %llu points",
-                                (unsigned long long)r->next_point, (unsigned long long)r->s->points);
+                                (unsigned long long)(r->next_point - r->range.first),
+                                (unsigned long long)(r->range.end - r->range.first));
 }
 
 /* Opens the earlier result that points may be taken from. */
@@ -320,6 +380,7 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
     double start = aic_now();
     run r = {.s = s,
              .opt = opt,
+             .range = swp_shard_range(s, opt->shard),
              .block_points = opt->block_points ? opt->block_points : SWP_BLOCK_POINTS,
              .n_slots = (size_t)threads * SLOTS_PER_THREAD,
              .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -331,9 +392,10 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
     if (opt->up_to_date)
         *opt->up_to_date = same;
     if (ok && !same) {
+        r.next_point = r.range.first;
         if (r.writer)
             start_point(&r);
-        r.progress = aic_progress_start("points", s->points, opt->quiet);
+        r.progress = aic_progress_start("points", r.range.end - r.range.first, opt->quiet);
         if (open_pricing(&r, &r.failure))
             run_threads(&r, threads);
         aic_progress_end(r.progress);

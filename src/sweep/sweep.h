@@ -66,6 +66,24 @@ const char *swp_name(const swp_sweep *s);
 bool swp_rank_defaults(aic_arena *a, const char *spec_text, const char *overrides, res_rank_options *out,
                        aic_error *err);
 
+/* ---- shards (shard.c; docs/formats/results.md) ---- */
+
+enum { SWP_MAX_SHARDS = 1 << 20 };
+/* Part `index` of `count`, from 1; index 0: the whole sweep. */
+typedef struct swp_shard {
+    uint64_t index, count;
+} swp_shard;
+typedef struct swp_range {
+    uint64_t first, end; /* points first .. end-1 */
+} swp_range;
+/* Cuts the sweep into `count` (1 .. SWP_MAX_SHARDS) ranges of consecutive points and about equal cost: shard
+ * i is points cuts[i-1] .. cuts[i]-1. cuts: count + 1 values. Depends on the loaded sweep alone. No shard is
+ * empty unless there are more shards than points. */
+void swp_shard_cuts(const swp_sweep *s, uint64_t count, uint64_t *cuts);
+swp_range swp_shard_range(const swp_sweep *s, swp_shard shard);
+/* The shard's output beside the sweep's: "a/b.h5" -> "a/b.shard-003-of-128.h5". */
+void swp_shard_path(const char *output, swp_shard shard, aic_buf *out);
+
 /* Where the time of a run went. */
 typedef struct swp_timing {
     double wall_s;
@@ -86,6 +104,7 @@ typedef struct swp_options {
     bool plain;          /* evaluate every point by the reference path (srv_evaluate_plain) */
     bool discard;        /* evaluate only: nothing is written, out is not used */
     size_t block_points; /* points per block, 0 = default */
+    swp_shard shard;     /* zeros: the whole sweep */
     res_writer_options out;
     const char *command_line;
     const char *overrides; /* --set values, one per line, or "" */
@@ -106,6 +125,9 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
 /* Prints axes, counts (points, deployments, refused and why), coverage by measured data, estimated time and
  * bytes; evaluates nothing but a small sample for the estimate. */
 bool swp_plan(swp_sweep *s, const srv_env *env, const swp_options *opt, FILE *out, aic_error *err);
+
+/* Prints the ranges of shards from .. to of `count`. */
+void swp_plan_shards(const swp_sweep *s, uint64_t from, uint64_t to, uint64_t count, FILE *out);
 
 /* ---- support: what can be swept, and what is missing for it (docs/adding-a-model.md)
  * ------------------------------------------------------------------------------------- */

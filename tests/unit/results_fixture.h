@@ -21,6 +21,7 @@ enum { FIX_ROWS = 32, FIX_CONTEXT_ROWS = 15, FIX_WORKLOADS = 320, FIX_NAME = 24 
 
 typedef struct fix_sweep {
     size_t n_deployments;
+    size_t base; /* deployment in row 0 of the file being written */
     srv_deployment *deployments;
     srv_row rows[2][FIX_ROWS]; /* two op lists */
     char names[2][FIX_ROWS][FIX_NAME];
@@ -174,7 +175,7 @@ static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, 
     srv_basis *basis = aic_calloc(n * FIX_ROWS, 1);
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
-        deployment[i] = (uint32_t)((first + i) / FIX_WORKLOADS);
+        deployment[i] = (uint32_t)((first + i) / FIX_WORKLOADS - s->base);
         rows[i] = fix_point(s, first + i, &points[i], latency + used, energy + used, source + used);
         for (size_t r = 0; r < rows[i]; r++)
             basis[used + r] = fix_basis(first + i, r);
@@ -226,7 +227,7 @@ static inline bool fix_continue(const fix_sweep *s, res_writer *w, size_t block,
     for (; at < count; at += block) {
         size_t n = count - at < block ? (size_t)(count - at) : block;
         for (; known <= (at + n - 1) / FIX_WORKLOADS; known++)
-            if (!res_writer_deployment(w, &s->deployments[known], err))
+            if (!res_writer_deployment(w, known, &s->deployments[known], err))
                 return false;
         if (!fix_write(s, w, at, n, err))
             return false;

@@ -77,7 +77,7 @@ static const char *make(const recipe *r) {
     res_writer *w = res_writer_open(&opt, &origin, &err);
     assert_non_null(w);
     for (size_t i = 0; i < sweep->n_deployments; i++)
-        assert_true(res_writer_deployment(w, &sweep->deployments[i], &err));
+        assert_true(res_writer_deployment(w, i, &sweep->deployments[i], &err));
     assert_true(write_points(r, w, &err));
     if (!res_writer_finish(w, true, &out, &err))
         fail_msg("%s", err.text);

@@ -108,7 +108,7 @@ static void make_result(const char *path) {
     origin.threads = 1; /* no thread pool to be forked */
     res_writer *w = res_writer_open(&opt, &origin, &err);
     for (size_t i = 0; w && i < s->n_deployments; i++)
-        assert_true(res_writer_deployment(w, &s->deployments[i], &err));
+        assert_true(res_writer_deployment(w, i, &s->deployments[i], &err));
     for (uint64_t i = 0; w && i < s->n_deployments; i++)
         assert_true(fix_write(s, w, i * FIX_WORKLOADS, 20, &err));
     if (!w || !res_writer_finish(w, true, &sum, &err))

@@ -235,7 +235,7 @@ static void test_long_spec(void **state) {
     res_writer *w = res_writer_open(&opt, &origin, &err);
     res_summary out;
     assert_non_null(w);
-    assert_true(res_writer_deployment(w, &s->deployments[0], &err) && fix_write(s, w, 0, 100, &err));
+    assert_true(res_writer_deployment(w, 0, &s->deployments[0], &err) && fix_write(s, w, 0, 100, &err));
     assert_true(res_writer_finish(w, true, &out, &err));
     res_file *f = open_file(path_of("a.h5"));
     assert_string_equal(res_spec_text(f), text);

@@ -369,7 +369,7 @@ static void test_mistakes_of_callers(void **state) {
     res_writer *w = res_writer_open(&opt, &origin, &err);
     assert_non_null(w);
     assert_false(fix_write(s, w, 0, 1, &err)); /* deployment not announced */
-    assert_true(res_writer_deployment(w, &s->deployments[0], &err));
+    assert_true(res_writer_deployment(w, 0, &s->deployments[0], &err));
     assert_true(fix_write(s, w, 0, 1, &err));
     srv_point p = {.load = {1, 1, 1, 0}};
     uint32_t rows = 3;
