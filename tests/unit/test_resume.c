@@ -160,7 +160,7 @@ static void test_other_inputs_are_refused(void **state) {
         refused(&opt, &o, "- points of the sweep: 19200");
         o = fix_origin(sweep);
         opt.breakdown = false;
-        refused(&opt, &o, "with breakdowns");
+        refused(&opt, &o, "options: breakdown");
         if (!finished) {
             opt = options("o.h5", 30);
             opt.deflate = 2;
