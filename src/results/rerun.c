@@ -41,7 +41,7 @@ bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *s
                      aic_error *err) {
     aic_error unreadable = {0};
     *same = false;
-    res_file *f = opt->force ? NULL : res_open(opt->path, &unreadable);
+    res_file *f = opt->force || opt->resume ? NULL : res_open(opt->path, &unreadable);
     if (!f || !f->complete) {
         res_close(f);
         return true; /* the writer refuses whatever stands in its way */

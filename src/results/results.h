@@ -100,7 +100,7 @@ typedef struct res_summary {
 
 /* Looks at a complete result that stands where a run would write: *same when it was made from the same inputs
  * (out says what it holds), false and the differences in err when from others. True and not *same when there
- * is none, when it is not readable or incomplete, or with force: the writer decides. */
+ * is none, when it is not readable or incomplete, or with force or resume: the writer decides. */
 bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *same, res_summary *out,
                      aic_error *err);
 

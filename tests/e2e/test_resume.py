@@ -123,7 +123,7 @@ def test_other_inputs_are_refused_with_what_differs(undisturbed, tmp_path):
     run.communicate()
     other = program("run", spec, "-o", out, "--resume", "--set", "sweep[0].batch=[1]", code=2).stderr
     assert "+ override: sweep[0].batch=[1]" in other and "- points of the sweep: " in other
-    assert "breakdowns" in program("run", spec, "-o", out, "--resume", "--no-breakdown", code=2).stderr
+    assert "- options: breakdown" in program("run", spec, "-o", out, "--resume", "--no-breakdown", code=2).stderr
     program("run", spec, "-o", out, "--resume", "-q")
     assert same_but_run(whole, out)
 
