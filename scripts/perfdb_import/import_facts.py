@@ -1,4 +1,4 @@
-"""What importers know of tables by name, from data/perfdb/import.yaml, which ``aicfg-sweep db import`` reads too."""
+"""What importers know of tables by name, from data/import.yaml, which ``aicfg-sweep db import`` reads too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 from .problems import ImportProblem
 
-PATH = Path(__file__).resolve().parents[2] / "data/perfdb/import.yaml"
+PATH = Path(__file__).resolve().parents[2] / "data/import.yaml"
 FACTS: dict[str, Any] = yaml.safe_load(PATH.read_text())
 _FAMILY_OF = {table: family for family, tables in FACTS["families"].items() for table in tables}
 

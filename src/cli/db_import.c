@@ -34,7 +34,7 @@ aic_code cli_db_import(const cli_args *args, aic_error *err) {
     const pdb_schema **schemas = cli_db_schemas(NULL, &o.n_schemas);
     o.schemas = schemas;
     aic_arena *arena = aic_arena_new();
-    o.facts = aic_arena_printf(arena, "%s/perfdb/import.yaml", cli_data_folder());
+    o.facts = aic_arena_printf(arena, "%s/import.yaml", cli_data_folder());
     double start = aic_now();
     bool ok = pdb_import(&o, &s, err);
     aic_arena_free(arena);

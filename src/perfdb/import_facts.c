@@ -1,4 +1,4 @@
-/* What importers know of tables by name: data/perfdb/import.yaml (docs/formats/perfdb.md). */
+/* What importers know of tables by name: data/import.yaml (docs/formats/perfdb.md). */
 #include "perfdb/rows.h"
 #include <stdlib.h>
 #include <string.h>

@@ -283,7 +283,7 @@ typedef struct pdb_import_options {
     const char *file;    /* the perfdb file to write; its name is <system>.h5 */
     const char *system;  /* NULL = the name of the file */
     const char *release; /* NULL = that of release.yaml beside the file, or the folder's name */
-    const char *facts;   /* DATA/perfdb/import.yaml: what is known of tables by name */
+    const char *facts;   /* DATA/import.yaml: what is known of tables by name */
     bool replace;        /* the file may exist */
     /* What ops read: a table of one of these names must have their columns. */
     const pdb_schema *const *schemas;

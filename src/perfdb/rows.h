@@ -72,7 +72,7 @@ size_t pdb_keys_repeats(const pdb_keys *k); /* rows whose key an earlier row has
  * SIZE_MAX = none is left. */
 size_t pdb_keys_take(pdb_keys *k, const pdb_keys *other, size_t row);
 
-/* ---- what importers know by name (import_facts.c; data/perfdb/import.yaml) --------------------- */
+/* ---- what importers know by name (import_facts.c; data/import.yaml) --------------------- */
 
 typedef struct pdb_import_facts pdb_import_facts;
 pdb_import_facts *pdb_import_facts_load(const char *path, aic_error *err); /* NULL = failed */

@@ -4,7 +4,7 @@
 
 #include "perfdb_maker.h"
 
-#define DB_FACTS AICFG_DATA_DIR "/perfdb/import.yaml"
+#define DB_FACTS AICFG_DATA_DIR "/import.yaml"
 
 /* Writes dir/path with every folder on its way. */
 static inline void db_write(const char *dir, const char *path, const char *text) {

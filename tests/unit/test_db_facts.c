@@ -48,7 +48,7 @@ static void test_embedded_release(void **state) {
     pdb_file *f = pdb_file_open(path, &err);
     if (!f)
         skip();
-    pdb_import_facts *facts = pdb_import_facts_load(AICFG_DATA_DIR "/perfdb/import.yaml", &err);
+    pdb_import_facts *facts = pdb_import_facts_load(AICFG_DATA_DIR "/import.yaml", &err);
     assert_non_null(facts);
     aic_arena *a = aic_arena_new();
     const char **groups, **columns;

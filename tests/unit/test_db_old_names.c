@@ -1,4 +1,4 @@
-/* links: perfdb. What old releases called otherwise, and the file that says so (data/perfdb/import.yaml). */
+/* links: perfdb. What old releases called otherwise, and the file that says so (data/import.yaml). */
 #include "db_maker.h"
 #include "perfdb/rows.h"
 #include <setjmp.h>
@@ -103,7 +103,7 @@ static void test_import_facts_are_checked(void **state) {
         {"total: 128", "total: 0", "total"},
         {"old: float16, now: bfloat16", "old: float16", "a rule of cells lacks 'now'"},
     };
-    char *text = db_read(AICFG_DATA_DIR, "perfdb/import.yaml"), path[256];
+    char *text = db_read(AICFG_DATA_DIR, "import.yaml"), path[256];
     snprintf(path, sizeof path, "%s/import.yaml", p->m.dir);
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         aic_buf changed = {0};
