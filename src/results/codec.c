@@ -3,7 +3,7 @@
  *
  * Figures come in three sorts, told apart by samples of a chunk:
  * - whole values recur (one prefill, many output lengths): deflate finds them best unshuffled;
- * - six of eight byte planes are noise: deflate could save less than a quarter, the chunk is stored as it is;
+ * - five of eight byte planes or more are noise: deflate would save little, the chunk is stored as it is;
  * - anything else is shuffled, so that like bytes stand together. Deflate spends most of its time failing to
  *   find anything in noise: a plane that looks like it becomes stored blocks of the same stream.
  */
@@ -18,7 +18,7 @@
 enum {
     SAMPLE = 1024, /* rows of a sample, and bytes of one of its planes */
     HASHES = 1024,
-    NOISY_PLANES = 6, /* of eight: from here on compression does not pay */
+    NOISY_PLANES = 5, /* of eight: from here on compression does not pay */
     BLANKS = 8
 };
 
@@ -120,13 +120,17 @@ static bool words_recur(const uint8_t *words) {
     return again >= SAMPLE / 2;
 }
 
-static unsigned noisy_planes(const uint8_t *rows) {
+/* Are NOISY_PLANES of the byte planes of a sample noise? */
+static bool is_noisy(const uint8_t *rows) {
     uint8_t planes[8 * SAMPLE];
-    unsigned noisy = 0;
+    unsigned noisy = 0, plain = 0;
     aic_shuffle(rows, planes, SAMPLE, 8);
-    for (size_t j = 0; j < 8; j++)
-        noisy += is_noise(planes + j * SAMPLE);
-    return noisy;
+    for (size_t j = 8; j-- > 0 && noisy < NOISY_PLANES && plain <= 8 - NOISY_PLANES;) {
+        bool noise = is_noise(planes + j * SAMPLE); /* the signs and exponents first: they rule most out */
+        noisy += noise;
+        plain += !noise;
+    }
+    return noisy >= NOISY_PLANES;
 }
 
 /* The ways to store a chunk. */
@@ -142,7 +146,7 @@ static way way_of(const uint8_t *data, size_t bytes, size_t width, bool shuffled
         return WORDS;
     if (!shuffled)
         return WHOLE;
-    bool noise = width == 8 && noisy_planes(a) >= NOISY_PLANES && noisy_planes(b) >= NOISY_PLANES;
+    bool noise = width == 8 && is_noisy(a) && is_noisy(b);
     return noise ? RAW : SHUFFLED;
 }
 

@@ -18,6 +18,7 @@ enum {
     DISTANCES = 30,
     CODE_MAX = 15, /* bits */
     END = 256,
+    FULL = 285,       /* the symbol of LENGTH_MAX */
     ZEROS_SHORT = 17, /* code lengths: 3 to 10 zeros, 11 to 138 zeros */
     ZEROS_LONG = 18,
     LENGTH_SYMBOLS = 19
@@ -88,7 +89,7 @@ typedef struct symbol {
 /* Lengths from 3 to 257 in groups of four per power of two; 258 has a symbol to itself. */
 static symbol length_symbol(uint32_t length) {
     if (length == LENGTH_MAX)
-        return (symbol){285, 0, 0};
+        return (symbol){FULL, 0, 0};
     uint32_t x = length - 3;
     if (x < 8)
         return (symbol){257 + x, 0, 0};
@@ -102,11 +103,17 @@ static symbol distance_symbol(uint32_t words) {
     return (symbol){2 * bits + (x >> bits), bits, x & ((1u << bits) - 1)};
 }
 
-/* Length of the next piece of a match; what is left over is none or enough for a piece of its own. */
-static uint32_t next_piece(uint32_t left) {
-    if (left <= LENGTH_MAX)
-        return left;
-    return left - LENGTH_MAX >= 3 ? LENGTH_MAX : LENGTH_MAX - 3;
+/* A match as it is coded: `full` pieces of the greatest length, then one or two more; 0 = none. A piece is
+ * three bytes at least, so what is left over by one or two takes them from a piece before. */
+typedef struct pieces {
+    uint32_t full, last[2];
+} pieces;
+
+static pieces pieces_of(uint32_t bytes) {
+    uint32_t full = bytes / LENGTH_MAX, rest = bytes % LENGTH_MAX;
+    if (rest >= 3 || rest == 0)
+        return (pieces){full, {rest, 0}};
+    return (pieces){full - 1, {LENGTH_MAX - 3, rest + 3}}; /* full >= 1: a match is eight bytes at least */
 }
 
 static void count_symbols(const sequence *s, size_t n, const uint8_t *in, uint32_t *literals,
@@ -114,13 +121,14 @@ static void count_symbols(const sequence *s, size_t n, const uint8_t *in, uint32
     for (size_t i = 0; i < n; i++) {
         for (const uint8_t *end = in + (size_t)s[i].words * WORD; in < end; in++)
             literals[*in]++;
-        uint32_t pieces = 0;
-        for (uint32_t left = s[i].match * WORD, piece; left; left -= piece, pieces++) {
-            piece = next_piece(left);
-            literals[length_symbol(piece).symbol]++;
-        }
-        if (pieces)
-            distances[distance_symbol(s[i].distance).symbol] += pieces;
+        if (!s[i].match)
+            break;
+        pieces p = pieces_of(s[i].match * WORD);
+        uint32_t n_pieces = p.full;
+        literals[FULL] += p.full;
+        for (int k = 0; k < 2 && p.last[k]; k++, n_pieces++)
+            literals[length_symbol(p.last[k]).symbol]++;
+        distances[distance_symbol(s[i].distance).symbol] += n_pieces;
         in += (size_t)s[i].match * WORD;
     }
     literals[END]++;
@@ -283,9 +291,13 @@ static void put_sequences(bits *b, const sequence *s, size_t n, const uint8_t *i
         if (!s[i].match)
             break;
         symbol distance = distance_symbol(s[i].distance);
-        for (uint32_t left = s[i].match * WORD, piece; left; left -= piece) {
-            piece = next_piece(left);
-            put_symbol(b, literals, length_symbol(piece));
+        pieces p = pieces_of(s[i].match * WORD);
+        for (; p.full; p.full--) {
+            put(b, literals->bits[FULL], literals->length[FULL]);
+            put_symbol(b, distances, distance);
+        }
+        for (int k = 0; k < 2 && p.last[k]; k++) {
+            put_symbol(b, literals, length_symbol(p.last[k]));
             put_symbol(b, distances, distance);
         }
         in += (size_t)s[i].match * WORD;
