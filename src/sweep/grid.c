@@ -49,15 +49,16 @@ void swp_block_load(const swp_block *b, uint64_t i, srv_workload *out) {
     srv_workload load = {0};
     uint64_t tuple = i;
     for (size_t j = 0; j < SWP_LOAD_COLUMNS; j++)
-        if (!b->in_tuple[j])
+        if (!b->in_tuple[j] && b->load[j].n > 1)
             tuple /= b->load[j].n;
     if (b->tuples)
         load = b->tuples[tuple];
     for (size_t j = SWP_LOAD_COLUMNS; j-- > 0;) {
         if (b->in_tuple[j])
             continue;
-        *swp_load_column_of(&load, j) = b->load[j].v[i % b->load[j].n];
-        i /= b->load[j].n;
+        size_t n = b->load[j].n; /* most columns have one value: no division for them */
+        *swp_load_column_of(&load, j) = b->load[j].v[n > 1 ? i % n : 0];
+        i = n > 1 ? i / n : i;
     }
     *out = srv_plain_images(load);
 }

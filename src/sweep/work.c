@@ -121,6 +121,40 @@ static void take_group(swp_work *w, const srv_deployment *d, const srv_block *b,
     }
 }
 
+#define SWAP(type, a, b)                                                                                     \
+    do {                                                                                                     \
+        type swap_ = (a);                                                                                    \
+        (a) = (b);                                                                                           \
+        (b) = swap_;                                                                                         \
+    } while (0)
+
+/* Do all points have all rows of the deployment? Then the block's rows lie as the work's do. */
+static bool all_rows(const srv_deployment *d, const srv_block *b) {
+    for (size_t i = 0; i < b->n; i++)
+        if (!b->priced[i] || srv_first_row(d, &b->points[i]) != 0)
+            return false;
+    return true;
+}
+
+/* Exchanges memory with the block in place of copying, where the block is the whole work. */
+static bool take_whole(swp_work *w, const srv_deployment *d, srv_block *b) {
+    if (b->n != w->n || w->n_rows || b->cap_points != w->cap_points || b->cap_rows != w->cap_rows ||
+        !all_rows(d, b))
+        return false;
+    SWAP(srv_point *, w->points, b->points);
+    SWAP(double *, w->latency, b->latency);
+    SWAP(double *, w->energy, b->energy);
+    SWAP(uint8_t *, w->source, b->source);
+    SWAP(srv_basis *, w->basis, b->basis);
+    SWAP(aic_arena *, w->texts, b->texts); /* reasons live on with their points */
+    for (size_t i = 0; i < w->n; i++) {
+        w->rows[i] = (uint32_t)b->n_rows;
+        w->row_at[i] = i * b->n_rows;
+    }
+    w->n_rows = w->n * b->n_rows;
+    return true;
+}
+
 static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d, const size_t *order,
                      size_t n) {
     for (size_t i = 0; i < n; i++)
@@ -129,7 +163,8 @@ static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d,
         srv_evaluate_plain(d, w->group, n, &w->block);
     else
         srv_evaluate(d, w->group, n, &w->block);
-    take_group(w, d, &w->block, order, n, NULL);
+    if (!take_whole(w, d, &w->block))
+        take_group(w, d, &w->block, order, n, NULL);
 }
 
 /* Takes what the earlier result has; what is left of the group moves to the front of order, the rest behind
