@@ -106,6 +106,25 @@ static void refuse_without(op_binder *binder, op_bound *b, const gemm_scale *s) 
     b->reason = gemm_scale_missing(s);
 }
 
+/* A weight shape among the measured ones: the same for every model, layout and phase that has it. */
+typedef struct aim_key {
+    const pdb_sites *sites;
+    uint64_t n, k;
+} aim_key;
+
+static const void *build_aim(const pdb_view *view, const void *identity, aic_arena *a, const char **why) {
+    const aim_key *k = identity;
+    (void)view;
+    (void)why;
+    return pdb_sites_aim(a, k->sites, (double)k->n, (double)k->k);
+}
+
+static const pdb_site_aim *aim_at(const pdb_view *view, const pdb_sites *sites, uint32_t n, uint32_t k) {
+    static const char identity;
+    const aim_key key = {sites, n, k};
+    return pdb_derived_keyed(view, &identity, &key, sizeof key, build_aim, NULL);
+}
+
 static void gemm_bind(op_binder *binder, op_bound *b) {
     const gemm_params *p = b->op->params;
     gemm_state *st = aic_arena_alloc(binder->arena, 1, sizeof *st);
@@ -119,7 +138,7 @@ static void gemm_bind(op_binder *binder, op_bound *b) {
     }
     const pdb_slice *s = gemm_slice(b, &gemm_schema, pdb_quant_get(stored_as(p->quant_mode))->name, &why);
     if (s)
-        st->aim = pdb_sites_aim(binder->arena, pdb_slice_sites(s), (double)p->n, (double)p->k);
+        st->aim = aim_at(b->view, pdb_slice_sites(s), p->n, p->k);
     else
         op_bind_refuse(binder, b, &why);
     bind_scales(binder, b, false, &st->compute, &st->matrix);

@@ -292,8 +292,10 @@ struct op_binder {
 void op_bind(op_binder *binder, const op *o, op_bound *b);
 /* Evaluates: result with repeat included and clamped, or a refusal (why may be NULL). */
 op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why);
-/* Answers for n shapes (at most OP_RUN_MAX) that differ in s alone, s[i] each: the bits of op_query, faster. False: the kind has no
- * such path, or some shape has no measured answer; ask one at a time then. */
+/* Does the op refuse every shape in this mode? Known at bind. */
+bool op_never_answers(const op_bound *b, op_mode mode);
+/* Answers for n shapes (at most OP_RUN_MAX) that differ in s alone, s[i] each: the bits of op_query, faster.
+ * False: the kind has no such path, or some shape has no measured answer; ask one at a time then. */
 enum { OP_RUN_MAX = 64 };
 bool op_query_run(const op_bound *b, op_mode mode, const op_shape *shape, const uint32_t *s, size_t n,
                   op_result *out);

@@ -37,7 +37,7 @@ void op_bind_refuse_estimate(op_binder *binder, op_bound *b, const op_refusal *w
 }
 
 /* A refusal at bind that no other path of the mode can mend. */
-static bool is_final(const op_bound *b, op_mode mode) {
+bool op_never_answers(const op_bound *b, op_mode mode) {
     return b->refused != OP_OK && (mode == OP_SILICON || (mode == OP_HYBRID && b->refused != OP_MISSING));
 }
 
@@ -50,7 +50,7 @@ static void finish(const op_bound *b, op_result *r) {
 
 op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why) {
     const op_desc *d = b->op->desc;
-    if (is_final(b, mode))
+    if (op_never_answers(b, mode))
         return op_refuse(why, b->refused, "%s", b->reason);
     op_class cls = d->query(b, mode, shape, out, why);
     if (cls == OP_OK && !d->composite)

@@ -459,7 +459,7 @@ const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0
         return aim;
     const query q = {s, c, NULL, NULL};
     const candidates all = {&q, {pdb_log2_floor(site0), pdb_log2_floor(site1)}, -1, false};
-    ranked *rank = aic_arena_alloc(a, s->n, sizeof *rank);
+    ranked *rank = aic_alloc(s->n, sizeof *rank);
     aim->low = INFINITY;
     aim->high = -INFINITY;
     for (uint32_t i = 0; i < s->n; i++) {
@@ -472,7 +472,11 @@ const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0
         aim->high = s->range[2 * i + 1] > aim->high ? s->range[2 * i + 1] : aim->high;
     }
     qsort(rank, aim->n_rank, sizeof *rank, by_distance);
-    aim->rank = rank;
+    ranked *kept = aic_arena_alloc(a, aim->n_rank, sizeof *kept);
+    if (aim->n_rank)
+        memcpy(kept, rank, aim->n_rank * sizeof *kept);
+    free(rank);
+    aim->rank = kept;
     return aim;
 }
 

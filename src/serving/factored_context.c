@@ -79,7 +79,7 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint3
         by_key[k] = distinct_for(d, b, &plan->keys[k], loads, *count, keys, tmp);
     op_result *results = srv_take(b, *count, sizeof *results);
     srv_gap *gaps = srv_take(b, *count, sizeof *gaps);
-    for (uint32_t i = 0; i < plan->context.n_ops; i++)
+    for (uint32_t i = 0; i < plan->context.n_bound; i++)
         fold_op(d, b, i, &by_key[plan->context.ops[i].key], results, gaps, &tables, *count);
     return tables;
 }

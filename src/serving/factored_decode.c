@@ -64,7 +64,8 @@ static uint64_t step_key(uint32_t batch, uint32_t position) {
     return (uint64_t)batch << 32 | position;
 }
 
-/* Asks for the step at a position and, as far as they are not known, for those that the walk comes to next. */
+/* Asks for the step at a position and, as far as they are not known, for those that the walk comes to next.
+ */
 static void ask_steps(walker *w, uint32_t batch, uint32_t position) {
     uint32_t stride = w->d->tuning.stride;
     asked a = {0};

@@ -20,7 +20,7 @@ static void fill_table(const srv_deployment *d, srv_block *b, const srv_images *
                        size_t t) {
     const srv_plan *plan = srv_plan_of(d);
     srv_folded_clear(tables, t);
-    for (uint32_t i = 0; i < plan->encoder.n_ops && tables->gap[t].cls == OP_OK; i++) {
+    for (uint32_t i = 0; i < plan->encoder.n_bound && tables->gap[t].cls == OP_OK; i++) {
         const srv_op *o = &plan->encoder.ops[i];
         op_shape shape = srv_encoder_shape(images, o->behind);
         op_result r;

@@ -128,6 +128,7 @@ typedef struct srv_op {
 /* The ops of one phase. */
 typedef struct srv_walk {
     size_t n_ops, n_rows;
+    size_t n_bound; /* leading ops that are bound: all, or up to one that never answers (to_first_gap) */
     srv_op *ops;
 } srv_walk;
 

@@ -41,7 +41,7 @@ static op_class walk_encoder(const srv_deployment *d, const srv_workload *w, tab
     const srv_plan *plan = srv_plan_of(d);
     srv_images images = srv_images_of(d, w);
     clear_table(t, plan->encoder.n_rows);
-    for (size_t i = 0; i < plan->encoder.n_ops; i++) {
+    for (size_t i = 0; i < plan->encoder.n_bound; i++) {
         const srv_op *o = &plan->encoder.ops[i];
         op_shape shape = srv_encoder_shape(&images, o->behind);
         op_result r;
@@ -56,7 +56,7 @@ static op_class walk_encoder(const srv_deployment *d, const srv_workload *w, tab
 static op_class walk_context(const srv_deployment *d, const srv_workload *w, table *t, op_refusal *why) {
     const srv_plan *plan = srv_plan_of(d);
     clear_table(t, plan->context.n_rows);
-    for (size_t i = 0; i < plan->context.n_ops; i++) {
+    for (size_t i = 0; i < plan->context.n_bound; i++) {
         const srv_op *o = &plan->context.ops[i];
         op_shape shape = srv_context_shape(d, w, o->logits);
         op_result r;
@@ -73,7 +73,7 @@ static op_class decode_step(const srv_deployment *d, uint32_t batch, uint32_t po
     const srv_plan *plan = srv_plan_of(d);
     op_shape shape = srv_decode_shape(d, batch, position);
     clear_table(t, plan->generation.n_rows);
-    for (size_t i = 0; i < plan->generation.n_ops; i++) {
+    for (size_t i = 0; i < plan->generation.n_bound; i++) {
         const srv_op *o = &plan->generation.ops[i];
         op_result r;
         op_class cls = op_query(&o->bound, plan->mode, &shape, &r, why);

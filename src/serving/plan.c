@@ -30,6 +30,19 @@ static bool sees_behind(const op *o) {
     return mdl_tokens_of_op(o, &(mdl_image_tokens){.inside = 0, .behind = 1}) == 1;
 }
 
+/* Binds the next op of a walk, unless one before it ends every evaluation. */
+static void bind_next(op_binder *binder, const srv_tuning *t, const op *o, srv_walk *walk, srv_op *s) {
+    const op_bound *last = walk->n_bound ? &walk->ops[walk->n_bound - 1].bound : NULL;
+    bool behind_gap =
+        walk->n_bound < (size_t)(s - walk->ops) || (last && op_never_answers(last, binder->mode));
+    if (t->to_first_gap && behind_gap) {
+        s->bound = (op_bound){.op = o, .reads = o->desc->reads};
+        return;
+    }
+    op_bind(binder, o, &s->bound);
+    walk->n_bound++;
+}
+
 /* Binds a list and folds equal names into rows, in order of first encounter; rows has room for one per op. */
 static void build_walk(srv_deployment *d, const op_list *list, srv_phase phase, srv_walk *walk,
                        srv_row *rows) {
@@ -40,7 +53,7 @@ static void build_walk(srv_deployment *d, const op_list *list, srv_phase phase, 
     for (size_t i = 0; i < list->count; i++) {
         const op *o = list->items[i];
         srv_op *s = &walk->ops[i];
-        op_bind(&binder, o, &s->bound);
+        bind_next(&binder, &d->tuning, o, walk, s);
         s->row = (uint32_t)row_named(rows, walk->n_rows, o->name);
         s->opens = s->row == walk->n_rows;
         s->logits = phase == SRV_PH_context && op_is_logits(o);
@@ -74,8 +87,8 @@ static unsigned context_key(const srv_op *o) {
 
 static void build_keys(srv_deployment *d, srv_plan *plan) {
     srv_walk *walk = &plan->context;
-    plan->keys = aic_arena_alloc(d->arena, walk->n_ops, sizeof *plan->keys);
-    for (size_t i = 0; i < walk->n_ops; i++) {
+    plan->keys = aic_arena_alloc(d->arena, walk->n_bound, sizeof *plan->keys);
+    for (size_t i = 0; i < walk->n_bound; i++) {
         srv_op *o = &walk->ops[i];
         srv_key_class key = {.reads = context_key(o), .logits = o->logits};
         size_t k = 0;
@@ -101,6 +114,8 @@ static void build_part(srv_deployment *d, srv_walk *walk, const bool *moving, in
         if (slot == part->n_rows)
             part->rows[part->n_rows++] = o->row; /* rows are numbered by first op, so these ascend too */
         o->part = (uint8_t)which;
+        if (i >= walk->n_bound)
+            continue; /* its row is there all the same */
         part->ops[part->n_ops] = (uint32_t)i;
         part->slots[part->n_ops++] = (uint32_t)slot;
     }

@@ -116,6 +116,8 @@ typedef struct srv_tuning {
     bool honour_memory_args;             /* use free_gpu_memory_fraction and max_seq_len: false */
     bool project;                        /* apply nextn_accepted (and insist on it when nextn > 0): true */
     const srv_role *role;                /* NULL: the mode's own */
+    bool to_first_gap; /* leave unbound what stands behind an op that never has an answer, since evaluation
+                          stops there: for srv_evaluate alone, not for looking at every op; false */
 } srv_tuning;
 void srv_tuning_init(srv_tuning *t);
 

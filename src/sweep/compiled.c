@@ -49,8 +49,12 @@ srv_deployment *swp_compile(const swp_sweep *s, const srv_env *env, size_t dep, 
     srv_request request;
     const char *refused = swp_refused_at(s, dep);
     swp_request_at(s, dep, &request);
-    if (!refused)
-        return srv_compile(env, &request, NULL, err);
+    if (!refused) {
+        srv_tuning tuning;
+        srv_tuning_init(&tuning);
+        tuning.to_first_gap = true;
+        return srv_compile(env, &request, &tuning, err);
+    }
     /* A row with an impossible value: the deployment exists to carry the reason. */
     aic_arena *arena = aic_arena_new();
     srv_deployment *d = aic_arena_alloc(arena, 1, sizeof *d);
