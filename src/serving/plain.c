@@ -37,46 +37,34 @@ static void fold(table *t, const srv_op *o, const op_result *r) {
         t->cover[o->part][c] += r->cover[c];
 }
 
-static op_class walk_encoder(const srv_deployment *d, const srv_workload *w, table *t, op_refusal *why) {
-    const srv_plan *plan = srv_plan_of(d);
-    srv_images images = srv_images_of(d, w);
-    clear_table(t, plan->encoder.n_rows);
-    for (size_t i = 0; i < plan->encoder.n_bound; i++) {
-        const srv_op *o = &plan->encoder.ops[i];
-        op_shape shape = srv_encoder_shape(&images, o->behind);
-        op_result r;
-        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, why);
-        if (cls != OP_OK)
-            return cls;
-        fold(t, o, &r);
+/* What the ops of a phase are asked for. */
+typedef struct asked {
+    srv_phase phase;
+    const srv_workload *load; /* context */
+    srv_images images;        /* encoder */
+    uint32_t batch, position; /* generation */
+} asked;
+
+static op_shape shape_for(const srv_deployment *d, const asked *a, const srv_op *o) {
+    switch (a->phase) {
+    case SRV_PH_encoder:
+        return srv_encoder_shape(&a->images, o->behind);
+    case SRV_PH_context:
+        return srv_context_shape(d, a->load, o->logits);
+    default:
+        return srv_decode_shape(d, a->batch, a->position);
     }
-    return OP_OK;
 }
 
-static op_class walk_context(const srv_deployment *d, const srv_workload *w, table *t, op_refusal *why) {
-    const srv_plan *plan = srv_plan_of(d);
-    clear_table(t, plan->context.n_rows);
-    for (size_t i = 0; i < plan->context.n_bound; i++) {
-        const srv_op *o = &plan->context.ops[i];
-        op_shape shape = srv_context_shape(d, w, o->logits);
+/* Asks the ops of a phase once, in order, and folds their answers. */
+static op_class ask(const srv_deployment *d, const srv_walk *walk, const asked *a, table *t,
+                    op_refusal *why) {
+    clear_table(t, walk->n_rows);
+    for (size_t i = 0; i < walk->n_bound; i++) {
+        const srv_op *o = &walk->ops[i];
+        op_shape shape = shape_for(d, a, o);
         op_result r;
-        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, why);
-        if (cls != OP_OK)
-            return cls;
-        fold(t, o, &r);
-    }
-    return OP_OK;
-}
-
-static op_class decode_step(const srv_deployment *d, uint32_t batch, uint32_t position, table *t,
-                            op_refusal *why) {
-    const srv_plan *plan = srv_plan_of(d);
-    op_shape shape = srv_decode_shape(d, batch, position);
-    clear_table(t, plan->generation.n_rows);
-    for (size_t i = 0; i < plan->generation.n_bound; i++) {
-        const srv_op *o = &plan->generation.ops[i];
-        op_result r;
-        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, why);
+        op_class cls = op_query(&o->bound, srv_plan_of(d)->mode, &shape, &r, why);
         if (cls != OP_OK)
             return cls;
         fold(t, o, &r);
@@ -104,7 +92,9 @@ static op_class walk_generation(const srv_deployment *d, const srv_workload *w, 
     clear_table(sum, n_rows);
     for (uint32_t i = 0; i < upper;) {
         uint32_t repeats = upper - i < stride ? upper - i : stride;
-        op_class cls = decode_step(d, w->batch, w->isl + i + 1, step, why);
+        op_class cls = ask(
+            d, &srv_plan_of(d)->generation,
+            &(asked){.phase = SRV_PH_generation, .batch = w->batch, .position = w->isl + i + 1}, step, why);
         if (cls != OP_OK)
             return cls;
         accumulate(sum, step, n_rows, (double)repeats, i == 0);
@@ -135,15 +125,17 @@ typedef struct tables {
 } tables;
 
 static op_class walk(const srv_deployment *d, const srv_point *p, tables *t, op_refusal *why) {
+    const srv_plan *plan = srv_plan_of(d);
     srv_workload w = srv_walked(p);
     op_class cls = OP_OK;
     clear_table(&t->encoder, 0);
     clear_table(&t->context, 0);
     clear_table(&t->sum, 0);
     if (p->encodes)
-        cls = walk_encoder(d, &w, &t->encoder, why);
+        cls = ask(d, &plan->encoder, &(asked){.phase = SRV_PH_encoder, .images = srv_images_of(d, &w)},
+                  &t->encoder, why);
     if (cls == OP_OK && srv_has_context(d->request.mode))
-        cls = walk_context(d, &w, &t->context, why);
+        cls = ask(d, &plan->context, &(asked){.phase = SRV_PH_context, .load = &w}, &t->context, why);
     if (cls == OP_OK && srv_has_generation(d->request.mode))
         cls = walk_generation(d, &w, &t->sum, &t->step, why);
     return cls;
