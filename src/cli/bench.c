@@ -98,12 +98,8 @@ static void bench(const cli_args *args, swp_sweep *s, const srv_env *env, double
                        .discard = true,
                        .program = "aicfg-sweep " AICFG_VERSION,
                        .command_line = args->command_line,
-                       .out = {.path = path,
-                               .breakdown = !args->no_breakdown,
-                               .deflate = CLI_DEFLATE,
-                               .checkpoint_s = 30,
-                               .force = true}};
-    bool ok = measure(s, env, &opt, r.repeat, &r.evaluate, err);
+                       .out = {.path = path, .deflate = CLI_DEFLATE, .checkpoint_s = 30, .force = true}};
+    bool ok = cli_breakdown(args, &opt.out, err) && measure(s, env, &opt, r.repeat, &r.evaluate, err);
     opt.discard = false;
     ok = ok && measure(s, env, &opt, r.repeat, &r.write, err);
     aic_io_unlink(path);
@@ -138,7 +134,7 @@ static const cli_option options[] = {
     {"repeat", 0, CLI_COUNT, "N", AT(repeat), "repetitions, the fastest counts; default: 3"},
     {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets), "override a key of the spec"},
     {"block", 0, CLI_COUNT, "N", AT(block), "points a worker takes at once"},
-    {"no-breakdown", 0, CLI_FLAG, NULL, AT(no_breakdown), "write figures only"},
+    CLI_BREAKDOWN_OPTIONS,
     {"plain", 0, CLI_FLAG, NULL, AT(plain), "evaluate on the reference path"},
     {"json", 0, CLI_FLAG, NULL, AT(json), "print one JSON object"},
 };

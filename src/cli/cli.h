@@ -29,6 +29,7 @@ typedef struct cli_args {
     cli_texts sets;
     uint64_t threads, block, deflate;
     bool quiet, no_breakdown, force, plain, resume;
+    const char *ops_stored, *precision; /* --breakdown and --precision of what writes results */
     const char *checkpoint;             /* seconds */
     bool check, allow_duplicates, view; /* merging */
     /* looking at results */
@@ -119,6 +120,24 @@ void cli_data_close(cli_data *d);
  */
 bool cli_data_digests(const cli_args *args, aic_buf *out, aic_error *err);
 bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point given by field options */
+
+/* ---- breakdown.c: what a result holds of the ops of its points ---- */
+
+/* Sets breakdown and precision. */
+bool cli_breakdown(const cli_args *args, res_writer_options *out, aic_error *err);
+#define CLI_BREAKDOWN_OPTIONS                                                                                  \
+    {"breakdown",                                                                                              \
+     0,                                                                                                        \
+     CLI_TEXT,                                                                                                 \
+     "all|none",                                                                                               \
+     offsetof(cli_args, ops_stored),                                                                           \
+     "store every op of every point, or figures only; default: all"},                                          \
+        {"no-breakdown", 0, CLI_FLAG, NULL, offsetof(cli_args, no_breakdown), "the same as --breakdown none"}, \
+    {                                                                                                          \
+        "precision", 0, CLI_TEXT, "f64|f32", offsetof(cli_args, precision),                                    \
+            "latencies and energies of ops: as computed, or rounded by at most 2^-24 of their size; "          \
+            "default: f64"                                                                                     \
+    }
 
 /* Makes the folders a path lies in (run.c). */
 bool cli_make_folders(const char *path, aic_error *err);

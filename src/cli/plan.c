@@ -13,13 +13,12 @@ static bool shards_of(const char *text, cli_shards *out, aic_error *err) {
 static aic_code plan(const cli_args *args, aic_error *err) {
     cli_data data;
     cli_shards shards;
-    if (!shards_of(args->shard, &shards, err))
+    swp_options opt = {.threads = (unsigned)(args->threads < 1024 ? args->threads : 1024)};
+    if (!shards_of(args->shard, &shards, err) || !cli_breakdown(args, &opt.out, err))
         return err->code;
     aic_interrupt_install();
     if (!cli_data_open(args, &data, err))
         return err->code;
-    swp_options opt = {.threads = (unsigned)(args->threads < 1024 ? args->threads : 1024),
-                       .out = {.breakdown = !args->no_breakdown}};
     swp_sweep *s = args->points ? swp_load_points(args->points, err)
                                 : swp_load(args->operands.n ? args->operands.v[0] : "", args->sets.v,
                                            args->sets.n, &data.env, err);
@@ -46,7 +45,7 @@ static const cli_option options[] = {
      "print the ranges of points of N shards too; I/N: of one, slurm or slurm/N: of those this task runs"},
     {"threads", 'j', CLI_COUNT, "N", AT(threads),
      "threads to plan with and for; default: OMP_NUM_THREADS or all cores"},
-    {"no-breakdown", 0, CLI_FLAG, NULL, AT(no_breakdown), "estimate the file without the ops of every point"},
+    CLI_BREAKDOWN_OPTIONS,
 };
 
 const cli_command cli_plan = {

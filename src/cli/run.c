@@ -154,7 +154,9 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, c
     for (size_t i = 0; i < args->sets.n; i++)
         aic_buf_printf(&sets, "%s%s", i ? "\n" : "", args->sets.v[i]);
     output_path(args, s, shard, &path);
-    bool ok = cli_data_digests(args, &digests, err) && cli_make_folders(path.data, err);
+    res_writer_options ops = {0};
+    bool ok = cli_breakdown(args, &ops, err) && cli_data_digests(args, &digests, err) &&
+              cli_make_folders(path.data, err);
     swp_options opt = {.threads = (unsigned)args->threads,
                        .quiet = args->quiet,
                        .plain = args->plain,
@@ -169,7 +171,8 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, c
                        .up_to_date = &up_to_date,
                        .data = digests.data,
                        .out = {.path = path.data,
-                               .breakdown = !args->no_breakdown,
+                               .breakdown = ops.breakdown,
+                               .precision = ops.precision,
                                .deflate = CLI_DEFLATE,
                                .checkpoint_s = checkpoint,
                                .force = args->force,
@@ -245,7 +248,7 @@ static const cli_option options[] = {
     {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets),
      "override a key of the spec, sweep.batch=[1,2] for example; recorded"},
     {"threads", 'j', CLI_COUNT, "N", AT(threads), "worker threads; default: OMP_NUM_THREADS or all cores"},
-    {"no-breakdown", 0, CLI_FLAG, NULL, AT(no_breakdown), "store figures only, not every op of every point"},
+    CLI_BREAKDOWN_OPTIONS,
     {"block", 0, CLI_COUNT, "N", AT(block), "points a worker takes at once (the file does not depend on it)"},
     {"plain", 0, CLI_FLAG, NULL, AT(plain),
      "evaluate point by point on the reference path: slow, same figures"},

@@ -13,6 +13,12 @@ enum { HOST_BYTES = 128, TIME_BYTES = 32, COMMAND_BYTES = 4096 };
 
 /* ---- the beginning of a file ------------------------------------------------------------------------- */
 
+/* A file without it is f64. */
+static bool put_precision(const res_writer_options *opt, res_out *o, aic_error *err) {
+    return opt->precision == RES_PRECISION_f64 ||
+           res_out_text(o, "/", "breakdown_precision", res_precision_name(opt->precision), 0, err);
+}
+
 /* A file of the whole sweep has none of these. */
 static bool put_shard(const res_origin *origin, res_out *o, aic_error *err) {
     return origin->shard == 0 || (res_out_u64(o, "/", "shard", origin->shard, err) &&
@@ -29,7 +35,7 @@ static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
            res_out_text(o, "/", "spec_sha256", w->spec_sha256, 0, err) &&
            res_out_text(o, "/", "overrides", w->origin.overrides, 0, err) &&
            res_out_text(o, "/", "options", res_options_text(&w->opt, &w->origin), 0, err) &&
-           res_out_text(o, "/", "build", w->origin.build, 0, err) &&
+           put_precision(&w->opt, o, err) && res_out_text(o, "/", "build", w->origin.build, 0, err) &&
            res_out_text(o, "/", "databases", w->databases, 0, err) &&
            res_out_text(o, "/", "data", w->origin.data, 0, err) &&
            res_out_u64(o, "/", "total_points", w->origin.total_points, err) && put_shard(&w->origin, o, err);

@@ -59,10 +59,10 @@ static void set_path(const res_group *g, size_t f, char out[96]) {
     snprintf(out, 96, "/%s/%s", g->name, g->fields[f].name);
 }
 
-static bool open_sets(source *s, aic_error *err) {
+static bool open_sets(source *s, const res_stream *streams, aic_error *err) {
     char path[96];
     for (int g = 0; g < RES_STREAMS; g++) {
-        const res_group *group = res_group_get((res_group_id)g);
+        const res_group *group = streams[g].group;
         for (size_t f = 0; f < group->n_fields; f++) {
             set_path(group, f, path);
             if (!res_in_dataset(&s->in, path, group->fields[f].type, group->chunk, group->sparse,
@@ -131,19 +131,20 @@ static bool copy_stripes(source *s, res_stream *streams, uint64_t *next, res_out
     return ok;
 }
 
-static source *open_source(const char *path, aic_error *err) {
+/* A file of groups as the streams have them. */
+static source *open_source(const char *path, const res_stream *streams, aic_error *err) {
     source *s = AIC_NEW(source);
     for (int g = 0; g < RES_STREAMS; g++)
         for (size_t f = 0; f < RES_MAX_FIELDS; f++)
             s->sets[g][f].id = -1;
-    if (res_in_open(&s->in, path, err) && open_sets(s, err))
+    if (res_in_open(&s->in, path, err) && open_sets(s, streams, err))
         return s;
     close_source(s);
     return NULL;
 }
 
 bool res_chunk_copy(const char *path, res_stream *streams, uint64_t *next, res_out *o, aic_error *err) {
-    source *s = open_source(path, err);
+    source *s = open_source(path, streams, err);
     bool ok = s && copy_stripes(s, streams, next, o, err);
     close_source(s);
     return ok;
@@ -198,7 +199,7 @@ static bool take_tail(source *s, int g, res_stream *to, uint64_t rows, res_codec
 }
 
 bool res_chunk_tail(const char *path, res_stream *streams, const uint64_t *rows, aic_error *err) {
-    source *s = open_source(path, err);
+    source *s = open_source(path, streams, err);
     res_codec *codec = res_codec_new(0);
     bool ok = s != NULL;
     for (int g = 0; ok && g < RES_STREAMS; g++)

@@ -107,12 +107,12 @@ static bool is_noise(const uint8_t *p) {
 }
 
 /* Does half of the words of a sample stand in it before? */
-static bool words_recur(const uint8_t *words) {
+static bool words_recur(const uint8_t *words, size_t word) {
     uint64_t seen[HASHES] = {0};
     unsigned again = 0;
     for (size_t i = 0; i < SAMPLE; i++) {
-        uint64_t v;
-        memcpy(&v, words + i * sizeof v, sizeof v);
+        uint64_t v = 0;
+        memcpy(&v, words + i * word, word);
         uint64_t *slot = &seen[(v * UINT64_C(0x9E3779B97F4A7C15)) >> 54];
         again += *slot == v;
         *slot = v;
@@ -136,13 +136,20 @@ static bool is_noisy(const uint8_t *rows) {
 /* The ways to store a chunk. */
 typedef enum way { SHUFFLED, WHOLE, WORDS, RAW } way;
 
+/* Bytes of the words that may recur: two values of four bytes at once where columns are shuffled otherwise.
+ */
+static unsigned word_of(size_t width, bool shuffled) {
+    return width == 4 && !shuffled ? 4 : 8;
+}
+
 /* The way that pays, judged by two samples of a chunk of `bytes`. */
 static way way_of(const uint8_t *data, size_t bytes, size_t width, bool shuffled) {
     enum { PIECE = SAMPLE * 8 };
     if (bytes < 4 * PIECE || bytes % 8 != 0)
         return shuffled ? SHUFFLED : WHOLE;
     const uint8_t *a = data + bytes / 64 * 8, *b = data + bytes / 64 * 40;
-    if (words_recur(a) && words_recur(b))
+    unsigned word = word_of(width, shuffled);
+    if (words_recur(a, word) && words_recur(b, word))
         return WORDS;
     if (!shuffled)
         return WHOLE;
@@ -203,9 +210,9 @@ static size_t deflate_shuffled(res_codec *c, const uint8_t *in, size_t width, si
     return noise ? deflate_planes(c, in, width, chunk, noise) : deflate_whole(c, in, aic_mul(width, chunk));
 }
 
-static size_t deflate_words(res_codec *c, const uint8_t *in, size_t bytes) {
-    make_room(&c->coded, &c->coded_cap, res_words_bound(bytes / 8));
-    return res_words_deflate(c->words, in, bytes / 8, c->coded);
+static size_t deflate_words(res_codec *c, const uint8_t *in, size_t bytes, unsigned word) {
+    make_room(&c->coded, &c->coded_cap, res_words_bound(bytes));
+    return res_words_deflate(c->words, in, bytes / word, word, c->coded);
 }
 
 static const blank *find_blank(const res_codec *c, size_t chunk, size_t width, bool shuffled) {
@@ -236,7 +243,7 @@ static void encode_as(res_codec *c, way way, const uint8_t *from, size_t width, 
         *out = (res_coded){from, bytes, RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE};
         return;
     case WORDS:
-        out->size = deflate_words(c, from, bytes);
+        out->size = deflate_words(c, from, bytes, word_of(width, shuffled));
         out->skipped = shuffled ? RES_SKIP_SHUFFLE : 0;
         break;
     case SHUFFLED:

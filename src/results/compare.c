@@ -68,11 +68,17 @@ static void set_columns(cmp_job *job) {
     res_columns_add(&job->loaded, RES_C_model); /* brings the deployment */
 }
 
+/* One breakdown may be rounded, the other not: by 2^-24 of the larger value at most. */
+static double op_tolerance(const cmp_job *job, const res_file *a, const res_file *b) {
+    return cmp_rounded(a, b) ? fmax(job->opt->tolerance, 0x1p-24) : job->opt->tolerance;
+}
+
 static bool set_up(cmp_job *job, res_file *a, res_file *b, aic_error *err) {
     const res_compare_options *o = job->opt;
     size_t most = res_most_rows(a) > res_most_rows(b) ? res_most_rows(a) : res_most_rows(b);
     int threads = o->threads ? (int)o->threads : omp_get_max_threads();
     job->threads = threads < 1 ? 1 : (unsigned)threads;
+    job->op_tolerance = op_tolerance(job, a, b);
     job->unit = most > RES_WINDOW_ROWS / CMP_UNIT ? RES_WINDOW_ROWS / most : CMP_UNIT;
     if (!(o->tolerance >= 0 && isfinite(o->tolerance)))
         return aic_fail(err, AIC_BAD_INPUT, "--tolerance: expected a number that is not negative");

@@ -159,8 +159,14 @@ typedef struct cmp_job {
     res_columns keys;   /* columns that identify a point, in CSV and lists */
     bool csv;
     unsigned threads;
+    double op_tolerance; /* the same of latencies of ops: not below what rounding one of the files does */
     size_t unit; /* points of a unit: CMP_UNIT, or fewer where breakdowns are long */
 } cmp_job;
+
+/* Is the breakdown of one file rounded and that of the other not? */
+static inline bool cmp_rounded(const res_file *a, const res_file *b) {
+    return a->rows && b->rows && a->precision != b->precision;
+}
 
 /* What a thread needs to take units. */
 typedef struct cmp_worker cmp_worker;

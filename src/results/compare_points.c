@@ -202,7 +202,7 @@ static void count_ops(cmp_worker *w, cmp_tally *t, const pair *p, cmp_drift *d) 
             at[s] = place_of(&r[s], o->row[s]);
             ms[s] = at[s] == CMP_NONE ? 0 : r[s].latency[at[s]];
         }
-        if (!(distance(ms[CMP_A], ms[CMP_B]) > w->job->opt->tolerance))
+        if (!(distance(ms[CMP_A], ms[CMP_B]) > w->job->op_tolerance))
             continue;
         double effect = (ms[CMP_B] - ms[CMP_A]) / whole;
         bool source = at[CMP_A] != CMP_NONE && at[CMP_B] != CMP_NONE &&

@@ -266,9 +266,15 @@ static void add_ops(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
         row[3] = tables ? aic_str(tables) : AIC_NULL_VALUE;
         put_move(row + 4, &s.rows[i], s.moved);
     }
-    if (s.n)
-        t->note = "Effect: mean change of the point's latency by the op where it moved. Source: points whose "
-                  "number rests on other evidence.";
+#define EFFECTS                                                                                              \
+    "Effect: mean change of the point's latency by the op where it moved. Source: points whose number "      \
+    "rests "                                                                                                 \
+    "on other evidence."
+    if (s.n && cmp_rounded(job->ids.side[CMP_A].f, job->ids.side[CMP_B].f))
+        t->note = EFFECTS " One file's breakdown is rounded to float32: ops move by more than 6e-8.";
+    else if (s.n)
+        t->note = EFFECTS;
+#undef EFFECTS
     free_sums(&s);
 }
 

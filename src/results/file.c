@@ -59,7 +59,8 @@ static bool read_root(res_file *f, aic_error *err) {
     if (!res_in_u64(&f->in, "/", "complete", &complete, err) ||
         !res_in_u64(&f->in, "/", "points", &f->points, err) ||
         !res_in_u64(&f->in, "/", "breakdown_rows", &f->rows, err) ||
-        !res_in_u64(&f->in, "/", "total_points", &f->total, err) || !read_shard(f, err))
+        !res_in_u64(&f->in, "/", "total_points", &f->total, err) || !read_shard(f, err) ||
+        !res_in_precision(&f->in, &f->precision, err))
         return false;
     f->complete = complete == 1;
     for (size_t i = 0; i < sizeof text_attributes / sizeof *text_attributes; i++) {
@@ -67,6 +68,10 @@ static bool read_root(res_file *f, aic_error *err) {
         if (!res_in_text(&f->in, "/", text_attributes[i], f->arena, &f->attributes[i].value, err))
             return false;
         f->n_attributes++;
+    }
+    if (f->precision != RES_PRECISION_f64) {
+        f->attributes[f->n_attributes].name = "breakdown_precision";
+        f->attributes[f->n_attributes++].value = res_precision_name(f->precision);
     }
     return true;
 }
@@ -201,7 +206,7 @@ static bool read_deployments(res_file *f, aic_error *err) {
 /* ---- points ------------------------------------------------------------------------------------------ */
 
 static bool open_stream(res_file *f, res_group_id g, uint64_t rows, aic_error *err) {
-    const res_group *group = res_group_get(g);
+    const res_group *group = res_group_in(g, f->precision);
     char path[96];
     for (size_t i = 0; i < group->n_fields; i++) {
         snprintf(path, sizeof path, "/%s/%s", group->name, group->fields[i].name);

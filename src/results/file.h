@@ -16,6 +16,7 @@ struct res_file {
     uint64_t points, rows;
     uint64_t total, shard, shards, first_point; /* shard 0: the whole sweep */
     bool complete;
+    res_precision precision; /* of the breakdown */
     char *spec;
     res_dataset sets[RES_STREAMS][RES_MAX_FIELDS]; /* of /points and /breakdown */
     res_texts axes[RES_AXIS_COUNT];

@@ -94,7 +94,7 @@ typedef struct res_stream {
     } zero[RES_MAX_FIELDS];
     res_chunk_digest hex[RES_MAX_FIELDS]; /* digests of the stripe stored last, if it was a full one */
 } res_stream;
-void res_stream_init(res_stream *s, res_group_id g);
+void res_stream_init(res_stream *s, res_group_id g, res_precision breakdown);
 void res_stream_free(res_stream *s);
 uint64_t res_stream_rows(const res_stream *s);                    /* all rows so far */
 bool res_stream_begin(res_stream *s, res_out *o, aic_error *err); /* creates the group in a new file */
@@ -140,6 +140,8 @@ bool res_in_has(const res_in *in, const char *path);
 bool res_in_text(const res_in *in, const char *object, const char *name, aic_arena *a, const char **out,
                  aic_error *err);
 bool res_in_u64(const res_in *in, const char *object, const char *name, uint64_t *out, aic_error *err);
+/* The root attribute breakdown_precision; f64 where it is absent. */
+bool res_in_precision(const res_in *in, res_precision *out, aic_error *err);
 /* Refuses a dataset of another type, rank, chunk size or filter, or with more rows than the file can hold. */
 bool res_in_dataset(const res_in *in, const char *path, res_dtype type, size_t chunk, bool sparse,
                     res_dataset *out, aic_error *err);

@@ -156,6 +156,21 @@ bool res_in_u64(const res_in *in, const char *object, const char *name, uint64_t
     return ok || attribute_error(in, object, name, err);
 }
 
+bool res_in_precision(const res_in *in, res_precision *out, aic_error *err) {
+    static const char name[] = "breakdown_precision";
+    const char *text;
+    aic_error absent = {0};
+    aic_arena *a = aic_arena_new();
+    *out = RES_PRECISION_f64;
+    bool ok;
+    if (res_in_text(in, "/", name, a, &text, &absent))
+        ok = res_precision_find(text, out) || attribute_error(in, "/", name, err);
+    else
+        ok = absent.code != AIC_IO || aic_fail(err, AIC_IO, "%s", absent.text);
+    aic_arena_free(a);
+    return ok;
+}
+
 /* ---- datasets ---------------------------------------------------------------------------------------- */
 
 static bool right_type(hid_t id, res_dtype type, size_t *width) {

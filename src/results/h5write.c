@@ -58,6 +58,8 @@ hid_t res_h5_type(res_dtype t, size_t width) {
     case RES_D_F64:
     case RES_D_F64_RUNS:
         return H5Tcopy(H5T_IEEE_F64LE);
+    case RES_D_F32_RUNS:
+        return H5Tcopy(H5T_IEEE_F32LE);
     case RES_D_TEXT:
         return text_type(width);
     default:

@@ -149,6 +149,7 @@ typedef enum res_dtype {
     RES_D_U64,
     RES_D_F64,
     RES_D_F64_RUNS, /* the same, where whole values recur: stored as they are, since a shuffle hides that */
+    RES_D_F32_RUNS,
     RES_D_STATUS,
     RES_D_SOURCE,
     RES_D_PHASE,
@@ -187,7 +188,9 @@ typedef enum res_group_id {
     RES_GROUPS
 } res_group_id;
 enum { RES_STREAMS = 2 }; /* the first two groups are written while points arrive */
-const res_group *res_group_get(res_group_id g);
+/* The group in a file whose breakdown has that precision: types of fields may differ, nothing else. */
+const res_group *res_group_in(res_group_id g, res_precision breakdown);
+const res_group *res_group_get(res_group_id g); /* the same at f64 */
 
 enum { RES_SPEC_CHUNK = 65536, RES_AXIS_CHUNK = 1024, RES_MAX_FIELDS = 64 };
 

@@ -1,5 +1,6 @@
 /* Groups and datasets of a result file, as tables (docs/formats/results.md). */
 #include "results/internal.h"
+#include <string.h>
 
 static const char *const status_names[] = {
 #define NAME(name, meaning) #name,
@@ -45,6 +46,7 @@ static const struct {
     [RES_D_U64] = {8, true, 0, NULL},
     [RES_D_F64] = {8, true, 0, NULL},
     [RES_D_F64_RUNS] = {8, false, 0, NULL},
+    [RES_D_F32_RUNS] = {4, false, 0, NULL},
     [RES_D_STATUS] = {1, false, SRV_STATUS_COUNT, status_names},
     [RES_D_SOURCE] = {1, false, OP_SOURCE_COUNT, source_names},
     [RES_D_PHASE] = {1, false, SRV_PHASE_COUNT, phase_names},
@@ -100,13 +102,17 @@ static const res_field point_fields[] = {
      "the encoder), or none"},
 };
 
-static const res_field breakdown_fields[] = {
-    {"latency_ms", RES_D_F64_RUNS, "ms", "latency of the op in this point, all layers and decode steps"},
-    {"energy_wms", RES_D_F64_RUNS, "W*ms", "energy of the op in this point"},
-    {"source", RES_D_SOURCE, "", "where the latency came from"},
-    {"tier", RES_D_TIER, "", "weakest calibration of the estimates that went in"},
-    {"carried", RES_D_CARRIED, "", "whose rows went in besides those of the version asked for"},
-};
+/* X(name, type, unit, meaning); reals: type of latencies and energies. */
+#define BREAKDOWN_FIELDS(X, reals)                                                                           \
+    X(latency_ms, reals, "ms", "latency of the op in this point, all layers and decode steps")               \
+    X(energy_wms, reals, "W*ms", "energy of the op in this point")                                           \
+    X(source, RES_D_SOURCE, "", "where the latency came from")                                               \
+    X(tier, RES_D_TIER, "", "weakest calibration of the estimates that went in")                             \
+    X(carried, RES_D_CARRIED, "", "whose rows went in besides those of the version asked for")
+#define FIELD(name, type, unit, meaning) {#name, type, unit, meaning},
+static const res_field breakdown_fields[] = {BREAKDOWN_FIELDS(FIELD, RES_D_F64_RUNS)};
+static const res_field narrow_fields[] = {BREAKDOWN_FIELDS(FIELD, RES_D_F32_RUNS)};
+#undef FIELD
 
 static const res_field deployment_fields[] = {
     {"deployment", RES_D_U32, "", "index of the deployment"},
@@ -147,13 +153,16 @@ static const res_field reason_fields[] = {
 };
 
 #define FIELDS(list) sizeof list / sizeof *list, list
+#define BREAKDOWN_GROUP(list)                                                                                \
+    { "breakdown", 32768, true, false, FIELDS(list) }
 static const res_group groups[RES_GROUPS] = {
     [RES_G_POINTS] = {"points", 16384, false, true, FIELDS(point_fields)},
-    [RES_G_BREAKDOWN] = {"breakdown", 32768, true, false, FIELDS(breakdown_fields)},
+    [RES_G_BREAKDOWN] = BREAKDOWN_GROUP(breakdown_fields),
     [RES_G_DEPLOYMENTS] = {"deployments", 1024, false, true, FIELDS(deployment_fields)},
     [RES_G_OPS] = {"ops", 1024, false, false, FIELDS(op_fields)},
     [RES_G_REASONS] = {"reasons", 256, false, false, FIELDS(reason_fields)},
 };
+static const res_group narrow_breakdown = BREAKDOWN_GROUP(narrow_fields);
 _Static_assert((int)(sizeof point_fields / sizeof *point_fields) == (int)RES_P_ROWS + 1,
                "the enumeration numbers these fields");
 _Static_assert((int)(sizeof deployment_fields / sizeof *deployment_fields) == (int)RES_DEP_FIELDS,
@@ -161,8 +170,31 @@ _Static_assert((int)(sizeof deployment_fields / sizeof *deployment_fields) == (i
 _Static_assert((int)RES_P_ROWS < (int)RES_MAX_FIELDS && (int)RES_DEP_FIELDS <= (int)RES_MAX_FIELDS,
                "tables hold RES_MAX_FIELDS columns");
 
+const res_group *res_group_in(res_group_id g, res_precision breakdown) {
+    return g == RES_G_BREAKDOWN && breakdown == RES_PRECISION_f32 ? &narrow_breakdown : &groups[g];
+}
+
 const res_group *res_group_get(res_group_id g) {
     return &groups[g];
+}
+
+static const char *const precision_names[] = {
+#define NAME(name) #name,
+    RES_PRECISIONS(NAME)
+#undef NAME
+};
+
+const char *res_precision_name(res_precision p) {
+    return precision_names[p];
+}
+
+bool res_precision_find(const char *name, res_precision *out) {
+    for (int p = 0; p < RES_PRECISION_COUNT; p++)
+        if (strcmp(name, precision_names[p]) == 0) {
+            *out = (res_precision)p;
+            return true;
+        }
+    return false;
 }
 
 int res_field_axis(res_group_id g, size_t field) {

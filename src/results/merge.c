@@ -198,6 +198,7 @@ static res_writer *open_writer(const merger *m, res_file **first, aic_error *err
                          .unlisted = strstr(options, "unlisted") != NULL};
     res_writer_options opt = {.path = m->opt->path,
                               .breakdown = strstr(options, "breakdown") != NULL,
+                              .precision = (*first)->precision,
                               .deflate = m->opt->deflate,
                               .checkpoint_s = 1e300,
                               .force = m->opt->force};

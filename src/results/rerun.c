@@ -11,8 +11,10 @@ void res_databases_text(const res_origin *o, aic_buf *out) {
 }
 
 const char *res_options_text(const res_writer_options *opt, const res_origin *o) {
-    static const char *const texts[] = {"", "breakdown", "unlisted", "breakdown unlisted"};
-    return texts[(opt->breakdown ? 1 : 0) + (o->unlisted ? 2 : 0)];
+    static const char *const texts[][2] = {
+        {"", "unlisted"}, {"breakdown", "breakdown unlisted"}, {"breakdown f32", "breakdown f32 unlisted"}};
+    int rows = !opt->breakdown ? 0 : opt->precision == RES_PRECISION_f32 ? 2 : 1;
+    return texts[rows][o->unlisted];
 }
 
 /* The digest of a changed spec says little: its lines do, where they are not too many. */

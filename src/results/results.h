@@ -68,13 +68,26 @@ typedef struct res_origin {
     bool unlisted;          /* versions that are no slots were allowed */
 } res_origin;
 
+/* How latencies and energies of the breakdown are stored: as computed, or rounded to float32 (relative error
+ * at most 2^-24, see docs/formats/results.md). X(name). */
+#define RES_PRECISIONS(X) X(f64) X(f32)
+typedef enum res_precision {
+#define RES_PRECISION_ENUM(name) RES_PRECISION_##name,
+    RES_PRECISIONS(RES_PRECISION_ENUM)
+#undef RES_PRECISION_ENUM
+        RES_PRECISION_COUNT
+} res_precision;
+const char *res_precision_name(res_precision p);
+bool res_precision_find(const char *name, res_precision *out); /* false when unknown */
+
 typedef struct res_writer_options {
-    const char *path;    /* final name; its folder must exist */
-    bool breakdown;      /* store every op of every point */
-    int deflate;         /* 0..9 */
-    double checkpoint_s; /* a chunk is closed and journalled this often, 30; 0: after every call */
-    bool force;          /* replace an existing file, drop what an interrupted run left */
-    bool resume;         /* continue what an interrupted run of the same sweep left; nothing = start */
+    const char *path;        /* final name; its folder must exist */
+    bool breakdown;          /* store every op of every point */
+    res_precision precision; /* of the breakdown; f64 without one */
+    int deflate;             /* 0..9 */
+    double checkpoint_s;     /* a chunk is closed and journalled this often, 30; 0: after every call */
+    bool force;              /* replace an existing file, drop what an interrupted run left */
+    bool resume;             /* continue what an interrupted run of the same sweep left; nothing = start */
 } res_writer_options;
 
 /* Consecutive points in point order. Rows of priced points lie one after another; a point without rows has
@@ -177,8 +190,9 @@ bool res_point_request(res_file *f, uint64_t row, srv_request *req, srv_workload
 /* ---- taking over points of an earlier result ---- */
 
 typedef struct res_reuse res_reuse;
-/* Indexes the points of a result file, complete or not: about 16 bytes of memory a point. */
-res_reuse *res_reuse_open(const char *path, aic_error *err);
+/* Indexes the points of a result file, complete or not: about 16 bytes of memory a point. opt: of the run that
+ * takes them; a file whose breakdown is rounded where the run's is not is refused. */
+res_reuse *res_reuse_open(const char *path, const res_writer_options *opt, aic_error *err);
 void res_reuse_close(res_reuse *r); /* NULL is allowed */
 /* Where the file has a deployment of d's inputs digest with a workload asked for, its point as srv_evaluate
  * would give it: fills entry i of out and sets taken[i]; the other entries are undefined. breakdown: a point

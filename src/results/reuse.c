@@ -110,10 +110,22 @@ static void index_deployments(res_reuse *r) {
     }
 }
 
-res_reuse *res_reuse_open(const char *path, aic_error *err) {
+/* What was rounded does not say what it was; rows as computed are rounded as those computed now would be. */
+static bool rows_serve(const res_file *f, const res_writer_options *opt, aic_error *err) {
+    return !opt->breakdown || f->rows == 0 || f->precision == RES_PRECISION_f64 ||
+           f->precision == opt->precision ||
+           aic_fail(err, AIC_BAD_INPUT,
+                    "%s: its breakdown was rounded to %s; points of it serve a run with --precision %s or "
+                    "without breakdown",
+                    f->in.path, res_precision_name(f->precision), res_precision_name(f->precision));
+}
+
+res_reuse *res_reuse_open(const char *path, const res_writer_options *opt, aic_error *err) {
     res_file *f = res_open(path, err);
-    if (!f)
+    if (!f || !rows_serve(f, opt, err)) {
+        res_close(f);
         return NULL;
+    }
     res_reuse *r = AIC_NEW(res_reuse);
     r->f = f;
     pthread_mutex_init(&r->lock, NULL);

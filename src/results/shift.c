@@ -28,7 +28,7 @@ res_shift *res_shift_new(res_file *f, res_group_id g, const res_joined *j, uint6
     res_shift *s = AIC_NEW(res_shift);
     *s = (res_shift){.f = f,
                      .g = g,
-                     .group = res_group_get(g),
+                     .group = res_group_in(g, f->precision),
                      .joined = j,
                      .first_row = first_row,
                      .codecs = codecs,

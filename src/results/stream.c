@@ -11,8 +11,8 @@ static const char *const meanings[RES_STREAMS] = {
         "one row per op of a point; names are in /ops, from first_op of the point's deployment on",
 };
 
-void res_stream_init(res_stream *s, res_group_id g) {
-    *s = (res_stream){.group = res_group_get(g)};
+void res_stream_init(res_stream *s, res_group_id g, res_precision breakdown) {
+    *s = (res_stream){.group = res_group_in(g, breakdown)};
     res_table_init(&s->rows, s->group, s->group->chunk, 0);
     for (size_t f = 0; f < s->group->n_fields; f++) {
         s->ids[f] = -1;

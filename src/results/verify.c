@@ -120,8 +120,8 @@ static void verify_dataset(verifier *v, const char *path, res_dtype type, size_t
     res_dataset_close(&d);
 }
 
-static void verify_group(verifier *v, res_group_id id) {
-    const res_group *g = res_group_get(id);
+static void verify_group(verifier *v, res_group_id id, res_precision breakdown) {
+    const res_group *g = res_group_in(id, breakdown);
     char path[96];
     for (size_t f = 0; f < g->n_fields; f++) {
         snprintf(path, sizeof path, "/%s/%s", g->name, g->fields[f].name);
@@ -135,14 +135,17 @@ static void verify_datasets(verifier *v) {
     char path[96];
     const char *stored;
     size_t before = v->faults;
+    res_precision breakdown;
+    if (!res_in_precision(&v->in, &breakdown, &why))
+        fault(v, why.text);
     verify_dataset(v, "/spec", RES_D_U8, RES_SPEC_CHUNK, false);
     for (int g = RES_G_POINTS; g <= RES_G_OPS; g++)
-        verify_group(v, (res_group_id)g);
+        verify_group(v, (res_group_id)g, breakdown);
     for (int a = 0; a < RES_AXIS_COUNT; a++) {
         snprintf(path, sizeof path, "/axes/%s", res_axis_name((res_axis)a));
         verify_dataset(v, path, RES_D_TEXT, RES_AXIS_CHUNK, false);
     }
-    verify_group(v, RES_G_REASONS);
+    verify_group(v, RES_G_REASONS, breakdown);
     aic_sha256_text(v->content.data, v->content.len, v->digest);
     if (!res_in_text(&v->in, "/", "content_sha256", v->arena, &stored, &why))
         fault(v, why.text);

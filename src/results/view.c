@@ -20,6 +20,7 @@ typedef struct viewer {
     res_out out;
     res_codec *codec;
     aic_buf content; /* unused: a view has no content digest */
+    res_precision precision; /* of the shards' breakdowns */
     uint64_t points, rows;
     res_table stored; /* the columns of /points that merging changes, a chunk at a time */
     hid_t ids[RES_MAX_FIELDS];
@@ -106,7 +107,7 @@ static bool map_shards(const viewer *v, res_group_id g, const char *path, uint64
 
 static bool create_virtual(viewer *v, res_group_id g, size_t field, const char *path, uint64_t rows,
                            aic_error *err) {
-    const res_field *f = &res_group_get(g)->fields[field];
+    const res_field *f = &res_group_in(g, v->precision)->fields[field];
     hsize_t extent = rows;
     pdb_hdf5_lock();
     hid_t type = res_h5_type(f->type, 0), space = H5Screate_simple(1, &extent, NULL);
@@ -129,7 +130,7 @@ static bool create_virtual(viewer *v, res_group_id g, size_t field, const char *
 }
 
 static bool create_group(viewer *v, res_group_id g, uint64_t rows, aic_error *err) {
-    const res_group *group = res_group_get(g);
+    const res_group *group = res_group_in(g, v->precision);
     char path[96];
     snprintf(path, sizeof path, "/%s", group->name);
     bool ok =
@@ -253,6 +254,7 @@ static bool fill(viewer *v, aic_error *err) {
         rows += v->list[i].rows;
     }
     res_file *first = res_open(v->list[0].path, err);
+    v->precision = first ? first->precision : RES_PRECISION_f64;
     bool ok = first && put_root(v, first, rows, err) && create_group(v, RES_G_BREAKDOWN, rows, err);
     end_group(v);
     ok = ok && create_group(v, RES_G_POINTS, points, err);

@@ -177,6 +177,21 @@ static bool load_bytes(res_window *w, size_t k, aic_error *err) {
     return true;
 }
 
+/* Values of four bytes are read into the upper half of the room and widened from its start: value i is read
+ * before anything is written at or behind it. */
+static bool load_reals(res_window *w, size_t field, double *out, aic_error *err) {
+    size_t width = w->f->sets[RES_G_BREAKDOWN][field].width, n = w->n_rows;
+    uint8_t *stored = (uint8_t *)out + n * (sizeof *out - width);
+    if (!res_file_rows(w->f, w->codec, RES_G_BREAKDOWN, field, w->first_row, n, stored, err))
+        return false;
+    for (size_t i = 0; width == sizeof(float) && i < n; i++) {
+        float v;
+        memcpy(&v, stored + i * sizeof v, sizeof v);
+        out[i] = v;
+    }
+    return true;
+}
+
 static bool load_breakdown(res_window *w, aic_error *err) {
     if (!load_field(w, RES_P_FIRST, err) || !load_field(w, RES_P_ROWS, err) || !check_rows(w, err))
         return false;
@@ -187,10 +202,7 @@ static bool load_breakdown(res_window *w, aic_error *err) {
         for (size_t k = 0; k < BYTE_FIELDS; k++)
             w->bytes[k] = aic_realloc(w->bytes[k], w->rows_cap, 1);
     }
-    if (!res_file_rows(w->f, w->codec, RES_G_BREAKDOWN, RES_B_LATENCY, w->first_row, w->n_rows, w->latency,
-                       err) ||
-        !res_file_rows(w->f, w->codec, RES_G_BREAKDOWN, RES_B_ENERGY, w->first_row, w->n_rows, w->energy,
-                       err))
+    if (!load_reals(w, RES_B_LATENCY, w->latency, err) || !load_reals(w, RES_B_ENERGY, w->energy, err))
         return false;
     for (size_t k = 0; k < BYTE_FIELDS; k++)
         if (!load_bytes(w, k, err))

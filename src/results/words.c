@@ -1,17 +1,17 @@
-/* Deflate (RFC 1951, in a zlib stream) for arrays in which whole 8-byte words recur: breakdown rows that many
- * points share, figures of one prefill and many output lengths, columns of one value.
+/* Deflate (RFC 1951, in a zlib stream) for arrays in which whole words of 8 or 4 bytes recur: breakdown rows
+ * that many points share, figures of one prefill and many output lengths, columns of one value.
  *
  * General compressors look at every byte; here a match can only start at a word, which finds what there is to
- * find in an eighth of the steps. A match is a run of words seen up to 32 KiB before, as long as it goes; it
- * is split into pieces of at most 258 bytes when it is coded. One block per array, with codes of its own.
+ * find in an eighth or a quarter of the steps. A match is a run of words seen up to 32 KiB before, as long as
+ * it goes; it is split into pieces of at most 258 bytes when it is coded. One block per array, with codes of
+ * its own.
  */
 #include "results/words.h"
 #include <libdeflate.h>
 #include <string.h>
 
 enum {
-    WORD = 8,
-    REACH = 32768 / WORD, /* words a match may lie back */
+    REACH = 32768, /* bytes a match may lie back */
     HASH_BITS = 13,
     LENGTH_MAX = 258,
     LITERALS = 286, /* symbols for bytes, the end and lengths */
@@ -42,9 +42,10 @@ struct res_words {
 
 /* ---- matches ----------------------------------------------------------------------------------------- */
 
-static uint64_t word_at(const uint8_t *in, size_t i) {
-    uint64_t v;
-    memcpy(&v, in + i * WORD, sizeof v);
+/* word: bytes, 8 or 4, a constant where it is called. */
+static inline uint64_t word_at(const uint8_t *in, size_t i, size_t word) {
+    uint64_t v = 0;
+    memcpy(&v, in + i * word, word);
     return v;
 }
 
@@ -52,16 +53,16 @@ static uint32_t hash_of(uint64_t v) {
     return (uint32_t)((v * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - HASH_BITS));
 }
 
-static size_t find_sequences(res_words *w, const uint8_t *in, size_t n) {
+static inline size_t find_sequences(res_words *w, const uint8_t *in, size_t n, size_t word) {
     size_t count = 0, from = 0, back = 0; /* back: distance of the last match, most likely to go on */
     memset(w->last, 0, sizeof w->last);
     for (size_t i = 0; i < n;) {
-        uint64_t v = word_at(in, i);
+        uint64_t v = word_at(in, i, word);
         uint32_t *slot = &w->last[hash_of(v)];
         size_t distance = back;
-        if (!back || back > i || word_at(in, i - back) != v) {
+        if (!back || back > i || word_at(in, i - back, word) != v) {
             distance = *slot ? i - (*slot - 1) : 0;
-            if (distance > REACH || (distance && word_at(in, i - distance) != v))
+            if (distance > REACH / word || (distance && word_at(in, i - distance, word) != v))
                 distance = 0;
         }
         *slot = (uint32_t)i + 1;
@@ -70,7 +71,7 @@ static size_t find_sequences(res_words *w, const uint8_t *in, size_t n) {
             continue;
         }
         size_t end = i + 1;
-        while (end < n && word_at(in, end) == word_at(in, end - distance))
+        while (end < n && word_at(in, end, word) == word_at(in, end - distance, word))
             end++;
         w->sequences[count++] = (sequence){(uint32_t)(i - from), (uint32_t)(end - i), (uint32_t)distance};
         from = i = end;
@@ -97,9 +98,9 @@ static symbol length_symbol(uint32_t length) {
     return (symbol){257 + 4 * bits + (x >> bits), bits, x & ((1u << bits) - 1)};
 }
 
-/* Distances in groups of two per power of two; those of whole words are 8 and more. */
-static symbol distance_symbol(uint32_t words) {
-    uint32_t x = words * WORD - 1, top = 31 - (uint32_t)__builtin_clz(x), bits = top - 1;
+/* Distances in groups of two per power of two; those of whole words are 4 bytes and more. */
+static symbol distance_symbol(uint32_t bytes) {
+    uint32_t x = bytes - 1, top = 31 - (uint32_t)__builtin_clz(x), bits = top - 1;
     return (symbol){2 * bits + (x >> bits), bits, x & ((1u << bits) - 1)};
 }
 
@@ -113,23 +114,23 @@ static pieces pieces_of(uint32_t bytes) {
     uint32_t full = bytes / LENGTH_MAX, rest = bytes % LENGTH_MAX;
     if (rest >= 3 || rest == 0)
         return (pieces){full, {rest, 0}};
-    return (pieces){full - 1, {LENGTH_MAX - 3, rest + 3}}; /* full >= 1: a match is eight bytes at least */
+    return (pieces){full - 1, {LENGTH_MAX - 3, rest + 3}}; /* full >= 1: a match is four bytes at least */
 }
 
-static void count_symbols(const sequence *s, size_t n, const uint8_t *in, uint32_t *literals,
+static void count_symbols(const sequence *s, size_t n, const uint8_t *in, uint32_t word, uint32_t *literals,
                           uint32_t *distances) {
     for (size_t i = 0; i < n; i++) {
-        for (const uint8_t *end = in + (size_t)s[i].words * WORD; in < end; in++)
+        for (const uint8_t *end = in + (size_t)s[i].words * word; in < end; in++)
             literals[*in]++;
         if (!s[i].match)
             break;
-        pieces p = pieces_of(s[i].match * WORD);
+        pieces p = pieces_of(s[i].match * word);
         uint32_t n_pieces = p.full;
         literals[FULL] += p.full;
         for (int k = 0; k < 2 && p.last[k]; k++, n_pieces++)
             literals[length_symbol(p.last[k]).symbol]++;
-        distances[distance_symbol(s[i].distance).symbol] += n_pieces;
-        in += (size_t)s[i].match * WORD;
+        distances[distance_symbol(s[i].distance * word).symbol] += n_pieces;
+        in += (size_t)s[i].match * word;
     }
     literals[END]++;
 }
@@ -283,15 +284,15 @@ static void put_codes(bits *b, const code *literals, const code *distances) {
     }
 }
 
-static void put_sequences(bits *b, const sequence *s, size_t n, const uint8_t *in, const code *literals,
-                          const code *distances) {
+static void put_sequences(bits *b, const sequence *s, size_t n, const uint8_t *in, uint32_t word,
+                          const code *literals, const code *distances) {
     for (size_t i = 0; i < n; i++) {
-        for (const uint8_t *end = in + (size_t)s[i].words * WORD; in < end; in++)
+        for (const uint8_t *end = in + (size_t)s[i].words * word; in < end; in++)
             put(b, literals->bits[*in], literals->length[*in]);
         if (!s[i].match)
             break;
-        symbol distance = distance_symbol(s[i].distance);
-        pieces p = pieces_of(s[i].match * WORD);
+        symbol distance = distance_symbol(s[i].distance * word);
+        pieces p = pieces_of(s[i].match * word);
         for (; p.full; p.full--) {
             put(b, literals->bits[FULL], literals->length[FULL]);
             put_symbol(b, distances, distance);
@@ -300,7 +301,7 @@ static void put_sequences(bits *b, const sequence *s, size_t n, const uint8_t *i
             put_symbol(b, literals, length_symbol(p.last[k]));
             put_symbol(b, distances, distance);
         }
-        in += (size_t)s[i].match * WORD;
+        in += (size_t)s[i].match * word;
     }
     put(b, literals->bits[END], literals->length[END]);
 }
@@ -317,11 +318,11 @@ void res_words_free(res_words *w) {
     free(w);
 }
 
-size_t res_words_bound(size_t n) {
-    return aic_add(aic_mul(n, 2 * WORD), 1024);
+size_t res_words_bound(size_t bytes) {
+    return aic_add(aic_mul(bytes, 2), 1024);
 }
 
-size_t res_words_deflate(res_words *w, const uint8_t *in, size_t n, uint8_t *out) {
+size_t res_words_deflate(res_words *w, const uint8_t *in, size_t n, unsigned word, uint8_t *out) {
     uint32_t counts[2][LITERALS] = {{0}};
     code literals, distances;
     if (n >= w->cap) {
@@ -329,8 +330,8 @@ size_t res_words_deflate(res_words *w, const uint8_t *in, size_t n, uint8_t *out
         w->cap = aic_add(n, 1);
         w->sequences = aic_alloc(w->cap, sizeof *w->sequences);
     }
-    size_t count = find_sequences(w, in, n);
-    count_symbols(w->sequences, count, in, counts[0], counts[1]);
+    size_t count = word == 8 ? find_sequences(w, in, n, 8) : find_sequences(w, in, n, 4);
+    count_symbols(w->sequences, count, in, word, counts[0], counts[1]);
     code_lengths(counts[0], LITERALS, literals.length);
     code_lengths(counts[1], DISTANCES, distances.length);
     assign_codes(&literals, LITERALS);
@@ -339,9 +340,9 @@ size_t res_words_deflate(res_words *w, const uint8_t *in, size_t n, uint8_t *out
     put(&b, 0x0178, 16);    /* zlib: deflate, 32 KiB, fastest */
     put(&b, 1 | 2 << 1, 3); /* the last block, with its own codes */
     put_codes(&b, &literals, &distances);
-    put_sequences(&b, w->sequences, count, in, &literals, &distances);
+    put_sequences(&b, w->sequences, count, in, word, &literals, &distances);
     uint8_t *end = finish(&b);
-    uint32_t adler = libdeflate_adler32(1, in, n * WORD);
+    uint32_t adler = libdeflate_adler32(1, in, n * word);
     for (int i = 0; i < 4; i++)
         *end++ = (uint8_t)(adler >> (24 - 8 * i));
     return (size_t)(end - out);

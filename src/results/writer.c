@@ -36,6 +36,8 @@ static void copy_origin(res_writer *w, const res_origin *o) {
 static bool check_options(const res_writer_options *opt, aic_error *err) {
     if (!(opt->checkpoint_s >= 0))
         return aic_fail(err, AIC_BAD_INPUT, "the checkpoint interval must not be negative");
+    if (!opt->breakdown && opt->precision != RES_PRECISION_f64)
+        return aic_fail(err, AIC_BAD_INPUT, "a precision of breakdowns was given, and no breakdown is stored");
     if (opt->deflate < 0 || opt->deflate > 9)
         return aic_fail(err, AIC_BAD_INPUT, "the deflate level must be from 0 to 9, found %d", opt->deflate);
     return true;
@@ -96,7 +98,7 @@ res_writer *res_writer_open(const res_writer_options *opt, const res_origin *ori
     res_deployments_init(&w->deployments);
     res_reasons_init(&w->reasons);
     for (int g = 0; g < RES_STREAMS; g++)
-        res_stream_init(&w->streams[g], (res_group_id)g);
+        res_stream_init(&w->streams[g], (res_group_id)g, opt->precision);
     bool ok = check_options(opt, err) && res_part_open(&w->part, opt->path, opt->force || opt->resume, err);
     if (ok) {
         w->codec = res_codec_new(opt->deflate);
@@ -176,13 +178,26 @@ static void split_basis(const srv_basis *basis, size_t n, uint8_t *tier, uint8_t
     }
 }
 
+/* Real numbers behind those of the stripe, rounded to nearest where the column is narrower. */
+static void add_reals(res_table *t, size_t field, const double *from, size_t n) {
+    uint8_t *to = t->data[field] + t->rows * t->width[field];
+    if (t->width[field] == sizeof *from) {
+        memcpy(to, from, n * sizeof *from);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float v = (float)from[i];
+        memcpy(to + i * sizeof v, &v, sizeof v);
+    }
+}
+
 static bool add_rows(res_writer *w, const res_points *p, size_t first, size_t n, aic_error *err) {
     res_stream *s = &w->streams[RES_G_BREAKDOWN];
     res_table *t = &s->rows;
     while (n > 0) {
         size_t room = t->cap - t->rows, take = n < room ? n : room;
-        memcpy(t->data[RES_B_LATENCY] + t->rows * sizeof(double), p->latency + first, take * sizeof(double));
-        memcpy(t->data[RES_B_ENERGY] + t->rows * sizeof(double), p->energy + first, take * sizeof(double));
+        add_reals(t, RES_B_LATENCY, p->latency + first, take);
+        add_reals(t, RES_B_ENERGY, p->energy + first, take);
         memcpy(t->data[RES_B_SOURCE] + t->rows, p->source + first, take);
         split_basis(p->basis + first, take, t->data[RES_B_TIER] + t->rows, t->data[RES_B_CARRIED] + t->rows);
         t->rows += take;

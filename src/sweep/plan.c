@@ -11,7 +11,9 @@ enum { MAX_COMPILED = 4096, POINTS_EACH = 16, TIMED = 24 };
 
 /* Bytes in a result file: measured on the shipped specs (docs/formats/results.md); deflate sees long runs of
  * equal values. */
-static const double BYTES_PER_POINT = 76.0, BYTES_PER_ROW = 1.8, BYTES_PER_FILE = 110e3;
+static const double BYTES_PER_POINT = 76.0, BYTES_PER_FILE = 110e3;
+static const double BYTES_PER_ROW[RES_PRECISION_COUNT] = {
+    [RES_PRECISION_f64] = 1.8, [RES_PRECISION_f32] = 1.0};
 
 /* What was found in one compiled deployment. */
 typedef struct probe {
@@ -204,7 +206,7 @@ static void print_bytes(double bytes, FILE *out) {
         fprintf(out, "%.1f GB", bytes / 1e9);
 }
 
-static void print_estimate(const plan *p, unsigned threads, bool breakdown, FILE *out) {
+static void print_estimate(const plan *p, unsigned threads, const res_writer_options *opt, FILE *out) {
     double compile_s = 0, evaluate_s = 0, timed = 0, rows = 0, priced = 0, all = 0;
     for (size_t i = 0; i < p->n; i++) {
         const probe *q = &p->probes[i];
@@ -223,9 +225,9 @@ static void print_estimate(const plan *p, unsigned threads, bool breakdown, FILE
     if (timed > 0 || p->s->listed)
         fprintf(out, "time       about %.2g s with %u thread%s%s\n", work / threads, threads,
                 threads == 1 ? "" : "s", p->s->listed ? ", pricing not counted" : ", writing not counted");
+    double per_row = opt->breakdown ? BYTES_PER_ROW[opt->precision] : 0;
     fprintf(out, "file       about ");
-    print_bytes(BYTES_PER_FILE + scale * (BYTES_PER_POINT * all + (breakdown ? BYTES_PER_ROW * rows : 0)),
-                out);
+    print_bytes(BYTES_PER_FILE + scale * (BYTES_PER_POINT * all + per_row * rows), out);
     fputc('\n', out);
 }
 
@@ -240,7 +242,7 @@ bool swp_plan(swp_sweep *s, const srv_env *env, const swp_options *opt, FILE *ou
         fprintf(out, "points     %llu in %zu deployments\n", (unsigned long long)s->points, s->n_deps);
         print_refused(&p, out);
         print_sample(&p, out);
-        print_estimate(&p, threads, opt->out.breakdown, out);
+        print_estimate(&p, threads, &opt->out, out);
     }
     for (size_t i = 0; i < p.n; i++)
         free(p.probes[i].reason);

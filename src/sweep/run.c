@@ -351,7 +351,7 @@ static bool open_pricing(run *r, aic_error *err) {
                                .breakdown = r->opt->discard || r->opt->out.breakdown};
     if (!r->opt->reuse)
         return true;
-    r->pricing.old = res_reuse_open(r->opt->reuse, err);
+    r->pricing.old = res_reuse_open(r->opt->reuse, &r->opt->out, err);
     r->pricing.origin = aic_calloc(r->s->n_deps, sizeof *r->pricing.origin);
     return r->pricing.old != NULL;
 }

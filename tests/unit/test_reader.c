@@ -17,13 +17,18 @@ static const char *path_of(const char *name) {
     return p;
 }
 
-static void write_file(const fix_sweep *s, const char *path, uint64_t count) {
+static void write_rounded(const fix_sweep *s, const char *path, uint64_t count, res_precision precision) {
     aic_error err = {0};
     res_summary out;
     res_writer_options opt = fix_options(path);
     opt.force = true;
+    opt.precision = precision;
     if (!fix_file(s, &opt, 5000, count, true, &out, &err))
         fail_msg("%s", err.text);
+}
+
+static void write_file(const fix_sweep *s, const char *path, uint64_t count) {
+    write_rounded(s, path, count, RES_PRECISION_f64);
 }
 
 static res_file *open_file(const char *path) {
@@ -64,8 +69,12 @@ static void check_point(const res_window *w, size_t i, const srv_point *p) {
     }
 }
 
-static void check_rows(const res_window *w, uint64_t point, size_t i, const srv_deployment *d, size_t n,
-                       const double *latency, const double *energy, const uint8_t *source) {
+static bool stored_as(double stored, double v, bool rounded) {
+    return stored == (rounded ? (double)(float)v : v) && fabs(stored - v) <= 0x1p-24 * fabs(v);
+}
+
+static void check_rows(const res_window *w, bool rounded, uint64_t point, size_t i, const srv_deployment *d,
+                       size_t n, const double *latency, const double *energy, const uint8_t *source) {
     const res_op_row *rows;
     assert_int_equal(res_window_rows(w, i, &rows), n);
     for (size_t r = 0; r < n; r++) {
@@ -73,7 +82,8 @@ static void check_rows(const res_window *w, uint64_t point, size_t i, const srv_
         assert_string_equal(rows[r].kind, d->rows[r].kind);
         assert_true(rows[r].phase == d->rows[r].phase);
         assert_true(rows[r].repeat == d->rows[r].repeat);
-        assert_true(rows[r].latency == latency[r] && rows[r].energy == energy[r]);
+        assert_true(stored_as(rows[r].latency, latency[r], rounded));
+        assert_true(stored_as(rows[r].energy, energy[r], rounded));
         assert_int_equal(rows[r].source, source[r]);
         assert_int_equal(rows[r].tier, srv_basis_tier(fix_basis(point, r)));
         assert_int_equal(rows[r].carried, srv_basis_carried(fix_basis(point, r)));
@@ -81,6 +91,7 @@ static void check_rows(const res_window *w, uint64_t point, size_t i, const srv_
 }
 
 static void check_all(const fix_sweep *s, res_file *f, size_t step) {
+    bool rounded = res_attribute(f, "breakdown_precision") != NULL;
     aic_error err = {0};
     int columns[128];
     size_t n_columns = res_column_count();
@@ -100,7 +111,7 @@ static void check_all(const fix_sweep *s, res_file *f, size_t step) {
             assert_string_equal(res_window_value(w, i, res_column_find("model")).u.s, d->request.model);
             assert_int_equal(res_window_value(w, i, res_column_find("tp")).u.i, d->request.par.tp);
             check_point(w, i, &p);
-            check_rows(w, first + i, i, d, rows, latency, energy, source);
+            check_rows(w, rounded, first + i, i, d, rows, latency, energy, source);
         }
     }
     res_window_free(w);
@@ -118,6 +129,19 @@ static void test_what_was_written_comes_back(void **state) {
     assert_string_equal(res_attribute(f, "databases"), "h200_sxm 0.12.0 0123456789abcdef");
     assert_int_equal(strlen(res_attribute(f, "content_sha256")), 64);
     assert_null(res_attribute(f, "nonsense"));
+    check_all(s, f, 16384);
+    check_all(s, f, 777);
+    res_close(f);
+    fix_free(s);
+}
+
+static void test_rounded_rows_come_back(void **state) {
+    (void)state;
+    fix_sweep *s = fix_new(60);
+    write_rounded(s, path_of("r.h5"), fix_count(s), RES_PRECISION_f32);
+    res_file *f = open_file(path_of("r.h5"));
+    assert_string_equal(res_attribute(f, "breakdown_precision"), "f32");
+    assert_string_equal(res_attribute(f, "options"), "breakdown f32");
     check_all(s, f, 16384);
     check_all(s, f, 777);
     res_close(f);
@@ -449,6 +473,18 @@ static void replace_dataset(hid_t f, const char *path, hid_t type, hsize_t rows,
     H5Pclose(p);
 }
 
+static void put_text(hid_t f, const char *name, const char *text) {
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+    H5Tset_size(type, strlen(text));
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    hid_t a = H5Acreate2(f, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(a >= 0 && H5Awrite(a, type, text) >= 0);
+    H5Aclose(a);
+    H5Sclose(space);
+    H5Tclose(type);
+}
+
 static void test_wrong_layouts(void **state) {
     (void)state;
     fix_sweep *s = fix_new(2);
@@ -461,6 +497,12 @@ static void test_wrong_layouts(void **state) {
     f = edit(s);
     set_attribute(f, "breakdown_rows", 1);
     assert_refused(f, "not as many rows as the file says");
+    f = edit(s);
+    put_text(f, "breakdown_precision", "f32");
+    assert_refused(f, "/breakdown/latency_ms: not of the type");
+    f = edit(s);
+    put_text(f, "breakdown_precision", "f16");
+    assert_refused(f, "attribute breakdown_precision is missing or damaged");
     f = edit(s);
     H5Adelete(f, "spec_sha256");
     assert_refused(f, "attribute spec_sha256 is missing");
@@ -512,6 +554,7 @@ int main(void) {
     pdb_hdf5_unlock();
     const struct CMUnitTest tests[] = {
         TEST(test_what_was_written_comes_back),
+        TEST(test_rounded_rows_come_back),
         TEST(test_reasons),
         TEST(test_requests_come_back),
         TEST(test_long_spec),

@@ -161,6 +161,9 @@ static void test_other_inputs_are_refused(void **state) {
         o = fix_origin(sweep);
         opt.breakdown = false;
         refused(&opt, &o, "options: breakdown");
+        opt.breakdown = true;
+        opt.precision = RES_PRECISION_f32;
+        refused(&opt, &o, "+ options: breakdown f32");
         if (!finished) {
             opt = options("o.h5", 30);
             opt.deflate = 2;

@@ -112,6 +112,33 @@ static void test_content_digest_is_free_of_compression(void **state) {
     fix_free(s);
 }
 
+/* Points handed over in any number, checkpoints or not: the same rounded file, and another than unrounded. */
+static void test_rounded_breakdowns(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(DEPLOYMENTS);
+    res_summary exact, first, other;
+    write_file(s, path_of("exact.h5"), 4096, 1e9, 1, &exact);
+    for (int i = 0; i < 3; i++) {
+        res_writer_options opt = fix_options(path_of(i ? "b.h5" : "a.h5"));
+        opt.precision = RES_PRECISION_f32;
+        opt.force = true;
+        opt.checkpoint_s = i == 2 ? 0 : 1e9;
+        assert_true(fix_file(s, &opt, i ? 1500 : 4096, fix_count(s), true, i ? &other : &first, &err));
+        if (i)
+            assert_same_file(path_of("a.h5"), path_of("b.h5"));
+    }
+    assert_string_equal(first.digest, other.digest);
+    assert_string_not_equal(first.digest, exact.digest);
+    assert_true(first.file_bytes < exact.file_bytes);
+    res_writer_options opt = fix_options(path_of("c.h5"));
+    opt.breakdown = false;
+    opt.precision = RES_PRECISION_f32;
+    assert_false(fix_file(s, &opt, 4096, fix_count(s), true, &other, &err));
+    assert_int_equal(err.code, AIC_BAD_INPUT);
+    fix_free(s);
+}
+
 static void test_no_points_and_no_breakdown(void **state) {
     (void)state;
     aic_error err = {0};
@@ -426,10 +453,9 @@ static void check_refusals(res_codec *c, const res_coded *coded, size_t width, b
     assert_true(shuffled || !res_decode(c, &bad, width, CODEC_CHUNK, shuffled, back));
 }
 
-static unsigned check_codec(int level, size_t width, size_t rows, int kind) {
+static unsigned check_codec(int level, size_t width, bool shuffled, size_t rows, int kind) {
     uint8_t *data = aic_calloc(CODEC_CHUNK, CODEC_WIDTH), *back = aic_calloc(CODEC_CHUNK + 8, CODEC_WIDTH);
     res_codec *c = res_codec_new(level);
-    bool shuffled = width > 1 && width <= 8;
     res_coded coded, unused;
     fill(data, rows * width, width, kind);
     for (int again = 0; again < 2; again++) { /* streams are reused */
@@ -451,8 +477,11 @@ static void test_codec_round_trip(void **state) {
     for (int level = 0; level <= 9; level += 3)
         for (int kind = 0; kind < CODEC_KINDS; kind++)
             for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
-                check_codec(level, widths[w], CODEC_CHUNK, kind);
-                check_codec(level, widths[w], 777, kind);
+                bool number = widths[w] > 1 && widths[w] <= 8;
+                for (int shuffled = 0; shuffled <= number; shuffled++) {
+                    check_codec(level, widths[w], shuffled, CODEC_CHUNK, kind);
+                    check_codec(level, widths[w], shuffled, 777, kind);
+                }
             }
 }
 
@@ -464,10 +493,10 @@ static void test_codec_skips_what_does_not_pay(void **state) {
                                          [NOISE] = RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE,
                                          [RECURRING_NOISE] = RES_SKIP_SHUFFLE};
     for (int kind = 0; kind < CODEC_KINDS; kind++) {
-        assert_int_equal(check_codec(1, 8, CODEC_CHUNK, kind), skips[kind]);
-        assert_int_equal(check_codec(1, 8, CODEC_CHUNK - 1, kind), skips[kind]);
-        assert_int_equal(check_codec(0, 8, CODEC_CHUNK, kind), 0);
-        assert_int_equal(check_codec(1, 4, CODEC_CHUNK, kind), kind == NOISE ? 0 : RES_SKIP_SHUFFLE);
+        assert_int_equal(check_codec(1, 8, true, CODEC_CHUNK, kind), skips[kind]);
+        assert_int_equal(check_codec(1, 8, true, CODEC_CHUNK - 1, kind), skips[kind]);
+        assert_int_equal(check_codec(0, 8, true, CODEC_CHUNK, kind), 0);
+        assert_int_equal(check_codec(1, 4, true, CODEC_CHUNK, kind), kind == NOISE ? 0 : RES_SKIP_SHUFFLE);
     }
 }
 
@@ -496,6 +525,7 @@ int main(void) {
         TEST(test_splits_do_not_matter),
         TEST(test_checkpoints_do_not_matter),
         TEST(test_content_digest_is_free_of_compression),
+        TEST(test_rounded_breakdowns),
         TEST(test_no_points_and_no_breakdown),
         TEST(test_interruption_keeps_everything),
         TEST(test_interruption_before_the_first_checkpoint),

@@ -1,0 +1,24 @@
+/* --breakdown, --no-breakdown, --precision: what a result holds of the ops of its points. */
+#include "cli/cli.h"
+#include <string.h>
+
+static bool ops_stored(const cli_args *args, bool *out, aic_error *err) {
+    const char *text = args->ops_stored ? args->ops_stored : args->no_breakdown ? "none" : "all";
+    bool none = strcmp(text, "none") == 0;
+    if (!none && strcmp(text, "all") != 0)
+        return aic_fail(err, AIC_BAD_INPUT, "--breakdown: expected all or none, found \"%.40s\"", text);
+    if (!none && args->no_breakdown)
+        return aic_fail(err, AIC_BAD_INPUT, "--breakdown all contradicts --no-breakdown");
+    *out = !none;
+    return true;
+}
+
+bool cli_breakdown(const cli_args *args, res_writer_options *out, aic_error *err) {
+    if (!ops_stored(args, &out->breakdown, err))
+        return false;
+    if (args->precision && !res_precision_find(args->precision, &out->precision))
+        return aic_fail(err, AIC_BAD_INPUT, "--precision: expected f64 or f32, found \"%.40s\"",
+                        args->precision);
+    return !args->precision || out->breakdown ||
+           aic_fail(err, AIC_BAD_INPUT, "--precision is about the ops of points, which are not stored");
+}
