@@ -95,6 +95,15 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
  * when they are asked for. Nobody may use anything that was got from it before: tables, grids, bound ops. */
 void pdb_view_unload(const pdb_view *view);
 
+/* What was read from files for all views so far: tables (one of several sources counts once), the rows of
+ * their sources, and the seconds it took. */
+typedef struct pdb_loaded {
+    size_t tables;
+    uint64_t rows;
+    double seconds;
+} pdb_loaded;
+pdb_loaded pdb_loaded_so_far(pdb *db);
+
 /* ---- tables: declared by the op family that reads them --------------------------------------------------
  */
 

@@ -126,6 +126,18 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
  * bytes; evaluates nothing but a small sample for the estimate. */
 bool swp_plan(swp_sweep *s, const srv_env *env, const swp_options *opt, FILE *out, aic_error *err);
 
+/* Where the time of a sweep goes, measured on some of its deployments (docs/performance.md). */
+typedef struct swp_costs {
+    size_t deployments, refused; /* looked at; of those, refused when compiled */
+    double first_s, again_s;     /* compiling them with no table read, and once more: the difference is tables */
+    pdb_loaded tables;           /* read meanwhile */
+    srv_costs points;            /* free with srv_costs_free */
+} swp_costs;
+/* Looks at up to `most` deployments, evenly spaced, all points of each; one thread. Tables that other work of
+ * env has read already are not read again: ask first. */
+bool swp_costs_measure(const swp_sweep *s, const srv_env *env, size_t most, unsigned repeat, swp_costs *out,
+                       aic_error *err);
+
 /* Prints the ranges of shards from .. to of `count`. */
 void swp_plan_shards(const swp_sweep *s, uint64_t from, uint64_t to, uint64_t count, FILE *out);
 
