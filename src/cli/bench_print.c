@@ -167,8 +167,8 @@ static void json_kinds(const srv_costs *c, FILE *out) {
 static void json_costs(const swp_costs *c, FILE *out) {
     fprintf(out,
             ", \"sample\": {\"deployments\": %zu, \"refused\": %zu, \"points\": %llu, \"tables\": %zu, "
-            "\"table_rows\": %llu, \"tables_s\": %.6f, \"table_reading_s\": %.6f, \"compile_s\": %.6f, "
-            "\"evaluate_s\": %.6f, \"query_s\": %.6f, \"assembly_s\": %.6f, \"kinds\": [",
+            "\"table_rows\": %llu, \"tables_s\": %.9f, \"table_reading_s\": %.9f, \"compile_s\": %.9f, "
+            "\"evaluate_s\": %.9f, \"query_s\": %.9f, \"assembly_s\": %.9f, \"kinds\": [",
             c->deployments, c->refused, (unsigned long long)c->points.points, c->tables.tables,
             (unsigned long long)c->tables.rows, tables_s(c), c->tables.seconds, compile_s(c),
             c->points.evaluate_s, query_s(&c->points), assembly_s(&c->points));
