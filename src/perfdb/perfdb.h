@@ -268,10 +268,11 @@ const char *pdb_lane_default(const pdb_view *view);
  * Taking the lock also silences the library's own error printing for the calling thread. Not recursive. */
 void pdb_hdf5_lock(void);
 void pdb_hdf5_unlock(void);
-/* A file access property list (hid_t, to be closed) with which HDF5 reads and writes through base/io. With the lock
- * held. */
+/* A file access property list (hid_t, to be closed) with which HDF5 reads and writes through base/io. With
+ * the lock held. */
 int64_t pdb_hdf5_access(void);
-/* errno of the last file call of HDF5 that failed in this thread since the last time it was asked for; 0 = none. */
+/* errno of the last file call of HDF5 that failed in this thread since the last time it was asked for; 0 =
+ * none. */
 int pdb_hdf5_file_error(void);
 
 /* ---- inspection ------------------------------------------------------------------------------ */

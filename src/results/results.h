@@ -222,9 +222,9 @@ bool res_verify(const char *path, unsigned threads, FILE *out, aic_error *err);
 
 /* What storing the rows of a finished file takes at the least (docs/performance.md): all groups' chunks. */
 typedef struct res_roofline {
-    uint64_t chunks, bytes; /* stored; a chunk of zeros that is left out is not counted */
-    uint64_t plain;         /* bytes of the rows before encoding */
-    double raw_s;           /* writing the stored bytes to one HDF5 file, synced: no encoding, no digest */
+    uint64_t chunks, bytes;    /* stored; a chunk of zeros that is left out is not counted */
+    uint64_t plain;            /* bytes of the rows before encoding */
+    double raw_s;              /* writing the stored bytes to one HDF5 file, synced: no encoding, no digest */
     double encode_s, digest_s; /* encoding and digesting all rows again, one thread */
 } res_roofline;
 /* scratch: a file to write, removed afterwards, in the same file system as path. */

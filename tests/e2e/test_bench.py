@@ -48,7 +48,7 @@ def test_bench_counts_what_is_refused(tmp_path):
 
 
 def test_bench_of_a_point_list(tmp_path):
-    points = write(tmp_path / "p.csv", "model,system,batch,isl\nQwen/Qwen3-8B,h200_sxm,1,64\nQwen/Qwen3-8B,h200_sxm,1,128\n")
+    points = write(tmp_path / "p.csv", "model,system,backend,batch,isl\nQwen/Qwen3-8B,h200_sxm,vllm,1,64\nQwen/Qwen3-8B,h200_sxm,vllm,1,128\n")
     figures = json.loads(program("bench", "--points", points, "--repeat", "1", "--json").stdout)
     assert figures["points"] == figures["sample"]["points"] == 2 and figures["deployments"] == 1
     assert "without a spec" in program("bench", "--points", points, "--set", "name=x", code=2).stderr
