@@ -102,7 +102,7 @@ static void ask_encoder(clerk *c) {
             q[behind].shapes[i] = srv_encoder_shape(&images, behind);
         }
     }
-    for (size_t i = 0; n && i < walk->n_ops; i++)
+    for (size_t i = 0; n && i < walk->n_bound; i++)
         ask(c, SRV_PH_encoder, &walk->ops[i], &q[walk->ops[i].behind]);
 }
 
@@ -114,7 +114,7 @@ static void ask_context(clerk *c) {
     for (size_t k = 0; k < plan->n_keys; k++) {
         srv_shapes s = srv_distinct_shapes(c->d, c->b, &plan->keys[k], loads, c->n, c->keys, c->tmp);
         questions q = {.n_shapes = s.count, .shapes = s.shapes};
-        for (size_t i = 0; i < plan->context.n_ops; i++)
+        for (size_t i = 0; i < plan->context.n_bound; i++)
             if (plan->context.ops[i].key == k)
                 ask(c, SRV_PH_context, &plan->context.ops[i], &q);
     }
@@ -186,7 +186,7 @@ static void ask_part(clerk *c, const srv_part *part, bool moving) {
     size_t n = decode_steps(c, moving, &steps);
     questions q = runs_of(c, steps, n);
     free(steps);
-    for (size_t i = 0; n && i < part->n_ops; i++)
+    for (size_t i = 0; n && i < part->n_ops && part->ops[i] < walk->n_bound; i++)
         ask(c, SRV_PH_generation, &walk->ops[part->ops[i]], &q);
 }
 
