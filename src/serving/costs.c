@@ -186,7 +186,7 @@ static void ask_part(clerk *c, const srv_part *part, bool moving) {
     size_t n = decode_steps(c, moving, &steps);
     questions q = runs_of(c, steps, n);
     free(steps);
-    for (size_t i = 0; n && i < part->n_ops && part->ops[i] < walk->n_bound; i++)
+    for (size_t i = 0; n && i < part->n_ops; i++)
         ask(c, SRV_PH_generation, &walk->ops[part->ops[i]], &q);
 }
 
