@@ -107,6 +107,8 @@ def write_list(path, rows):
 def measure(args, folder):
     """The three measurements take turns, so that a busy moment of the machine does not fall on one of them alone."""
     grid, listed, threads = folder / "grid.h5", folder / "sample.h5", ["--threads", str(args.threads)]
+    if args.no_breakdown:
+        threads.append("--no-breakdown")
     run(args.program, args.spec, "-o", str(grid), *threads)
     rows, deployments = sample(args.program, str(grid), args.points, args.seed)
     points, points_csv, peer = count_points(args.program, str(grid)), write_list(folder / "sample.csv", rows), Peer()
@@ -134,6 +136,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2, help="threads of aicfg-sweep; the engine has one")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-breakdown", action="store_true", help="aicfg-sweep writes figures only")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

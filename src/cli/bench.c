@@ -1,25 +1,14 @@
 /* aicfg-sweep bench: how fast a sweep is evaluated and written, stage by stage. */
-#include "cli/cli.h"
+#include "cli/bench.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef struct stage {
-    swp_timing best; /* of the fastest repetition */
-    uint64_t bytes;
-} stage;
+enum { SAMPLE = 64 }; /* deployments whose queries are counted unless --deployments says otherwise */
 
-typedef struct result {
-    uint64_t points;
-    size_t deployments;
-    unsigned threads;
-    uint64_t repeat;
-    double load_s; /* opening data, reading and checking the spec */
-    stage evaluate, write;
-} result;
-
-static bool measure(swp_sweep *s, const srv_env *env, const swp_options *options, uint64_t repeat, stage *out,
-                    aic_error *err) {
+static bool measure(swp_sweep *s, const srv_env *env, const swp_options *options, uint64_t repeat,
+                    bench_stage *out, aic_error *err) {
     swp_timing t;
     res_summary sum = {0};
     swp_options opt = *options;
@@ -34,95 +23,109 @@ static bool measure(swp_sweep *s, const srv_env *env, const swp_options *options
     return true;
 }
 
-static double rate(const result *r, const stage *s) {
-    return s->best.wall_s > 0 ? (double)r->points / s->best.wall_s : 0;
-}
-
-static void print_stage(const result *r, const char *name, const stage *s) {
-    const swp_timing *t = &s->best;
-    char per_second[32];
-    aic_group_digits((uint64_t)rate(r, s), per_second);
-    printf("%-12s%12s points/s  %8.3f s: compile %.3f, evaluate %.3f, write %.3f (threads added up)\n", name,
-           per_second, t->wall_s, t->compile_s, t->evaluate_s, t->write_s);
-}
-
-static void print_text(const result *r) {
-    char points[32], bytes[32];
-    aic_group_digits(r->points, points);
-    cli_bytes((double)r->write.bytes, bytes);
-    printf("%s points, %zu deployments, %u threads, best of %llu\n", points, r->deployments, r->threads,
-           (unsigned long long)r->repeat);
-    printf("load        %.3f s\n", r->load_s);
-    print_stage(r, "evaluate", &r->evaluate);
-    print_stage(r, "with file", &r->write);
-    printf("per point   %.0f ns evaluating, %.0f ns writing, %.1f bytes (file %s)\n",
-           1e9 * r->evaluate.best.evaluate_s / (double)r->points,
-           1e9 * r->write.best.write_s / (double)r->points, (double)r->write.bytes / (double)r->points,
-           bytes);
-}
-
-static void json_stage(const result *r, const char *name, const stage *s) {
-    const swp_timing *t = &s->best;
-    printf(", \"%s\": {\"points_per_s\": %.1f, \"wall_s\": %.6f, \"compile_s\": %.6f, \"evaluate_s\": %.6f, "
-           "\"write_s\": %.6f}",
-           name, rate(r, s), t->wall_s, t->compile_s, t->evaluate_s, t->write_s);
-}
-
-static void print_json(const result *r) {
-    printf("{\"points\": %llu, \"deployments\": %zu, \"threads\": %u, \"repeat\": %llu, \"load_s\": %.6f, "
-           "\"file_bytes\": %llu",
-           (unsigned long long)r->points, r->deployments, r->threads, (unsigned long long)r->repeat,
-           r->load_s, (unsigned long long)r->write.bytes);
-    json_stage(r, "evaluate", &r->evaluate);
-    json_stage(r, "with_file", &r->write);
-    printf("}\n");
-}
-
-static void bench(const cli_args *args, swp_sweep *s, const srv_env *env, double load_s, aic_error *err) {
-    char path[] = "/tmp/aicfg-bench-XXXXXX";
-    int fd = mkstemp(path);
-    if (fd < 0) {
-        aic_fail(err, AIC_IO, "bench: cannot make a file in /tmp");
-        return;
+/* The fastest of the repetitions, part by part. */
+static bool measure_store(const char *path, const char *scratch, uint64_t repeat, res_roofline *out,
+                          aic_error *err) {
+    for (uint64_t i = 0; i < repeat; i++) {
+        res_roofline r;
+        if (!res_roofline_measure(path, scratch, &r, err))
+            return false;
+        if (i > 0) {
+            r.raw_s = fmin(r.raw_s, out->raw_s);
+            r.encode_s = fmin(r.encode_s, out->encode_s);
+            r.digest_s = fmin(r.digest_s, out->digest_s);
+        }
+        *out = r;
     }
+    return true;
+}
+
+/* A file in the folder of --output, or in /tmp; the second name is for the roofline. */
+static bool make_names(const cli_args *args, aic_buf *path, aic_buf *scratch, aic_error *err) {
+    aic_buf_printf(path, "%s/aicfg-bench-XXXXXX", args->output ? args->output : "/tmp");
+    int fd = mkstemp(path->data);
+    if (fd < 0)
+        return aic_fail(err, AIC_IO, "bench: cannot make a file in %s", args->output ? args->output : "/tmp");
     close(fd);
-    result r = {.points = swp_points(s),
-                .deployments = swp_deployments(s),
-                .load_s = load_s,
-                .threads = args->threads ? (unsigned)args->threads : 2,
-                .repeat = args->repeat ? args->repeat : 3};
-    swp_options opt = {.threads = r.threads,
+    aic_buf_printf(scratch, "%s.raw", path->data);
+    return true;
+}
+
+static void bench(const cli_args *args, swp_sweep *s, const srv_env *env, bench_result *r, aic_error *err) {
+    aic_buf path = {0}, scratch = {0};
+    swp_options opt = {.threads = r->threads,
                        .quiet = true,
                        .plain = args->plain,
                        .block_points = (size_t)args->block,
                        .discard = true,
                        .program = "aicfg-sweep " AICFG_VERSION,
                        .command_line = args->command_line,
-                       .out = {.path = path, .deflate = CLI_DEFLATE, .checkpoint_s = 30, .force = true}};
-    bool ok = cli_breakdown(args, &opt.out, err) && measure(s, env, &opt, r.repeat, &r.evaluate, err);
-    opt.discard = false;
-    ok = ok && measure(s, env, &opt, r.repeat, &r.write, err);
-    aic_io_unlink(path);
+                       .out = {.deflate = CLI_DEFLATE, .checkpoint_s = 30, .force = true}};
+    size_t most = args->count ? (size_t)args->count : SAMPLE;
+    bool ok = cli_breakdown(args, &opt.out, err) &&
+              swp_costs_measure(s, env, most, (unsigned)r->repeat, &r->costs, err) &&
+              measure(s, env, &opt, r->repeat, &r->evaluate, err) && make_names(args, &path, &scratch, err);
+    if (ok) {
+        opt.out.path = path.data;
+        opt.discard = false;
+        ok = measure(s, env, &opt, r->repeat, &r->write, err) &&
+             measure_store(path.data, scratch.data, r->repeat, &r->store, err);
+        aic_io_unlink(path.data);
+    }
     if (ok && args->json)
-        print_json(&r);
+        bench_print_json(r, stdout);
     else if (ok)
-        print_text(&r);
+        bench_print_text(r, stdout);
+    srv_costs_free(&r->costs.points);
+    aic_buf_free(&path);
+    aic_buf_free(&scratch);
+}
+
+/* Overrides change specs only, and points are listed somewhere else than in one. */
+static bool check(const cli_args *args, aic_error *err) {
+    if (args->threads > 1024 || args->block > 1u << 20 || args->repeat > 1000)
+        return aic_fail(err, AIC_BAD_INPUT,
+                        "bench: --threads goes up to 1024, --block up to 1048576, --repeat up to 1000");
+    return !args->points || (!args->operands.n && !args->sets.n && !args->mode) ||
+           aic_fail(err, AIC_BAD_INPUT, "bench: --points goes without a spec, --set and --database-mode");
+}
+
+/* --database-mode is an override like any other: it counts for every block. */
+static swp_sweep *load(const cli_args *args, const srv_env *env, aic_error *err) {
+    const char *spec = args->operands.n ? args->operands.v[0] : "sweeps/h200.yaml";
+    const char **sets = aic_alloc(args->sets.n + 1, sizeof *sets);
+    size_t n = 0;
+    aic_buf mode = {0};
+    for (; n < args->sets.n; n++)
+        sets[n] = args->sets.v[n];
+    if (args->mode) {
+        aic_buf_printf(&mode, "sweep.database_modes=%s", args->mode);
+        sets[n++] = mode.data;
+    }
+    swp_sweep *s = swp_load(spec, sets, n, env, err);
+    aic_buf_free(&mode);
+    free(sets);
+    return s;
 }
 
 static aic_code run(const cli_args *args, aic_error *err) {
     cli_data data;
     double start = aic_now();
+    bench_result r = {.threads = args->threads ? (unsigned)args->threads : 2,
+                      .repeat = args->repeat ? args->repeat : 3};
     aic_interrupt_install();
-    if (args->threads > 1024 || args->block > 1u << 20) {
-        aic_fail(err, AIC_BAD_INPUT, "bench: --threads goes up to 1024, --block up to 1048576");
+    if (!check(args, err))
         return err->code;
-    }
     if (!cli_data_open(args, &data, err))
         return err->code;
-    const char *spec = args->operands.n ? args->operands.v[0] : "sweeps/h200.yaml";
-    swp_sweep *s = swp_load(spec, args->sets.v, args->sets.n, &data.env, err);
-    if (s)
-        bench(args, s, &data.env, aic_now() - start, err);
+    r.data_s = aic_now() - start;
+    swp_sweep *s = args->points ? swp_load_points(args->points, err) : load(args, &data.env, err);
+    if (s) {
+        r.spec_s = aic_now() - start - r.data_s;
+        r.points = swp_points(s);
+        r.deployments = swp_deployments(s);
+        bench(args, s, &data.env, &r, err);
+    }
     swp_free(s);
     cli_data_close(&data);
     return err->code;
@@ -132,6 +135,12 @@ static aic_code run(const cli_args *args, aic_error *err) {
 static const cli_option options[] = {
     {"threads", 'j', CLI_COUNT, "N", AT(threads), "worker threads; default: 2"},
     {"repeat", 0, CLI_COUNT, "N", AT(repeat), "repetitions, the fastest counts; default: 3"},
+    {"points", 0, CLI_TEXT, "FILE", AT(points), "CSV list of points instead of a spec"},
+    {"deployments", 0, CLI_COUNT, "N", AT(count),
+     "deployments whose queries are counted, evenly spaced; default: 64"},
+    {"database-mode", 0, CLI_TEXT, "MODE", AT(mode),
+     "SILICON, HYBRID, EMPIRICAL or SOL, whatever the spec says"},
+    {"output", 'o', CLI_TEXT, "DIR", AT(output), "folder for the file, removed afterwards; default: /tmp"},
     {"set", 0, CLI_TEXTS, "PATH=VALUE", AT(sets), "override a key of the spec"},
     {"block", 0, CLI_COUNT, "N", AT(block), "points a worker takes at once"},
     CLI_BREAKDOWN_OPTIONS,
@@ -143,10 +152,13 @@ const cli_command cli_bench = {
     .name = "bench",
     .operands = "[SPEC.yaml]",
     .max_operands = 1,
-    .summary = "measure how fast a sweep is evaluated, with and without its file",
+    .summary = "measure how fast a sweep is evaluated and written, and where the time goes",
     .details =
-        "Without a spec: sweeps/h200.yaml of the current folder. The file is written to /tmp and removed.",
-    .examples = "bench\nbench sweeps/h200.yaml --threads 1 --json",
+        "Stages: opening data, reading the spec, tables, compiling, queries by op kind, assembling points,\n"
+        "encoding, digests, writing; the last against HDF5 writing the same bytes and nothing else\n"
+        "(docs/performance.md). Without a spec: sweeps/h200.yaml of the current folder.",
+    .examples =
+        "bench\nbench sweeps/h200.yaml --threads 1 --json\nbench sweeps/h200.yaml --database-mode SOL",
     .options = options,
     .n_options = sizeof options / sizeof *options,
     .data = true,

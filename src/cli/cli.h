@@ -26,6 +26,7 @@ typedef struct cli_args {
     bool unlisted;
     /* running */
     const char *points, *output, *reuse, *shard;
+    const char *mode; /* database mode in place of the spec's */
     cli_texts sets;
     uint64_t threads, block, deflate;
     bool quiet, no_breakdown, force, plain, resume;

@@ -178,6 +178,7 @@ typedef struct pdb_view_impl {
     size_t n_reads, cap_reads;
     pdb_read_set *read_sets; /* digests of sets asked for so far */
     size_t n_read_sets, cap_read_sets;
+    pdb_loaded loaded; /* since the view was opened */
 } pdb_view_impl;
 
 /* ---- rows of a table on their way into memory (scan.c) ----------------------------------------------------

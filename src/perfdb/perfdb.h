@@ -95,6 +95,15 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
  * when they are asked for. Nobody may use anything that was got from it before: tables, grids, bound ops. */
 void pdb_view_unload(const pdb_view *view);
 
+/* What was read from files for all views so far: tables (one of several sources counts once), the rows of
+ * their sources, and the seconds it took. */
+typedef struct pdb_loaded {
+    size_t tables;
+    uint64_t rows;
+    double seconds;
+} pdb_loaded;
+pdb_loaded pdb_loaded_so_far(pdb *db);
+
 /* ---- tables: declared by the op family that reads them --------------------------------------------------
  */
 
@@ -259,10 +268,11 @@ const char *pdb_lane_default(const pdb_view *view);
  * Taking the lock also silences the library's own error printing for the calling thread. Not recursive. */
 void pdb_hdf5_lock(void);
 void pdb_hdf5_unlock(void);
-/* A file access property list (hid_t, to be closed) with which HDF5 reads and writes through base/io. With the lock
- * held. */
+/* A file access property list (hid_t, to be closed) with which HDF5 reads and writes through base/io. With
+ * the lock held. */
 int64_t pdb_hdf5_access(void);
-/* errno of the last file call of HDF5 that failed in this thread since the last time it was asked for; 0 = none. */
+/* errno of the last file call of HDF5 that failed in this thread since the last time it was asked for; 0 =
+ * none. */
 int pdb_hdf5_file_error(void);
 
 /* ---- inspection ------------------------------------------------------------------------------ */

@@ -319,6 +319,7 @@ static bool scan_sources(scan *s, const pdb_source *list, size_t n) {
         ok = !list[i].exists || read_source(s, &sources[i]);
         rows += sources[i].rows;
     }
+    pdb_impl(s->view)->loaded.rows += rows;
     ok = ok && (rows <= UINT32_MAX ||
                 aic_fail(&s->err, AIC_BAD_INPUT, "table %s: more than 2^32 rows", s->schema->table));
     if (ok && s->sink->expect)
@@ -339,6 +340,7 @@ bool pdb_scan_to(const pdb_view *view, const pdb_schema *schema, const pdb_sink 
     pdb_view_impl *v = pdb_impl(view);
     scan s = {.view = view, .schema = schema, .sink = sink};
     pthread_mutex_lock(&v->lock);
+    double start = aic_now();
     const pdb_source *list;
     size_t n = pdb_sources(view, schema->table, &list);
     if (schema->primary_only && n > 1)
@@ -349,6 +351,8 @@ bool pdb_scan_to(const pdb_view *view, const pdb_schema *schema, const pdb_sink 
     note_content(&s);
     if (!ok && why)
         *why = aic_arena_strdup(v->arena, s.err.text);
+    v->loaded.tables++;
+    v->loaded.seconds += aic_now() - start;
     pthread_mutex_unlock(&v->lock);
     return ok;
 }

@@ -248,6 +248,21 @@ void pdb_view_unload(const pdb_view *view) {
     pthread_mutex_unlock(&v->lock);
 }
 
+pdb_loaded pdb_loaded_so_far(pdb *db) {
+    pdb_loaded sum = {0};
+    pthread_mutex_lock(&db->lock);
+    for (size_t i = 0; i < db->n_views; i++) {
+        pdb_view_impl *v = db->views[i];
+        pthread_mutex_lock(&v->lock);
+        sum.tables += v->loaded.tables;
+        sum.rows += v->loaded.rows;
+        sum.seconds += v->loaded.seconds;
+        pthread_mutex_unlock(&v->lock);
+    }
+    pthread_mutex_unlock(&db->lock);
+    return sum;
+}
+
 void pdb_view_free(pdb_view_impl *v) {
     aic_arena_free(v->arena);
     pthread_mutex_destroy(&v->lock);

@@ -233,6 +233,16 @@ bool res_export(res_file *f, const res_export_options *opt, FILE *out, aic_error
  * is damaged and where. threads: 0 = all. AIC_FINDING when it is damaged, AIC_IO when it cannot be read,
  * AIC_BAD_INPUT when it is some other file. */
 bool res_verify(const char *path, unsigned threads, FILE *out, aic_error *err);
+
+/* What storing the rows of a finished file takes at the least (docs/performance.md): all groups' chunks. */
+typedef struct res_roofline {
+    uint64_t chunks, bytes;    /* stored; a chunk of zeros that is left out is not counted */
+    uint64_t plain;            /* bytes of the rows before encoding */
+    double raw_s;              /* writing the stored bytes to one HDF5 file, synced: no encoding, no digest */
+    double encode_s, digest_s; /* encoding and digesting all rows again, one thread */
+} res_roofline;
+/* scratch: a file to write, removed afterwards, in the same file system as path. */
+bool res_roofline_measure(const char *path, const char *scratch, res_roofline *out, aic_error *err);
 /* Shards of one sweep to one file (docs/formats/results.md). */
 typedef struct res_merge_options {
     const char *path;          /* final name; its folder must exist */

@@ -2,13 +2,6 @@
  * fields it reads. */
 #include "serving/folded.h"
 
-/* The distinct shapes of one key class, and which of them each context table uses. */
-typedef struct key_shapes {
-    size_t count;
-    op_shape *shapes;
-    uint32_t *of; /* per context table */
-} key_shapes;
-
 static size_t number_context_shapes(const srv_block *b, const uint32_t *live, size_t n, uint32_t *shape_of,
                                     uint32_t *firsts, srv_key *keys, srv_key *tmp) {
     for (size_t k = 0; k < n; k++) {
@@ -20,9 +13,9 @@ static size_t number_context_shapes(const srv_block *b, const uint32_t *live, si
     return srv_number_keys(keys, n, shape_of, firsts);
 }
 
-static key_shapes distinct_for(const srv_deployment *d, srv_block *b, const srv_key_class *class,
+srv_shapes srv_distinct_shapes(const srv_deployment *d, srv_block *b, const srv_key_class *class,
                                const srv_workload *loads, size_t count, srv_key *keys, srv_key *tmp) {
-    key_shapes k = {.of = srv_take(b, count, sizeof(uint32_t))};
+    srv_shapes k = {.of = srv_take(b, count, sizeof(uint32_t))};
     unsigned reads = class->reads;
     for (size_t i = 0; i < count; i++) {
         op_shape s = srv_context_shape(d, &loads[i], class->logits);
@@ -40,7 +33,7 @@ static key_shapes distinct_for(const srv_deployment *d, srv_block *b, const srv_
 }
 
 /* Asks one op for every distinct shape and folds the answers into every table that still has none missing. */
-static void fold_op(const srv_deployment *d, srv_block *b, uint32_t index, const key_shapes *k,
+static void fold_op(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *k,
                     op_result *results, srv_gap *gaps, srv_folded *tables, size_t count) {
     const srv_plan *plan = srv_plan_of(d);
     const srv_op *o = &plan->context.ops[index];
@@ -74,9 +67,9 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint3
         loads[t] = srv_walked(&b->points[live[firsts[t]]]);
         srv_folded_clear(&tables, t);
     }
-    key_shapes *by_key = srv_take(b, plan->n_keys, sizeof *by_key);
+    srv_shapes *by_key = srv_take(b, plan->n_keys, sizeof *by_key);
     for (size_t k = 0; k < plan->n_keys; k++)
-        by_key[k] = distinct_for(d, b, &plan->keys[k], loads, *count, keys, tmp);
+        by_key[k] = srv_distinct_shapes(d, b, &plan->keys[k], loads, *count, keys, tmp);
     op_result *results = srv_take(b, *count, sizeof *results);
     srv_gap *gaps = srv_take(b, *count, sizeof *gaps);
     for (uint32_t i = 0; i < plan->context.n_bound; i++)

@@ -1,8 +1,8 @@
 /* Encoder walks of a block: one table per distinct set of images that a rank encodes. */
 #include "serving/folded.h"
 
-static size_t number_images(const srv_deployment *d, const srv_block *b, const uint32_t *live, size_t n,
-                            srv_key *keys, srv_key *tmp, uint32_t *images_of, uint32_t *firsts) {
+size_t srv_number_images(const srv_deployment *d, const srv_block *b, const uint32_t *live, size_t n,
+                         srv_key *keys, srv_key *tmp, uint32_t *images_of, uint32_t *firsts) {
     size_t encoding = 0;
     for (size_t k = 0; k < n; k++) {
         const srv_point *p = &b->points[live[k]];
@@ -37,7 +37,7 @@ srv_folded srv_encoder_tables(const srv_deployment *d, srv_block *b, const uint3
                               uint32_t *images_of, size_t *count) {
     srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
     uint32_t *firsts = srv_take(b, n, sizeof *firsts);
-    *count = number_images(d, b, live, n, keys, tmp, images_of, firsts);
+    *count = srv_number_images(d, b, live, n, keys, tmp, images_of, firsts);
     srv_folded tables = srv_folded_take(b, *count, srv_plan_of(d)->encoder.n_rows);
     for (size_t t = 0; t < *count; t++) {
         srv_images images = srv_images_of(d, &b->points[live[firsts[t]]].load);

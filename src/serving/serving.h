@@ -295,6 +295,32 @@ typedef struct srv_probe {
  * short request to long prompts and large batches. Fills *out in the arena; d must outlive it. */
 void srv_probe_ops(const srv_deployment *d, aic_arena *a, srv_probe *out);
 
+/* ---- where the time goes (docs/performance.md) ------------------------------------------------ */
+
+/* What the ops of one kind cost in one phase of one mode. */
+typedef struct srv_cost {
+    op_mode mode;
+    srv_phase phase;
+    const char *kind;
+    uint64_t ops; /* asked, counted once per block */
+    uint64_t asked,
+        refused;    /* distinct shapes, summed over ops and blocks; those of them without an answer */
+    double seconds; /* for asking each of them once */
+} srv_cost;
+/* Costs of many blocks; zero-initialise. */
+typedef struct srv_costs {
+    size_t n, cap;
+    srv_cost *v;
+    uint64_t points;   /* priced or refused by an op */
+    double evaluate_s; /* srv_evaluate of the same blocks: queries and all that is around them */
+} srv_costs;
+/* Evaluates a block of a compiled deployment (d->refused is SRV_ST_ok) as srv_evaluate does, then asks each
+ * op for the distinct shapes of the block with the clock around all of an op's queries; of `repeat` (at least
+ * 1) rounds the fastest counts. The evaluation itself has no clock in it. */
+void srv_costs_add(const srv_deployment *d, const srv_workload *loads, size_t n, unsigned repeat,
+                   srv_block *block, srv_costs *out);
+void srv_costs_free(srv_costs *c);
+
 /* Rounding to 3 decimals, ties to even on the scaled value (rows of projected points). */
 double srv_round3(double v);
 

@@ -1,6 +1,7 @@
 /* The fields of a point: name, type, limits and place of each, and how a text sets one. */
 #include "sweep/internal.h"
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -258,12 +259,20 @@ int swp_field_find(const char *name) {
     return -1;
 }
 
-void swp_row_init(swp_row *row) {
-    memset(row, 0, sizeof *row);
-    srv_request_init(&row->request);
+static swp_row defaults;
+static pthread_once_t defaults_once = PTHREAD_ONCE_INIT;
+
+static void read_defaults(void) {
+    srv_request_init(&defaults.request);
     for (size_t i = 0; i < N_FIELDS; i++)
         if (fields[i].shown.def && *fields[i].shown.def && fields[i].type != F_QUANT)
-            swp_row_set(row, i, fields[i].shown.def, NULL);
+            swp_row_set(&defaults, i, fields[i].shown.def, NULL);
+}
+
+/* A sweep asks for a row per deployment, so the texts of the defaults are read once. */
+void swp_row_init(swp_row *row) {
+    pthread_once(&defaults_once, read_defaults);
+    *row = defaults;
 }
 
 static void refuse(swp_row *row, const field *f, const char *text, const char *expected) {
@@ -272,17 +281,21 @@ static void refuse(swp_row *row, const field *f, const char *text, const char *e
                  expected);
 }
 
+static void refuse_number(swp_row *row, const field *f, const char *text, bool integer) {
+    char expected[96];
+    snprintf(expected, sizeof expected, "%s from %.0f to %.0f", integer ? "an integer" : "a number", f->min,
+             f->max);
+    refuse(row, f, text, expected);
+}
+
 static bool number(swp_row *row, const field *f, const char *text, aic_error *err) {
     double value;
     int64_t whole;
-    char expected[96];
     bool integer = f->type != F_F64;
     if (!aic_parse_f64(text, &value))
         return aic_fail(err, AIC_BAD_INPUT, "%s: expected a number, found \"%.60s\"", f->shown.name, text);
-    snprintf(expected, sizeof expected, "%s from %.0f to %.0f", integer ? "an integer" : "a number", f->min,
-             f->max);
     if (!(value >= f->min && value <= f->max) || (integer && !aic_parse_i64(text, &whole)))
-        refuse(row, f, text, expected);
+        refuse_number(row, f, text, integer);
     else if (f->type == F_U32)
         *(uint32_t *)((char *)row + f->offset) = (uint32_t)value;
     else if (f->type == F_F64)

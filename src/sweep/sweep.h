@@ -118,13 +118,25 @@ typedef struct swp_options {
 
 /* Runs, unless the output is there and was made from the same inputs (*up_to_date; a file made from others is
  * refused with the differences): workers evaluate blocks in OpenMP threads, one writer thread takes them in
- * order. Returns false with AIC_SIGNALS + its number after a signal (finished blocks are kept, out says where),
- * AIC_IO when writing fails. */
+ * order. Returns false with AIC_SIGNALS + its number after a signal (finished blocks are kept, out says
+ * where), AIC_IO when writing fails. */
 bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summary *out, aic_error *err);
 
 /* Prints axes, counts (points, deployments, refused and why), coverage by measured data, estimated time and
  * bytes; evaluates nothing but a small sample for the estimate. */
 bool swp_plan(swp_sweep *s, const srv_env *env, const swp_options *opt, FILE *out, aic_error *err);
+
+/* Where the time of a sweep goes, measured on some of its deployments (docs/performance.md). */
+typedef struct swp_costs {
+    size_t deployments, refused; /* looked at; of those, refused when compiled */
+    double first_s, again_s; /* compiling them with no table read, and once more: the difference is tables */
+    pdb_loaded tables;       /* read meanwhile */
+    srv_costs points;        /* free with srv_costs_free */
+} swp_costs;
+/* Looks at up to `most` deployments, evenly spaced, all points of each; one thread. Tables that other work of
+ * env has read already are not read again: ask first. */
+bool swp_costs_measure(const swp_sweep *s, const srv_env *env, size_t most, unsigned repeat, swp_costs *out,
+                       aic_error *err);
 
 /* Prints the ranges of shards from .. to of `count`. */
 void swp_plan_shards(const swp_sweep *s, uint64_t from, uint64_t to, uint64_t count, FILE *out);
@@ -160,8 +172,8 @@ typedef struct swp_layout {
 /* A shape that should be measured. */
 typedef struct swp_need {
     srv_phase phase;
-    const char *op;  /* one op with the parameters, wire JSON */
-    unsigned reads;  /* OP_READS_* bits: members of the shape that count */
+    const char *op; /* one op with the parameters, wire JSON */
+    unsigned reads; /* OP_READS_* bits: members of the shape that count */
     op_shape shape;
 } swp_need;
 

@@ -69,12 +69,6 @@ def test_databases():
     assert "did you mean" in program("db", "info", "h200_sx", code=2).stderr
 
 
-def test_bench(tmp_path):
-    spec = write(tmp_path / "s.yaml", "sweep: {model: Qwen/Qwen3-8B, system: h200_sxm, batch: [1, 2], isl: [64, 128]}\n")
-    figures = json.loads(program("bench", spec, "--repeat", "1", "--json").stdout)
-    assert figures["points"] == 4 and figures["with_file"]["points_per_s"] > 0
-
-
 def test_start_to_first_point_is_quick():
     start = time.perf_counter()
     program("estimate", "--model", "Qwen/Qwen3-32B", "--system", "h200_sxm", "--tp", "4")

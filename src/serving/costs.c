@@ -1,0 +1,235 @@
+/* What queries cost, op kind by op kind: the distinct shapes of a block are gathered first, as the factored
+ * path finds them, then each op is asked for all of its own with one look at the clock before and after. */
+#include "serving/folded.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Shapes that are asked for together: they differ in s alone. */
+typedef struct run {
+    op_shape shape;
+    size_t from, n; /* of lengths */
+} run;
+
+/* What the ops of a class are asked for: shapes one by one, or runs of lengths. */
+typedef struct questions {
+    size_t n_shapes, n_runs;
+    op_shape *shapes;
+    run *runs;
+    uint32_t *lengths;
+} questions;
+
+typedef struct clerk {
+    const srv_deployment *d;
+    srv_block *b;
+    const uint32_t *live;
+    size_t n;
+    srv_key *keys, *tmp;
+    unsigned repeat;
+    srv_costs *out;
+} clerk;
+
+/* ---- asking ---------------------------------------------------------------------------------- */
+
+static srv_cost *cost_of(srv_costs *c, op_mode mode, srv_phase phase, const char *kind) {
+    size_t i = 0;
+    while (i < c->n && (c->v[i].mode != mode || c->v[i].phase != phase || strcmp(c->v[i].kind, kind) != 0))
+        i++;
+    if (i == c->n) {
+        AIC_GROW(c->v, c->n, c->cap);
+        c->v[c->n++] = (srv_cost){.mode = mode, .phase = phase, .kind = kind};
+    }
+    return &c->v[i];
+}
+
+/* Asks for a run as the walks do: at once where the kind can, else one by one. Returns the refusals. */
+static size_t ask_run(const op_bound *b, op_mode mode, const run *r, const uint32_t *lengths) {
+    op_result results[OP_RUN_MAX];
+    op_refusal why;
+    op_shape shape = r->shape;
+    size_t refused = 0;
+    if (op_query_run(b, mode, &shape, lengths + r->from, r->n, results))
+        return 0;
+    for (size_t i = 0; i < r->n; i++) {
+        shape.s = lengths[r->from + i];
+        refused += op_query(b, mode, &shape, &results[0], &why) != OP_OK;
+    }
+    return refused;
+}
+
+/* One round of questions to one op. */
+static size_t ask_all(const op_bound *b, op_mode mode, const questions *q) {
+    size_t refused = 0;
+    op_result result;
+    op_refusal why;
+    for (size_t i = 0; i < q->n_shapes; i++)
+        refused += op_query(b, mode, &q->shapes[i], &result, &why) != OP_OK;
+    for (size_t i = 0; i < q->n_runs; i++)
+        refused += ask_run(b, mode, &q->runs[i], q->lengths);
+    return refused;
+}
+
+static void ask(clerk *c, srv_phase phase, const srv_op *o, const questions *q) {
+    op_mode mode = srv_plan_of(c->d)->mode;
+    srv_cost *cost = cost_of(c->out, mode, phase, o->bound.op->desc->kind);
+    double best = HUGE_VAL;
+    size_t refused = 0;
+    for (unsigned i = 0; i < c->repeat; i++) {
+        double start = aic_now();
+        refused = ask_all(&o->bound, mode, q);
+        double took = aic_now() - start;
+        best = took < best ? took : best;
+    }
+    cost->ops++;
+    cost->asked += q->n_shapes;
+    for (size_t i = 0; i < q->n_runs; i++)
+        cost->asked += q->runs[i].n;
+    cost->refused += refused;
+    cost->seconds += best;
+}
+
+/* ---- encoder and context --------------------------------------------------------------------- */
+
+static void ask_encoder(clerk *c) {
+    const srv_walk *walk = &srv_plan_of(c->d)->encoder;
+    uint32_t *ids = srv_take(c->b, c->n, sizeof *ids), *firsts = srv_take(c->b, c->n, sizeof *firsts);
+    questions q[2] = {{0}};
+    size_t n = srv_number_images(c->d, c->b, c->live, c->n, c->keys, c->tmp, ids, firsts);
+    for (int behind = 0; behind < 2; behind++) {
+        q[behind] = (questions){.n_shapes = n, .shapes = srv_take(c->b, n, sizeof(op_shape))};
+        for (size_t i = 0; i < n; i++) {
+            srv_images images = srv_images_of(c->d, &c->b->points[c->live[firsts[i]]].load);
+            q[behind].shapes[i] = srv_encoder_shape(&images, behind);
+        }
+    }
+    for (size_t i = 0; n && i < walk->n_bound; i++)
+        ask(c, SRV_PH_encoder, &walk->ops[i], &q[walk->ops[i].behind]);
+}
+
+static void ask_context(clerk *c) {
+    const srv_plan *plan = srv_plan_of(c->d);
+    srv_workload *loads = srv_take(c->b, c->n, sizeof *loads);
+    for (size_t k = 0; k < c->n; k++)
+        loads[k] = srv_walked(&c->b->points[c->live[k]]);
+    for (size_t k = 0; k < plan->n_keys; k++) {
+        srv_shapes s = srv_distinct_shapes(c->d, c->b, &plan->keys[k], loads, c->n, c->keys, c->tmp);
+        questions q = {.n_shapes = s.count, .shapes = s.shapes};
+        for (size_t i = 0; i < plan->context.n_bound; i++)
+            if (plan->context.ops[i].key == k)
+                ask(c, SRV_PH_context, &plan->context.ops[i], &q);
+    }
+}
+
+/* ---- generation ------------------------------------------------------------------------------ */
+
+static uint32_t last_step(const srv_key *k, uint32_t stride) {
+    uint32_t decoded = k->lo > 1 ? (uint32_t)k->lo - 1 : 0;
+    return decoded ? (decoded - 1) / stride : UINT32_MAX;
+}
+
+static int ascending(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Distinct (batch, position) of the walks in keys, which are sorted by (batch, isl) and output length:
+ * ascending, batch in the upper half. Still ops see one position per batch. The list is the caller's to free.
+ */
+static size_t decode_steps(const clerk *c, bool moving, uint64_t **out) {
+    uint32_t stride = c->d->tuning.stride;
+    size_t n = 0, cap = 0;
+    uint64_t *v = NULL;
+    for (size_t k = 0; k < c->n; k++) {
+        if (k + 1 < c->n && c->keys[k + 1].hi == c->keys[k].hi)
+            continue; /* the longest walk of a group takes every step of the others */
+        uint32_t last = last_step(&c->keys[k], stride), steps = last == UINT32_MAX ? 0 : last + 1;
+        for (uint32_t i = 0; i < (moving ? steps : steps > 0); i++) {
+            uint64_t position = moving ? (uint32_t)c->keys[k].hi + (uint64_t)i * stride + 1 : 1;
+            AIC_GROW(v, n, cap);
+            v[n++] = c->keys[k].hi >> 32 << 32 | position;
+        }
+    }
+    if (n)
+        qsort(v, n, sizeof *v, ascending);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || v[kept - 1] != v[i])
+            v[kept++] = v[i];
+    *out = v;
+    return kept;
+}
+
+/* Steps of one batch become runs of up to OP_RUN_MAX lengths. */
+static questions runs_of(const clerk *c, const uint64_t *steps, size_t n) {
+    questions q = {.runs = srv_take(c->b, n, sizeof *q.runs),
+                   .lengths = srv_take(c->b, n, sizeof *q.lengths)};
+    for (size_t i = 0; i < n; i++) {
+        uint32_t batch = (uint32_t)(steps[i] >> 32);
+        bool opens = i == 0 || steps[i] >> 32 != steps[i - 1] >> 32 || q.runs[q.n_runs - 1].n == OP_RUN_MAX;
+        q.lengths[i] = (uint32_t)steps[i];
+        if (opens)
+            q.runs[q.n_runs++] = (run){srv_decode_shape(c->d, batch, q.lengths[i]), i, 0};
+        q.runs[q.n_runs - 1].n++;
+    }
+    return q;
+}
+
+static void ask_part(clerk *c, const srv_part *part, bool moving) {
+    const srv_walk *walk = &srv_plan_of(c->d)->generation;
+    uint64_t *steps;
+    for (size_t k = 0; k < c->n; k++) {
+        srv_workload l = srv_walked(&c->b->points[c->live[k]]);
+        c->keys[k] =
+            (srv_key){.hi = (uint64_t)l.batch << 32 | (moving ? l.isl : 0), .lo = l.osl, .item = (uint32_t)k};
+    }
+    srv_sort_keys(c->keys, c->tmp, c->n);
+    size_t n = decode_steps(c, moving, &steps);
+    questions q = runs_of(c, steps, n);
+    free(steps);
+    for (size_t i = 0; n && i < part->n_ops; i++)
+        ask(c, SRV_PH_generation, &walk->ops[part->ops[i]], &q);
+}
+
+/* ---- a block --------------------------------------------------------------------------------- */
+
+static double evaluate(const srv_deployment *d, const srv_workload *loads, size_t n, unsigned repeat,
+                       srv_block *block) {
+    double best = HUGE_VAL;
+    for (unsigned i = 0; i < repeat; i++) {
+        double start = aic_now();
+        srv_evaluate(d, loads, n, block);
+        double took = aic_now() - start;
+        best = took < best ? took : best;
+    }
+    return best;
+}
+
+void srv_costs_add(const srv_deployment *d, const srv_workload *loads, size_t n, unsigned repeat,
+                   srv_block *block, srv_costs *out) {
+    if (repeat < 1)
+        repeat = 1;
+    out->evaluate_s += evaluate(d, loads, n, repeat, block);
+    if (!srv_block_start(d, loads, n, block))
+        return;
+    uint32_t *live = srv_take(block, n, sizeof *live);
+    clerk c = {.d = d, .b = block, .live = live, .repeat = repeat, .out = out};
+    for (size_t i = 0; i < n; i++)
+        if (block->points[i].status == SRV_ST_ok)
+            live[c.n++] = (uint32_t)i;
+    out->points += c.n;
+    if (c.n == 0)
+        return;
+    c.keys = srv_take(block, c.n, sizeof *c.keys);
+    c.tmp = srv_take(block, c.n, sizeof *c.tmp);
+    if (srv_plan_of(d)->encoder.n_ops > 0)
+        ask_encoder(&c);
+    if (srv_has_context(d->request.mode))
+        ask_context(&c);
+    for (int part = 0; srv_has_generation(d->request.mode) && part < SRV_PARTS; part++)
+        ask_part(&c, &srv_plan_of(d)->parts[part], part == SRV_MOVING);
+}
+
+void srv_costs_free(srv_costs *c) {
+    free(c->v);
+    *c = (srv_costs){0};
+}
