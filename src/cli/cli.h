@@ -82,6 +82,7 @@ typedef struct cli_command {
     size_t n_options;
     bool fields; /* the fields of a point are options too */
     bool data;   /* the data options apply */
+    bool sleeps; /* threads that wait for one of them, as they often do here, sleep instead of spinning */
     aic_code (*run)(const cli_args *args,
                     aic_error *err); /* exit code; a failure leaves its message in err */
 } cli_command;

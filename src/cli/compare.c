@@ -119,6 +119,7 @@ const cli_command cli_compare = {
     .operands = "A.h5 B.h5",
     .min_operands = 0,
     .max_operands = CLI_SIDES,
+    .sleeps = true,
     .summary = "say how the points of two sweeps differ, and which ops and measured tables moved them",
     .details = "Points are matched by what was asked for: deployment and workload, whatever the version.\n"
                "Exit code 1 when a point that was ok is not ok any more (a regression). docs/compare.md "

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const cli_command *const commands[] = {
     &cli_run,    &cli_plan,     &cli_merge, &cli_rank,    &cli_show, &cli_export, &cli_report, &cli_compare,
@@ -101,6 +102,23 @@ static void keep_memory(void) {
 #endif
 }
 
+/* How threads wait: GNU's OpenMP runtime reads it from the environment before main and offers no call to
+ * change it. So the program starts once more, as the same process; where that fails, or the user has chosen,
+ * it goes on as it is. */
+static void sleep_when_waiting(char **argv) {
+    static const char *const chosen[] = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"};
+    for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
+        if (getenv(chosen[i]))
+            return;
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    if (n <= 0 || (size_t)n >= sizeof path)
+        return;
+    path[n] = '\0';
+    if (setenv(chosen[0], "passive", 1) == 0)
+        execv(path, argv);
+}
+
 int main(int argc, char **argv) {
     int first;
     keep_memory();
@@ -113,6 +131,8 @@ int main(int argc, char **argv) {
         return AIC_OK;
     }
     const cli_command *c = find_command(argv, &first);
+    if (c && c->sleeps)
+        sleep_when_waiting(argv);
     if (c)
         return (int)run_command(c, argc, argv, first);
     const char *near = cli_command_nearest(argv[1]);

@@ -168,6 +168,7 @@ const cli_command cli_merge = {
     .operands = "OUT.h5 [SHARD...]",
     .min_operands = 1,
     .max_operands = SIZE_MAX,
+    .sleeps = true,
     .summary = "put the shards of a sweep together",
     .details = "SHARD is a file that 'run --shard' wrote, a folder of them, or a pattern in quotes; without "
                "any, those\n"

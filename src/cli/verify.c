@@ -32,6 +32,7 @@ const cli_command cli_verify = {
     .operands = "FILE.h5 ...",
     .min_operands = 1,
     .max_operands = SIZE_MAX,
+    .sleeps = true,
     .summary = "read every byte of result files (or perfdb files) and say what is damaged",
     .details =
         "Prints a line per file and, below a bad one, each fault: dataset and chunk where they can be told.\n"

@@ -398,7 +398,7 @@ static void test_mistakes_of_callers(void **state) {
     assert_false(fix_write(s, w, 0, 1, &err)); /* deployment not announced */
     assert_true(res_writer_deployment(w, 0, &s->deployments[0], &err));
     assert_true(fix_write(s, w, 0, 1, &err));
-    srv_point p = {.load = {1, 1, 1, 0}};
+    srv_point p = {.load = {1, 1, 1, 0, {0}}};
     uint32_t rows = 3;
     double numbers[3] = {0};
     uint8_t source[3] = {0};
