@@ -1,4 +1,5 @@
-/* Byte shuffle, as HDF5's filter of that name does it: byte j of every value, then byte j + 1 of every value. */
+/* Byte shuffle, as HDF5's filter of that name does it: byte j of every value, then byte j + 1 of every value.
+ */
 #ifndef AICFG_BASE_SHUFFLE_H
 #define AICFG_BASE_SHUFFLE_H
 

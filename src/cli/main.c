@@ -1,7 +1,11 @@
+#ifdef __linux__
+#define _DEFAULT_SOURCE /* madvise */
+#endif
 /* The program: finds the subcommand, parses its options, runs it, reports its error. */
 #include "cli/cli.h"
 #ifdef __GLIBC__
 #include <malloc.h>
+#include <sys/mman.h>
 #endif
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,13 +96,18 @@ static aic_code run_command(const cli_command *c, int argc, char **argv, int fir
 }
 
 /* Columns of tables and blocks of points come and go by the megabyte: memory that went back to the system
- * each time would have to be cleared by it each time. */
+ * each time would have to be cleared by it each time. The heap's first part is asked for in large pages, where
+ * the system gives them: a short command spends a third of its time on faults of small ones. */
 static void keep_memory(void) {
 #ifdef __GLIBC__
-    enum { LARGE = 1 << 30, STEP = 1 << 22 };
+    enum { LARGE = 1 << 30, STEP = 1 << 22, PAGE = 1 << 21, FIRST = 24 * PAGE };
     mallopt(M_MMAP_THRESHOLD, LARGE);
     mallopt(M_TRIM_THRESHOLD, LARGE);
     mallopt(M_TOP_PAD, STEP);
+    char *heap = malloc(FIRST);
+    if (heap)
+        madvise(heap + (PAGE - (uintptr_t)heap % PAGE), FIRST - PAGE, MADV_HUGEPAGE);
+    free(heap);
 #endif
 }
 

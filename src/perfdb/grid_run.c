@@ -63,8 +63,8 @@ typedef struct tile {
     size_t n;
     const double *c;
     uint64_t floor[TILE];
-    bool outside[TILE]; /* of a leg: left to the plain query */
-    bool exact[TILE];   /* meets a key on every leg so far */
+    bool outside[TILE];  /* of a leg: left to the plain query */
+    bool exact[TILE];    /* meets a key on every leg so far */
     uint32_t leaf[TILE]; /* on the last leg asked */
     pdb_origins from[TILE];
     double latency[BRANCHES][TILE], power[BRANCHES][TILE];

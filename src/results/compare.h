@@ -160,7 +160,7 @@ typedef struct cmp_job {
     bool csv;
     unsigned threads;
     double op_tolerance; /* the same of latencies of ops: not below what rounding one of the files does */
-    size_t unit; /* points of a unit: CMP_UNIT, or fewer where breakdowns are long */
+    size_t unit;         /* points of a unit: CMP_UNIT, or fewer where breakdowns are long */
 } cmp_job;
 
 /* Is the breakdown of one file rounded and that of the other not? */

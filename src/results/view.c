@@ -19,7 +19,7 @@ typedef struct viewer {
     res_part part;
     res_out out;
     res_codec *codec;
-    aic_buf content; /* unused: a view has no content digest */
+    aic_buf content;         /* unused: a view has no content digest */
     res_precision precision; /* of the shards' breakdowns */
     uint64_t points, rows;
     res_table stored; /* the columns of /points that merging changes, a chunk at a time */

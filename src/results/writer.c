@@ -37,7 +37,8 @@ static bool check_options(const res_writer_options *opt, aic_error *err) {
     if (!(opt->checkpoint_s >= 0))
         return aic_fail(err, AIC_BAD_INPUT, "the checkpoint interval must not be negative");
     if (!opt->breakdown && opt->precision != RES_PRECISION_f64)
-        return aic_fail(err, AIC_BAD_INPUT, "a precision of breakdowns was given, and no breakdown is stored");
+        return aic_fail(err, AIC_BAD_INPUT,
+                        "a precision of breakdowns was given, and no breakdown is stored");
     if (opt->deflate < 0 || opt->deflate > 9)
         return aic_fail(err, AIC_BAD_INPUT, "the deflate level must be from 0 to 9, found %d", opt->deflate);
     return true;

@@ -498,7 +498,8 @@ static bool read_tuples(reader *r, const aic_node *n) {
         if (!check_item(r, item, &swp_load_keys))
             return false;
         if (item->count == 0)
-            return aic_node_fail(r->err, item, "a workload gives at least one of its columns, batch or isl for example");
+            return aic_node_fail(r->err, item,
+                                 "a workload gives at least one of its columns, batch or isl for example");
         for (size_t j = 0; j < SWP_LOAD_COLUMNS; j++) {
             const char *column = swp_load_keys.keys[j].name;
             const aic_node *value = aic_map_get(item, column);
@@ -506,9 +507,8 @@ static bool read_tuples(reader *r, const aic_node *n) {
                 return aic_node_fail(r->err, item, "workloads vary together: all of them give %s or none",
                                      column);
             b->in_tuple[j] = value != NULL;
-            if (value &&
-                !aic_node_u32(value, column, load_min(j), load_max(j), swp_load_column_of(&tuples[i], j),
-                              r->err))
+            if (value && !aic_node_u32(value, column, load_min(j), load_max(j),
+                                       swp_load_column_of(&tuples[i], j), r->err))
                 return false;
         }
     }

@@ -175,9 +175,8 @@ static swp_op *summary_of(swp_cell *cell, const srv_probed *p) {
             return &cell->ops[i];
     AIC_GROW(cell->ops, cell->n_ops, cell->cap_ops);
     swp_op *o = &cell->ops[cell->n_ops++];
-    *o = (swp_op){.phase = p->phase,
-                  .name = aic_arena_strdup(cell->arena, p->op->name),
-                  .kind = p->op->desc->kind};
+    *o = (swp_op){
+        .phase = p->phase, .name = aic_arena_strdup(cell->arena, p->op->name), .kind = p->op->desc->kind};
     return o;
 }
 

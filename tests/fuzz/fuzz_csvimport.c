@@ -58,10 +58,8 @@ static void make_folders(void) {
 }
 
 static bool import(int which, aic_error *err) {
-    pdb_import_options o = {.dir = tree[which],
-                            .file = file[which],
-                            .facts = AICFG_DATA_DIR "/import.yaml",
-                            .replace = true};
+    pdb_import_options o = {
+        .dir = tree[which], .file = file[which], .facts = AICFG_DATA_DIR "/import.yaml", .replace = true};
     pdb_import_summary sum;
     return pdb_import(&o, &sum, err);
 }

@@ -68,6 +68,6 @@ void golden_check_static_model(golden_record *r, const golden_spec *s); /* and t
 void golden_check_estimate(golden_record *r, const golden_spec *none);
 void golden_check_build_error(golden_record *r, const golden_spec *none);
 void golden_check_encoder(golden_record *r, const golden_spec *none); /* workers that only encode */
-void golden_check_phase(golden_record *r, const golden_spec *none); /* phase drivers over ad-hoc lists */
+void golden_check_phase(golden_record *r, const golden_spec *none);   /* phase drivers over ad-hoc lists */
 
 #endif
