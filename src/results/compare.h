@@ -159,8 +159,8 @@ typedef struct cmp_job {
     res_columns keys;   /* columns that identify a point, in CSV and lists */
     bool csv;
     unsigned threads;
-    double op_tolerance; /* the same of latencies of ops: not below what rounding one of the files does */
-    size_t unit; /* points of a unit: CMP_UNIT, or fewer where breakdowns are long */
+    double op_tolerance; /* of latencies of ops: not below what rounding one of the files does */
+    size_t unit;         /* points of a unit: CMP_UNIT, or fewer where breakdowns are long */
 } cmp_job;
 
 /* Is the breakdown of one file rounded and that of the other not? */

@@ -190,8 +190,8 @@ bool res_point_request(res_file *f, uint64_t row, srv_request *req, srv_workload
 /* ---- taking over points of an earlier result ---- */
 
 typedef struct res_reuse res_reuse;
-/* Indexes the points of a result file, complete or not: about 16 bytes of memory a point. opt: of the run that
- * takes them; a file whose breakdown is rounded where the run's is not is refused. */
+/* Indexes the points of a result file, complete or not: about 16 bytes of memory a point. opt: of the run
+ * that takes them; a file whose breakdown is rounded where the run's is not is refused. */
 res_reuse *res_reuse_open(const char *path, const res_writer_options *opt, aic_error *err);
 void res_reuse_close(res_reuse *r); /* NULL is allowed */
 /* Where the file has a deployment of d's inputs digest with a workload asked for, its point as srv_evaluate
