@@ -136,8 +136,7 @@ static bool is_noisy(const uint8_t *rows) {
 /* The ways to store a chunk. */
 typedef enum way { SHUFFLED, WHOLE, WORDS, RAW } way;
 
-/* Bytes of the words that may recur: two values of four bytes at once where columns are shuffled otherwise.
- */
+/* Bytes of the words that may recur: a value of a column that is stored as it is, else eight. */
 static unsigned word_of(size_t width, bool shuffled) {
     return width == 4 && !shuffled ? 4 : 8;
 }

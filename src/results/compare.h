@@ -159,7 +159,7 @@ typedef struct cmp_job {
     res_columns keys;   /* columns that identify a point, in CSV and lists */
     bool csv;
     unsigned threads;
-    double op_tolerance; /* the same of latencies of ops: not below what rounding one of the files does */
+    double op_tolerance; /* of latencies of ops: not below what rounding one of the files does */
     size_t unit;         /* points of a unit: CMP_UNIT, or fewer where breakdowns are long */
 } cmp_job;
 
