@@ -155,8 +155,11 @@ static bool end_raw(meter *m, aic_error *err) {
 }
 
 static bool measure_groups(meter *m, aic_error *err) {
+    res_precision breakdown;
+    if (!res_in_precision(&m->in, &breakdown, err))
+        return false;
     for (int g = 0; g < RES_GROUPS; g++) {
-        const res_group *group = res_group_get((res_group_id)g);
+        const res_group *group = res_group_in((res_group_id)g, breakdown);
         for (size_t f = 0; f < group->n_fields; f++)
             if (!measure_field(m, group, f, err))
                 return false;

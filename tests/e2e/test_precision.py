@@ -148,6 +148,7 @@ def test_options(world, tmp_path):
         assert message in program("run", spec, "-o", tmp_path / "d.h5", *options, code=2).stderr
         assert message in program("plan", spec, *options, code=2).stderr
     assert not (tmp_path / "d.h5").exists()
+    program("bench", spec, "--precision", "f32", "--repeat", "1", "--threads", "1")
 
     def estimate(*options):
         size, unit = program("plan", spec, *options).stdout.split("file       about ")[1].split()[:2]
