@@ -32,10 +32,11 @@ static void print(const char *what, const tally *t) {
     all_good = all_good && t->lost == 0 && t->wrong == 0 && t->bad == 0 && t->faults > 0;
 }
 
+/* told: of the run that was struck. */
 static void complain(tally *t, const char *what, const flt_plan *p, const flt_told *told) {
     t->bad++;
-    printf("    %s: action %d at %llu (%s), code %d: %s\n", what, (int)p->action, (unsigned long long)p->at,
-           aic_io_kind_name(told->kind), told->code, told->text);
+    printf("    %s: action %d at %llu (%s %s), code %d: %s\n", what, (int)p->action, (unsigned long long)p->at,
+           aic_io_kind_name(told->kind), told->path, told->code, told->text);
 }
 
 /* ---- one fault --------------------------------------------------------------------------------------- */
