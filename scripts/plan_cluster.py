@@ -23,7 +23,7 @@ PROGRAM = os.environ.get("AICFG_SWEEP") or str(Path(__file__).resolve().parents[
 PROBE_POINTS = (20_000, 200_000)  # two sizes of shards tell what a shard costs from what a point costs
 PROBE_PLACES = (1, 3, 5, 7)  # eighths of the sweep
 SHARD_BYTES = 500e6  # what a shard may well weigh: small enough to be done again, large enough to be worth a job
-MERGE_US_PER_POINT = 2.4  # processor time of 'merge', proof and copy (docs/cluster.md)
+MERGE_US_PER_POINT = 1.0  # processor time of 'merge', proof and copy (docs/cluster.md)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 #if H5_VERSION_GE(1, 13, 0)
 #include <H5FDdevelop.h>
 #endif
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,11 +25,16 @@ typedef struct h5io {
 
 /* A file that cannot be read is no damaged file: HDF5's answer looks the same, the driver knows better. */
 static _Thread_local int last_error;
+static atomic_int first_read_error;
 
 int pdb_hdf5_file_error(void) {
     int why = last_error;
     last_error = 0;
     return why;
+}
+
+int pdb_hdf5_read_error(void) {
+    return atomic_load(&first_read_error);
 }
 
 /* The innermost entry of HDF5's error stack is what its callers print. */
@@ -126,8 +132,11 @@ static herr_t h5io_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t a
     }
     for (size_t done = 0; done < size;) {
         ssize_t n = aic_io_read_at(f->fd, to + done, size - done, (off_t)(at + done));
-        if (n < 0)
+        if (n < 0) {
+            int none = 0;
+            atomic_compare_exchange_strong(&first_read_error, &none, errno);
             return FAIL(H5E_READERROR);
+        }
         if (n == 0) {
             memset(to + done, 0, size - done);
             break;

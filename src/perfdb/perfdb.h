@@ -274,6 +274,9 @@ int64_t pdb_hdf5_access(void);
 /* errno of the last file call of HDF5 that failed in this thread since the last time it was asked for; 0 =
  * none. */
 int pdb_hdf5_file_error(void);
+/* errno of the first read of an HDF5 file that failed in this process, by any thread; 0 = none. Behind such a
+ * failure a table may look absent that is there: what was looked up since is no answer. */
+int pdb_hdf5_read_error(void);
 
 /* ---- inspection ------------------------------------------------------------------------------ */
 

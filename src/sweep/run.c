@@ -154,9 +154,18 @@ static bool store_deployments(run *r, const swp_work *w, stored *known, aic_erro
     return true;
 }
 
+/* A table that could not be read refuses the points that need it, as one that is absent does. Those are no
+ * results: nothing is kept of a block that ended behind such a failure. */
+static bool data_was_read(aic_error *err) {
+    int why = pdb_hdf5_read_error();
+    return why == 0 || aic_fail(err, AIC_IO, "measured data cannot be read: %s", strerror(why));
+}
+
 static bool write_block(run *r, const swp_work *w, stored *known, aic_error *err) {
     if (!r->writer)
         return true;
+    if (!data_was_read(err))
+        return false;
     if (!store_deployments(r, w, known, err))
         return false;
     res_points p = {.n = w->n,

@@ -41,6 +41,7 @@ typedef struct flt_told {
     uint64_t resumed, points;
     bool struck;      /* the fault happened */
     aic_io_kind kind; /* of the call it struck */
+    char path[256];   /* of that call, "" where it has none */
     int code;
     char text[AIC_ERROR_TEXT];
 } flt_told;

@@ -32,10 +32,11 @@ static void print(const char *what, const tally *t) {
     all_good = all_good && t->lost == 0 && t->wrong == 0 && t->bad == 0 && t->faults > 0;
 }
 
+/* told: of the run that was struck. */
 static void complain(tally *t, const char *what, const flt_plan *p, const flt_told *told) {
     t->bad++;
-    printf("    %s: action %d at %llu (%s), code %d: %s\n", what, (int)p->action, (unsigned long long)p->at,
-           aic_io_kind_name(told->kind), told->code, told->text);
+    printf("    %s: action %d at %llu (%s %s), code %d: %s\n", what, (int)p->action,
+           (unsigned long long)p->at, aic_io_kind_name(told->kind), told->path, told->code, told->text);
 }
 
 /* ---- one fault --------------------------------------------------------------------------------------- */
@@ -213,7 +214,7 @@ static void test_sweep(const char *base, const char *data, uint64_t every) {
     sweep_over(&c, "disk full from a call on", (flt_plan){.action = FLT_FAIL_ON, .why = ENOSPC, .seed = 5},
                every * 10);
     sweep_over(&c, "input/output error of one call",
-               (flt_plan){.action = FLT_FAIL, .why = EIO, .all_calls = true, .seed = 6}, every * 30);
+               (flt_plan){.action = FLT_FAIL, .why = EIO, .all_calls = true, .seed = 6}, every * 5);
     sweep_over(&c, "an allocation fails", (flt_plan){.action = FLT_NO_MEMORY}, every * 1000);
     flt_world_free(c.w);
 }

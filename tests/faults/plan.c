@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +34,7 @@ static _Noreturn void die(void) {
 static int strike(aic_io_call *c) {
     told->struck = true;
     told->kind = c->kind;
+    snprintf(told->path, sizeof told->path, "%s", c->path ? c->path : "");
     switch (plan.action) {
     case FLT_KILL:
         die();
