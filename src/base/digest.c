@@ -1,9 +1,12 @@
 #include "base/digest.h"
+#include "base/io.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 #include <zlib.h>
 
@@ -61,12 +64,21 @@ uint64_t aic_hash64(const void *data, size_t len, uint64_t seed) {
 }
 
 bool aic_sha256_file(const char *path, char out[65], aic_error *err) {
-    aic_buf bytes = {0};
-    char why[256];
-    bool ok = aic_read_file(path, SIZE_MAX / 2, &bytes, why, sizeof why) || aic_fail(err, AIC_IO, "%s", why);
-    aic_sha256_text(bytes.data, bytes.len, out);
-    aic_buf_free(&bytes);
-    return ok;
+    enum { PIECE = 1 << 18 };
+    int fd = aic_io_open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return aic_fail(err, AIC_IO, "cannot open %s: %s", path, strerror(errno));
+    aic_sha256 *h = aic_sha256_new();
+    uint8_t *piece = aic_alloc(PIECE, 1);
+    ssize_t n;
+    while ((n = aic_io_read(fd, piece, PIECE)) > 0)
+        aic_sha256_add(h, piece, (size_t)n);
+    if (n < 0)
+        aic_fail(err, AIC_IO, "cannot read %s: %s", path, strerror(errno));
+    aic_sha256_hex(h, out);
+    free(piece);
+    aic_io_close(fd);
+    return n == 0;
 }
 
 uint32_t aic_crc32(const void *data, size_t len) {

@@ -49,6 +49,8 @@ typedef struct aic_node {
 
 /* Node tree lives in the arena. NULL on error. An empty YAML document gives an AIC_K_NULL node. */
 aic_node *aic_doc_yaml_file(aic_arena *a, const char *path, aic_error *err);
+/* The same, with the SHA-256 of the bytes that were read. */
+aic_node *aic_doc_yaml_file_digest(aic_arena *a, const char *path, char sha256[65], aic_error *err);
 aic_node *aic_doc_yaml_text(aic_arena *a, const char *name, const char *text, size_t len, aic_error *err);
 /* nan_is_null: the bare words NaN, Infinity and -Infinity become null (checkpoints' config.json need it). */
 aic_node *aic_doc_json_file(aic_arena *a, const char *path, bool nan_is_null, aic_error *err);

@@ -4,6 +4,7 @@
  * and every node an alias repeats counts against AIC_DOC_MAX_NODES, so that a document is never larger,
  * walked as a tree, than its reader was ready for.
  */
+#include "base/digest.h"
 #include "base/doc_internal.h"
 #include "base/text_internal.h"
 #include <math.h>
@@ -416,11 +417,18 @@ aic_node *aic_doc_yaml_text(aic_arena *a, const char *name, const char *text, si
     return root;
 }
 
-aic_node *aic_doc_yaml_file(aic_arena *a, const char *path, aic_error *err) {
+aic_node *aic_doc_yaml_file_digest(aic_arena *a, const char *path, char sha256[65], aic_error *err) {
     aic_buf text = {0};
     aic_node *n = NULL;
-    if (aic_doc_read_file(path, &text, err))
+    if (aic_doc_read_file(path, &text, err)) {
+        if (sha256)
+            aic_sha256_text(text.data, text.len, sha256);
         n = aic_doc_yaml_text(a, path, text.data, text.len, err);
+    }
     aic_buf_free(&text);
     return n;
+}
+
+aic_node *aic_doc_yaml_file(aic_arena *a, const char *path, aic_error *err) {
+    return aic_doc_yaml_file_digest(a, path, NULL, err);
 }

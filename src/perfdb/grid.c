@@ -124,8 +124,7 @@ typedef enum answer {
 
 static void prepare(query *q, int axis) {
     double c = q->c[axis];
-    q->usable[axis] = c >= 0 && c < 18446744073709551616.0;
-    q->floor[axis] = q->usable[axis] ? (uint64_t)c : 0;
+    q->usable[axis] = pdb_floor_key(c, &q->floor[axis]);
     q->whole[axis] = q->usable[axis] && (double)q->floor[axis] == c;
 }
 

@@ -27,13 +27,6 @@ typedef struct plan {
     bool blended; /* a level above the last met no key exactly */
 } plan;
 
-static bool whole_key(double c, uint64_t *floor) {
-    if (!(c >= 0 && c < 18446744073709551616.0))
-        return false;
-    *floor = c < 9223372036854775808.0 ? (uint64_t)(int64_t)c : (uint64_t)c; /* signed: one instruction */
-    return true;
-}
-
 /* False: a branch is outside its level. */
 static bool lay_out(plan *p, const double *c, int level, int branch, uint32_t lo, uint32_t hi) {
     const pdb_grid *g = p->g;
@@ -43,7 +36,7 @@ static bool lay_out(plan *p, const double *c, int level, int branch, uint32_t lo
         return true;
     }
     uint64_t floor;
-    if (!whole_key(c[level], &floor))
+    if (!pdb_floor_key(c[level], &floor))
         return false;
     const uint64_t *keys = g->keys[level];
     const uint32_t *first = g->first[level];
@@ -131,7 +124,7 @@ static void ask_tile(const plan *p, tile *t, pdb_value *out) {
     for (size_t i = 0; i < t->n; i++) {
         t->exact[i] = true;
         t->from[i] = 0;
-        t->outside[i] = !whole_key(t->c[i], &t->floor[i]);
+        t->outside[i] = !pdb_floor_key(t->c[i], &t->floor[i]);
     }
     for (int b = 2 * p->first_leg; b >= p->first_leg; b--)
         if (p->used[b])

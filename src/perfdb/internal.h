@@ -242,12 +242,17 @@ const pdb_system *pdb_sheet_read(aic_arena *a, const char *name, const char *pat
  * here. */
 void pdb_sort_rows(size_t n, int width, const uint64_t *keys, uint32_t *order);
 
-/* Is c exactly an unsigned 64-bit key? */
-static inline bool pdb_whole_key(double c, uint64_t *key) {
+/* The largest unsigned 64-bit key not above c; false when there is none. */
+static inline bool pdb_floor_key(double c, uint64_t *key) {
     if (!(c >= 0 && c < 18446744073709551616.0))
         return false;
-    *key = (uint64_t)c;
-    return (double)*key == c;
+    *key = c < 9223372036854775808.0 ? (uint64_t)(int64_t)c : (uint64_t)c; /* signed: one instruction */
+    return true;
+}
+
+/* Is c exactly such a key? */
+static inline bool pdb_whole_key(double c, uint64_t *key) {
+    return pdb_floor_key(c, key) && (double)*key == c;
 }
 
 static inline bool pdb_valid(double x) { /* finite and positive */

@@ -118,7 +118,7 @@ bool res_writer_close_chunk(res_writer *w, aic_error *err) {
     res_part_path(&w->part, name, path);
     if (!ok || !put_deployments(w, err) ||
         !res_chunk_describe(&w->out, w->codec, w->streams, &w->stripes, &c, err) ||
-        !res_out_close(&w->out, err) || !res_file_digest(open_path, c.sha256, err) ||
+        !res_out_close(&w->out, err) || !aic_sha256_file(open_path, c.sha256, err) ||
         !res_publish(open_path, path, w->part.dir, err) || !journal(w, &c, err))
         return false;
     w->n_chunks++;

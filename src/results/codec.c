@@ -69,7 +69,7 @@ void res_codec_free(res_codec *c) {
     free(c);
 }
 
-static void make_room(uint8_t **buffer, size_t *cap, size_t bytes) {
+void res_make_room(uint8_t **buffer, size_t *cap, size_t bytes) {
     if (bytes <= *cap)
         return;
     free(*buffer);
@@ -175,7 +175,7 @@ static unsigned noise_bits(const uint8_t *in, size_t planes, size_t plane) {
 }
 
 static size_t deflate_planes(res_codec *c, const uint8_t *in, size_t planes, size_t plane, unsigned noise) {
-    make_room(&c->coded, &c->coded_cap, aic_add(aic_mul(aic_mul(planes, plane), 2), 1024));
+    res_make_room(&c->coded, &c->coded_cap, aic_add(aic_mul(aic_mul(planes, plane), 2), 1024));
     z_stream *z = &c->deflate;
     deflateReset(z);
     z->next_out = c->coded;
@@ -194,7 +194,7 @@ static size_t deflate_planes(res_codec *c, const uint8_t *in, size_t planes, siz
 
 static size_t deflate_whole(res_codec *c, const uint8_t *in, size_t bytes) {
     size_t bound = libdeflate_zlib_compress_bound(c->whole, bytes);
-    make_room(&c->coded, &c->coded_cap, bound);
+    res_make_room(&c->coded, &c->coded_cap, bound);
     size_t n = libdeflate_zlib_compress(c->whole, in, bytes, c->coded, c->coded_cap);
     assert(n > 0); /* there is room for the worst case */
     return n;
@@ -210,7 +210,7 @@ static size_t deflate_shuffled(res_codec *c, const uint8_t *in, size_t width, si
 }
 
 static size_t deflate_words(res_codec *c, const uint8_t *in, size_t bytes, unsigned word) {
-    make_room(&c->coded, &c->coded_cap, res_words_bound(bytes));
+    res_make_room(&c->coded, &c->coded_cap, res_words_bound(bytes));
     return res_words_deflate(c->words, in, bytes / word, word, c->coded);
 }
 
@@ -267,7 +267,7 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
         return true;
     }
     const uint8_t *from = data;
-    make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
+    res_make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
     if (rows < chunk) {
         memcpy(c->plain, data, used);
         memset(c->plain + used, 0, bytes - used);
@@ -321,7 +321,7 @@ bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, b
     }
     if (!shuffled)
         return inflate_exactly(c, in, out, bytes);
-    make_room(&c->plain, &c->plain_cap, bytes);
+    res_make_room(&c->plain, &c->plain_cap, bytes);
     if (!inflate_exactly(c, in, c->plain, bytes))
         return false;
     aic_unshuffle(c->plain, out, chunk, width);

@@ -295,12 +295,6 @@ uint64_t res_first_point(const res_file *f) {
     return f->first_point;
 }
 
-bool res_shard(const res_file *f, uint64_t *shard, uint64_t *shards) {
-    *shard = f->shard;
-    *shards = f->shards;
-    return f->shard > 0;
-}
-
 bool res_complete(const res_file *f) {
     return f->complete;
 }
@@ -323,4 +317,18 @@ size_t res_reasons(const res_file *f, const res_reason **list) {
 
 size_t res_most_rows(const res_file *f) {
     return f->most_rows;
+}
+
+bool res_file_summary(const res_file *f, res_summary *out, aic_error *err) {
+    char name[64];
+    *out =
+        (res_summary){.points = f->points, .resumed = f->points, .rows = f->rows, .file_bytes = f->in.bytes};
+    snprintf(out->path, sizeof out->path, "%s", f->in.path);
+    snprintf(out->digest, sizeof out->digest, "%s", res_attribute(f, "content_sha256"));
+    for (int s = 0; s < SRV_STATUS_COUNT; s++) {
+        snprintf(name, sizeof name, "points_%s", res_enum_name(RES_D_STATUS, (size_t)s));
+        if (!res_in_u64(&f->in, "/", name, &out->by_status[s], err))
+            return false;
+    }
+    return true;
 }

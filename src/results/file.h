@@ -34,6 +34,9 @@ struct res_file {
 /* Opens the file and reads what the root group says; everything else stays unread. */
 res_file *res_open_root(const char *path, aic_error *err);
 
+/* The summary that the run which made the file ended with: all its points are there already. */
+bool res_file_summary(const res_file *f, res_summary *out, aic_error *err);
+
 /* Decodes rows first .. first+n-1 of a dataset of /points or /breakdown into out. Safe from several threads,
  * each with a codec of its own. */
 bool res_file_rows(const res_file *f, res_codec *codec, res_group_id g, size_t field, uint64_t first,

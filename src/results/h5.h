@@ -62,8 +62,6 @@ enum { RES_DIGEST = sizeof(res_chunk_digest) - 1 }; /* hex digits */
 void res_digest_rows(const void *data, size_t bytes, res_chunk_digest out);
 void res_digest_add(aic_sha256 *column, const res_chunk_digest digest);
 void res_digest_chunk(aic_sha256 *column, const void *data, size_t bytes); /* both */
-/* SHA-256 of a file's bytes. */
-bool res_file_digest(const char *path, char sha256[65], aic_error *err);
 void res_content_line(aic_buf *content, const char *path, uint64_t rows, const char *sha256);
 
 /* ---- tables written whole (h5table.c) ---------------------------------------------------------------- */
@@ -192,6 +190,8 @@ void res_part_path(const res_part *p, const char *name, char out[RES_PATH_MAX]);
  * journal. */
 void res_part_clear(const res_part *p, uint64_t chunks);
 void res_part_close(res_part *p, bool remove); /* unlocks; remove: the folder goes, too */
+/* Removes what a run left beside NAME that was struck after it had published, unless another run holds it. */
+void res_part_clear_beside(const char *final);
 /* rename + fsync of the folder that holds `to`. */
 bool res_publish(const char *from, const char *to, const char *folder, aic_error *err);
 bool res_fsync(const char *path, aic_error *err);

@@ -284,11 +284,7 @@ static const char *read_stored(const res_in *in, const res_dataset *d, hsize_t o
         return is_absent(d, offset) ? (d->sparse ? NULL : "missing") : "damaged";
     if (stored > in->bytes || stored > d->chunk * d->width * 2 + 1024)
         return "larger than it can be";
-    if (stored > *cap) {
-        free(*buffer);
-        *cap = (size_t)stored;
-        *buffer = aic_alloc(*cap, 1);
-    }
+    res_make_room(buffer, cap, (size_t)stored);
     if (H5Dread_chunk(d->id, H5P_DEFAULT, &offset, &skipped, *buffer) < 0)
         return "damaged";
     *out = (res_coded){*buffer, (size_t)stored, skipped};

@@ -257,6 +257,8 @@ uint8_t res_table_get_u8(const res_table *t, size_t field, size_t row);
 typedef struct res_codec res_codec;
 res_codec *res_codec_new(int level); /* deflate level 0..9; readers give any */
 void res_codec_free(res_codec *c);
+/* Gives *buffer, of *cap bytes, room for `bytes`; what it held is lost. */
+void res_make_room(uint8_t **buffer, size_t *cap, size_t bytes);
 /* A chunk as it is stored. */
 typedef struct res_coded {
     const uint8_t *bytes;

@@ -184,6 +184,14 @@ bool res_sync_folder(const char *folder, aic_error *err) {
            aic_fail(err, AIC_IO, "%s: cannot be synced to disk: %s", folder, strerror(errno));
 }
 
+void res_part_clear_beside(const char *final) {
+    res_part part;
+    aic_error held = {0};
+    if (set_paths(&part, final, &held) && access(part.dir, F_OK) == 0 &&
+        res_part_open(&part, final, true, &held))
+        res_part_close(&part, true);
+}
+
 bool res_publish(const char *from, const char *to, const char *folder, aic_error *err) {
     if (!aic_io_rename(from, to))
         return aic_fail(err, AIC_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));

@@ -1,9 +1,7 @@
 /* A sweep onto a file that exists: is it the very result this run would make, or that of other inputs? */
 #include "results/file.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 void res_databases_text(const res_origin *o, aic_buf *out) {
     for (size_t i = 0; i < o->n_databases; i++)
@@ -29,16 +27,6 @@ static bool compare_all(const res_file *f, const res_origin *o, const res_writer
     return ok;
 }
 
-/* What a run left that was struck after it had published: nobody needs it any more. */
-static void clear_leftovers(const char *path) {
-    res_part part;
-    aic_error held;
-    char dir[RES_PATH_MAX];
-    snprintf(dir, sizeof dir, "%.*s.part", RES_PATH_MAX - 8, path);
-    if (access(dir, F_OK) == 0 && res_part_open(&part, path, true, &held))
-        res_part_close(&part, true);
-}
-
 bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *same, res_summary *out,
                      aic_error *err) {
     aic_error unreadable = {0};
@@ -58,13 +46,10 @@ bool res_rerun_check(const res_writer_options *opt, const res_origin *o, bool *s
             opt->path, diff.data);
     if (ok && !res_seal_check(opt->path, &unreadable))
         ok = aic_fail(err, AIC_BAD_INPUT, "%s; give --force to replace it", unreadable.text);
+    ok = ok && res_file_summary(f, out, err);
     if (ok) {
         *same = true;
-        clear_leftovers(opt->path);
-        *out = (res_summary){
-            .points = f->points, .rows = f->rows, .file_bytes = f->in.bytes, .resumed = f->points};
-        snprintf(out->path, sizeof out->path, "%s", opt->path);
-        snprintf(out->digest, sizeof out->digest, "%s", res_attribute(f, "content_sha256"));
+        res_part_clear_beside(opt->path);
     }
     aic_buf_free(&diff);
     res_close(f);

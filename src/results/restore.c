@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct found {
@@ -53,7 +52,7 @@ static int verify(const char *path, const res_journal_chunk *c, aic_error *err) 
     char sha256[65];
     if (access(path, F_OK) != 0 && errno == ENOENT)
         return 0;
-    if (!res_file_digest(path, sha256, err))
+    if (!aic_sha256_file(path, sha256, err))
         return -1;
     return strcmp(sha256, c->sha256) == 0;
 }
@@ -178,26 +177,10 @@ bool res_writer_restore(res_writer *w, aic_error *err) {
 
 /* ---- a result that is there already ------------------------------------------------------------------ */
 
-static bool read_counts(res_file *f, res_summary *out, aic_error *err) {
-    char name[64];
-    struct stat st;
-    *out = (res_summary){.points = f->points, .resumed = f->points, .rows = f->rows};
-    if (stat(f->in.path, &st) == 0)
-        out->file_bytes = (uint64_t)st.st_size;
-    snprintf(out->path, sizeof out->path, "%s", f->in.path);
-    snprintf(out->digest, sizeof out->digest, "%s", res_attribute(f, "content_sha256"));
-    for (int s = 0; s < SRV_STATUS_COUNT; s++) {
-        snprintf(name, sizeof name, "points_%s", res_enum_name(RES_D_STATUS, (size_t)s));
-        if (!res_in_u64(&f->in, "/", name, &out->by_status[s], err))
-            return false;
-    }
-    return true;
-}
-
 static bool is_done(res_writer *w, res_file *f, aic_error *err) {
     if (!f->complete)
         return aic_fail(err, AIC_BAD_INPUT, "it is not complete");
-    if (!read_counts(f, &w->found, err) || !res_writer_same_inputs(w, &f->in, err))
+    if (!res_file_summary(f, &w->found, err) || !res_writer_same_inputs(w, &f->in, err))
         return false;
     bool with = w->found.rows > 0;
     return w->found.by_status[SRV_ST_ok] == 0 || with == w->opt.breakdown ||

@@ -150,8 +150,6 @@ uint64_t res_count(const res_file *f);
 /* Number of the first point: 0 but in a shard. Point numbers that users see count from the sweep's first. */
 uint64_t res_first_point(const res_file *f);
 bool res_complete(const res_file *f); /* all points of the sweep, or of the shard, are there */
-/* Which shard of how many; false: the file is none. */
-bool res_shard(const res_file *f, uint64_t *shard, uint64_t *shards);
 const char *res_spec_text(const res_file *f);
 const char *res_attribute(const res_file *f,
                           const char *name); /* text attribute of the root group, NULL when absent */

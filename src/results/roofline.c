@@ -119,11 +119,7 @@ static bool measure_field(meter *m, const res_group *g, size_t f, aic_error *err
     snprintf(name, sizeof name, "%s.%s", g->name, g->fields[f].name);
     if (!res_in_dataset(&m->in, path, g->fields[f].type, g->chunk, g->sparse, &c.set, err))
         return false;
-    size_t bytes = g->chunk * c.set.width;
-    if (bytes > m->plain_cap) {
-        m->plain = aic_realloc(m->plain, bytes, 1);
-        m->plain_cap = bytes;
-    }
+    res_make_room(&m->plain, &m->plain_cap, g->chunk * c.set.width);
     bool ok = load(m, path, &c, err) && write_raw(m, name, &c, err) && encode_again(m, path, &c, err);
     free(c.stored);
     free(c.bytes);

@@ -42,14 +42,6 @@ static void fault(verifier *v, const char *text) {
 
 /* ---- datasets ---------------------------------------------------------------------------------------- */
 
-static void make_room(uint8_t **p, size_t *cap, size_t bytes) {
-    if (bytes <= *cap)
-        return;
-    free(*p);
-    *p = aic_alloc(bytes, 1);
-    *cap = bytes;
-}
-
 /* The digest of one chunk's rows. */
 static bool digest_chunk(verifier *v, worker *w, const res_dataset *d, const char *path, uint64_t index,
                          res_chunk_digest hex, aic_error *err) {
@@ -58,7 +50,7 @@ static bool digest_chunk(verifier *v, worker *w, const res_dataset *d, const cha
     uint64_t rows = d->rows - index * d->chunk;
     if (!res_in_stored(&v->in, d, path, index, &w->stored, &w->stored_cap, &coded, err))
         return false;
-    make_room(&w->plain, &w->plain_cap, bytes);
+    res_make_room(&w->plain, &w->plain_cap, bytes);
     if (coded.size == 0)
         memset(w->plain, 0, bytes);
     else if (!res_decode(w->codec, &coded, d->width, d->chunk, res_shuffled(d->type), w->plain))
