@@ -110,7 +110,7 @@ bool res_writer_close_chunk(res_writer *w, aic_error *err) {
     c.rows = w->rows - c.first_row;
     bool ok = true;
     for (int g = 0; g < RES_STREAMS; g++) {
-        ok = ok && res_stream_tail(&w->streams[g], &w->out, &w->encoders, err);
+        ok = ok && res_press_tail(w->press, (res_group_id)g, err);
         res_stream_end(&w->streams[g]);
     }
     snprintf(open_path, sizeof open_path, "%s", w->out.path);
@@ -168,7 +168,7 @@ static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *e
     bool ok = true;
     for (int g = 0; g < RES_STREAMS; g++) {
         res_stream *s = &w->streams[g];
-        ok = ok && res_stream_tail(s, &w->out, &w->encoders, err) &&
+        ok = ok && res_press_tail(w->press, (res_group_id)g, err) &&
              res_stream_seal(s, &w->out, &w->content, err);
         res_stream_end(s);
     }
@@ -202,6 +202,8 @@ static bool assemble(res_writer *w, aic_error *err) {
 bool res_writer_make_result(res_writer *w, bool complete, char temporary[RES_PATH_MAX], res_summary *out,
                             aic_error *err) {
     bool chunked = w->n_chunks > 0 || (!complete && w->points > 0);
+    if (!res_press_drain(w->press, err))
+        return false;
     if (chunked && w->points > w->ahead.first_point && !res_writer_close_chunk(w, err))
         return false;
     if (chunked) {

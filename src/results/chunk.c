@@ -4,7 +4,7 @@
  * they stood, so that it can be read, and continued, by itself. The next chunk file holds those again,
  * fuller: assembly takes full stripes only.
  */
-#include "results/h5.h"
+#include "results/press.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,10 +191,12 @@ static bool take_tail(source *s, int g, res_stream *to, uint64_t rows, res_codec
         set_path(group, f, path);
         if (rows / group->chunk != to->stripes || d->rows % group->chunk != partial)
             return res_damaged(err, s->in.path, path, "not as many rows as the journal says");
-        if (partial && !res_in_chunk(&s->in, d, path, d->rows / group->chunk, codec, to->rows.data[f], err))
+        if (partial &&
+            !res_in_chunk(&s->in, d, path, d->rows / group->chunk, codec, to->open->rows.data[f], err))
             return false;
     }
-    to->rows.rows = (size_t)partial;
+    to->open->rows.rows = (size_t)partial;
+    atomic_init(&to->open->filled, (size_t)partial);
     return true;
 }
 

@@ -77,41 +77,23 @@ bool res_out_axis(res_out *o, res_codec *c, res_axis a, const aic_intern *texts,
 
 /* ---- groups written while points arrive (stream.c) --------------------------------------------------- */
 
-/* A stripe is one chunk of every dataset of a group. Rows gather in `rows`; full stripes go to the file in
- * the order they fill, which depends on the points alone. */
+typedef struct res_stripe res_stripe; /* press.h */
+
+/* Rows gather in stripes; full ones go to the file through the press, in an order that depends on the points
+ * alone. */
 typedef struct res_stream {
     const res_group *group;
-    res_table rows;            /* the stripe being filled */
+    res_stripe *open;          /* the stripe being filled; never NULL */
     uint64_t stripes;          /* full ones so far, over all files */
     uint64_t base;             /* of them, those in earlier chunk files */
     hid_t ids[RES_MAX_FIELDS]; /* of the current file */
     aic_sha256 *digests[RES_MAX_FIELDS];
-    struct {
-        size_t bytes; /* size of the all-zero chunk whose digest is hex; 0 = none yet */
-        res_chunk_digest hex;
-    } zero[RES_MAX_FIELDS];
-    res_chunk_digest hex[RES_MAX_FIELDS]; /* digests of the stripe stored last, if it was a full one */
 } res_stream;
 void res_stream_init(res_stream *s, res_group_id g, res_precision breakdown);
 void res_stream_free(res_stream *s);
 uint64_t res_stream_rows(const res_stream *s);                    /* all rows so far */
 bool res_stream_begin(res_stream *s, res_out *o, aic_error *err); /* creates the group in a new file */
-/* Columns of a stripe are encoded side by side, each by any of the codecs: the bytes do not depend on which.
- */
-enum { RES_ENCODERS_MAX = 4 };
-typedef struct res_encoders {
-    unsigned n;
-    res_codec *codec[RES_ENCODERS_MAX];
-    res_kept coded[RES_MAX_FIELDS]; /* of the stripe at hand */
-} res_encoders;
-void res_encoders_init(res_encoders *e, int level, unsigned threads);
-void res_encoders_free(res_encoders *e);
-
-/* Stores a full stripe and empties it. */
-bool res_stream_flush(res_stream *s, res_out *o, res_encoders *e, aic_error *err);
-/* Stores the partial stripe and keeps it. */
-bool res_stream_tail(res_stream *s, res_out *o, res_encoders *e, aic_error *err);
-/* Writes the digests: once, after the last tail. */
+/* Digests the rows of the open stripe and writes the digests: once, after they were stored. */
 bool res_stream_seal(res_stream *s, res_out *o, aic_buf *content, aic_error *err);
 void res_stream_end(res_stream *s); /* closes the ids */
 

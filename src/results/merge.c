@@ -16,7 +16,6 @@ typedef struct merger {
     unsigned threads;
     res_codec **codecs; /* one per thread */
     res_writer *writer;
-    res_batch *batch; /* its full stripes */
     aic_progress *progress;
 } merger;
 
@@ -77,26 +76,28 @@ static bool prove(merger *m, aic_error *err) {
 
 /* ---- points ------------------------------------------------------------------------------------------ */
 
-/* Copies rows of a piece behind those of the stripe being filled. */
-static void append(res_table *to, const res_shift *from, size_t at, size_t n) {
-    for (size_t f = 0; f < to->group->n_fields; f++)
-        memcpy(to->data[f] + to->rows * to->width[f], res_shift_field(from, f) + at * to->width[f],
-               n * to->width[f]);
-    to->rows += n;
+/* Copies rows of what was decoded to their places. */
+static void put(merger *m, const res_piece *to, const res_shift *from, size_t at) {
+    const res_table *t = &to->stripe->rows;
+    for (size_t f = 0; f < t->group->n_fields; f++)
+        memcpy(t->data[f] + to->at * t->width[f], res_shift_field(from, f) + at * t->width[f],
+               to->n * t->width[f]);
+    res_press_filled(m->writer->press, to);
+}
+
+/* Encodes and stores, with all threads, once there is enough to do. */
+static bool work(const merger *m, aic_error *err) {
+    return res_press_has_room(m->writer->press) || res_press_drain(m->writer->press, err);
 }
 
 static bool copy_rows(merger *m, res_shift *from, uint64_t row, uint64_t n, aic_error *err) {
-    res_table *to = &m->writer->streams[RES_G_BREAKDOWN].rows;
-    while (n > 0) {
-        size_t at, take;
+    for (size_t at, take; n > 0; row += take, n -= take) {
         if (!res_shift_at(from, row, &at, &take, err))
             return false;
-        take = take < n ? take : (size_t)n;
-        take = take < to->cap - to->rows ? take : to->cap - to->rows;
-        append(to, from, at, take);
-        row += take;
-        n -= take;
-        if (to->rows == to->cap && !res_batch_take(m->batch, RES_G_BREAKDOWN, err))
+        res_piece to = res_press_place(m->writer->press, RES_G_BREAKDOWN, take < n ? take : (size_t)n);
+        take = to.n;
+        put(m, &to, from, at);
+        if (!work(m, err))
             return false;
     }
     return true;
@@ -125,28 +126,30 @@ static void count(res_writer *w, const res_shift *points, size_t at, size_t n) {
         w->by_status[status[i]]++;
 }
 
-/* As res_writer_points: all rows of the points of a stripe go before it. */
+/* As res_writer_place: all rows of the points of a stripe go before it. */
 static bool copy_points(merger *m, const res_file *f, res_shift *points, res_shift *rows, aic_error *err) {
     res_writer *w = m->writer;
-    res_table *to = &w->streams[RES_G_POINTS].rows;
+    const res_stream *to = &w->streams[RES_G_POINTS];
     uint64_t row = 0, at_row = 0;
     while (row < f->points) {
         size_t at, n;
         if (interrupted(err) || !res_shift_at(points, row, &at, &n, err))
             return false;
-        n = n < to->cap - to->rows ? n : to->cap - to->rows;
+        size_t room = to->open->rows.cap - to->open->rows.rows;
+        n = n < room ? n : room;
         uint64_t n_rows = rows_of(points, at, n);
         if (n_rows > f->rows - at_row || !starts_at(points, at, w->rows))
             return res_damaged(err, f->in.path, "/points/breakdown_first", "rows that are not the point's");
         if (!copy_rows(m, rows, at_row, n_rows, err))
             return false;
-        append(to, points, at, n);
+        const res_piece piece = res_press_place(w->press, RES_G_POINTS, n);
+        put(m, &piece, points, at);
         count(w, points, at, n);
         row += n;
         at_row += n_rows;
         w->points += n;
         w->rows += n_rows;
-        if (to->rows == to->cap && !res_batch_take(m->batch, RES_G_POINTS, err))
+        if (!work(m, err))
             return false;
         aic_progress_update(m->progress, w->points, w->points - w->by_status[SRV_ST_ok]);
     }
@@ -209,12 +212,10 @@ static bool write_whole(merger *m, res_summary *out, aic_error *err) {
     res_file *first; /* lends the spec's text */
     m->writer = open_writer(m, &first, err);
     bool ok = m->writer;
-    m->batch = ok ? res_batch_new(m->writer, m->opt->deflate, m->threads) : NULL;
     m->progress = aic_progress_start("points", m->total, m->opt->quiet);
     for (size_t i = 0; ok && i < m->n; i++)
         ok = copy_shard(m, &m->list[i], err);
-    ok = ok && res_batch_store(m->batch, err);
-    res_batch_free(m->batch);
+    ok = ok && res_press_drain(m->writer->press, err);
     aic_progress_end(m->progress);
     if (ok)
         ok = res_writer_finish(m->writer, true, out, err);

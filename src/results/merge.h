@@ -52,15 +52,6 @@ const uint8_t *res_shift_field(const res_shift *s, size_t field); /* of the piec
 /* Does merging change values of a field? The others can be mapped as they are. */
 bool res_shift_changes(res_group_id g, size_t field);
 
-/* ---- many stripes at once (batch.c) -------------------------------------------------------------------- */
-
-typedef struct res_batch res_batch;
-res_batch *res_batch_new(res_writer *w, int level, unsigned threads);
-void res_batch_free(res_batch *b); /* before its writer ends */
-/* Takes the full stripe of a group, which is empty then; stores what was taken once that is enough. */
-bool res_batch_take(res_batch *b, res_group_id g, aic_error *err);
-bool res_batch_store(res_batch *b, aic_error *err); /* stores what was taken */
-
 /* ---- a view (view.c) ----------------------------------------------------------------------------------- */
 
 bool res_view_write(const res_merge_options *opt, const res_shard_file *list, size_t n, res_summary *out,

@@ -130,6 +130,32 @@ uint64_t res_writer_resumed(const res_writer *w, size_t *deployments, uint64_t b
  */
 bool res_writer_deployment(res_writer *w, size_t index, const srv_deployment *d, aic_error *err);
 bool res_writer_points(res_writer *w, const res_points *p, aic_error *err);
+
+/* The same for many threads. Blocks of points are placed in point order, by one thread at a time; the rest is
+ * any thread's, at any time: putting the points of a placed block where they belong, and the work that full
+ * stripes of rows give (encoding, storing). The file is the same whoever does what. */
+typedef struct res_placement res_placement; /* zero-initialise */
+struct res_placement {
+    struct res_piece *pieces; /* places in stripes, in the order rows go there */
+    size_t n, cap;
+    uint64_t first_point, first_row; /* in the file */
+    uint32_t *reasons;               /* per point: 1 + row of /reasons, 0 = none */
+    size_t cap_reasons;
+};
+void res_placement_free(res_placement *at);
+/* Counts the points and gives them their places. What a failure leaves is of no use. */
+bool res_writer_place(res_writer *w, const res_points *p, res_placement *at, aic_error *err);
+/* False while so much waits for res_writer_work that nothing more should be placed. */
+bool res_writer_has_room(res_writer *w);
+/* Copies the points to their places: once for every block placed. */
+void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at);
+/* Does a piece of the work there is; *did = false: none right now. */
+bool res_writer_work(res_writer *w, bool *did, aic_error *err);
+bool res_writer_is_idle(
+    res_writer *w); /* all that was filled is in the file but for rows of unfinished stripes */
+/* Is it time to close a chunk file? Then, with all placed blocks filled and the writer idle, do. */
+bool res_writer_checkpoint_due(const res_writer *w);
+bool res_writer_checkpoint(res_writer *w, aic_error *err);
 /* Publishes under the final name (complete), or, after an interruption, as NAME.partial.h5 marked incomplete,
  * keeping chunks and journal in NAME.part/ for a later resume. They are removed only once the published file
  * was opened and says what it should. Frees w in any case. */

@@ -8,8 +8,6 @@
 
 #define OPEN_FILE "open.tmp"
 
-enum { TILE = 64 /* points whose members stay in the nearest cache while they go to their columns */ };
-
 /* ---- opening ----------------------------------------------------------------------------------------- */
 
 static const char *copy(res_writer *w, const char *text) {
@@ -74,7 +72,7 @@ static bool take_stock(res_writer *w, aic_error *err) {
 
 static void free_writer(res_writer *w) {
     res_codec_free(w->codec);
-    res_encoders_free(&w->encoders);
+    res_press_free(w->press);
     for (int g = 0; g < RES_STREAMS; g++)
         res_stream_free(&w->streams[g]);
     res_deployments_free(&w->deployments);
@@ -103,7 +101,7 @@ res_writer *res_writer_open(const res_writer_options *opt, const res_origin *ori
     bool ok = check_options(opt, err) && res_part_open(&w->part, opt->path, opt->force || opt->resume, err);
     if (ok) {
         w->codec = res_codec_new(opt->deflate);
-        res_encoders_init(&w->encoders, opt->deflate, origin->threads);
+        w->press = res_press_new(opt->deflate, origin->threads, w->streams, &w->out, &w->stripes);
         ok = take_stock(w, err);
         if (ok && (w->already || res_writer_begin_file(w, OPEN_FILE, w->n_chunks == 0, err)))
             return w;
@@ -133,169 +131,37 @@ bool res_writer_deployment(res_writer *w, size_t index, const srv_deployment *d,
     return true;
 }
 
-static uint32_t deployment_of(const res_points *p, size_t i) {
-    return p->deployment ? p->deployment[i] : p->one_deployment;
+bool res_writer_points(res_writer *w, const res_points *p, aic_error *err) {
+    res_placement at = {0};
+    bool ok = res_writer_place(w, p, &at, err);
+    if (ok)
+        res_writer_fill(w, p, &at);
+    res_placement_free(&at);
+    ok = ok && res_press_drain(w->press, err);
+    return ok && (!res_writer_checkpoint_due(w) || res_writer_checkpoint(w, err));
 }
 
-/* A caller's mistake would be a file that readers refuse. */
-static bool check_points(const res_writer *w, const res_points *p, aic_error *err) {
-    size_t sum = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        uint32_t d = deployment_of(p, i);
-        if (d >= w->deployments.table.rows)
-            return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced",
-                            i, d);
-        if (!res_rows_fit(&w->deployments.table, &w->deployments.ops, d, p->rows[i]))
-            return aic_fail(err, AIC_IO,
-                            "point %zu of a block has %u breakdown rows, not those of its deployment", i,
-                            p->rows[i]);
-        sum += p->rows[i];
-    }
-    return sum == p->n_rows ||
-           aic_fail(err, AIC_IO, "a block of points has %zu breakdown rows, not %zu", p->n_rows, sum);
+bool res_writer_checkpoint_due(const res_writer *w) {
+    return !w->already && w->points > w->ahead.first_point &&
+           aic_now() - w->checkpoint_s >= w->opt.checkpoint_s;
 }
 
-static bool flush(res_writer *w, res_group_id g, aic_error *err) {
-    char code = (char)g;
-    res_stream *s = &w->streams[g];
-    if (!res_stream_flush(s, &w->out, &w->encoders, err))
-        return false;
-    aic_buf_addn(&w->stripes.order, &code, 1);
-    for (size_t f = 0; f < s->group->n_fields; f++)
-        aic_buf_addn(&w->stripes.digests, s->hex[f], RES_DIGEST);
-    return true;
-}
-
-/* Splits what rows rest on into its two columns; nearly always nothing but zeros. */
-static void split_basis(const srv_basis *basis, size_t n, uint8_t *tier, uint8_t *carried) {
-    if (res_all_zero(basis, n)) {
-        memset(tier, 0, n);
-        memset(carried, 0, n);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        tier[i] = (uint8_t)srv_basis_tier(basis[i]);
-        carried[i] = (uint8_t)srv_basis_carried(basis[i]);
-    }
-}
-
-/* Real numbers behind those of the stripe, rounded to nearest where the column is narrower. */
-static void add_reals(res_table *t, size_t field, const double *from, size_t n) {
-    uint8_t *to = t->data[field] + t->rows * t->width[field];
-    if (t->width[field] == sizeof *from) {
-        memcpy(to, from, n * sizeof *from);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        float v = (float)from[i];
-        memcpy(to + i * sizeof v, &v, sizeof v);
-    }
-}
-
-static bool add_rows(res_writer *w, const res_points *p, size_t first, size_t n, aic_error *err) {
-    res_stream *s = &w->streams[RES_G_BREAKDOWN];
-    res_table *t = &s->rows;
-    while (n > 0) {
-        size_t room = t->cap - t->rows, take = n < room ? n : room;
-        add_reals(t, RES_B_LATENCY, p->latency + first, take);
-        add_reals(t, RES_B_ENERGY, p->energy + first, take);
-        memcpy(t->data[RES_B_SOURCE] + t->rows, p->source + first, take);
-        split_basis(p->basis + first, take, t->data[RES_B_TIER] + t->rows, t->data[RES_B_CARRIED] + t->rows);
-        t->rows += take;
-        first += take;
-        n -= take;
-        if (t->rows == t->cap && !flush(w, RES_G_BREAKDOWN, err))
-            return false;
-    }
-    return true;
-}
-
-/* Copies one member of many points into a column. */
-static void gather(uint8_t *out, const srv_point *points, size_t n, size_t offset, res_type type) {
-    const char *at = (const char *)points + offset;
-    if (type == RES_F64)
-        for (size_t i = 0; i < n; i++)
-            memcpy(out + i * sizeof(double), at + i * sizeof *points, sizeof(double));
-    else
-        for (size_t i = 0; i < n; i++)
-            memcpy(out + i * sizeof(uint32_t), at + i * sizeof *points, sizeof(uint32_t));
-}
-
-static void add_column(res_writer *w, size_t column, const srv_point *points, size_t n) {
-    const res_column *c = res_column_at(column);
-    res_table *t = &w->streams[RES_G_POINTS].rows;
-    size_t f = res_point_field(column);
-    if (res_is_enum(c->type))
-        for (size_t i = 0; i < n; i++) {
-            unsigned value; /* every enumeration's type */
-            memcpy(&value, (const char *)&points[i] + c->offset, sizeof value);
-            res_table_u8(t, f, t->rows + i, (uint8_t)value);
-        }
-    else if (c->type == RES_TEXT)
-        for (size_t i = 0; i < n; i++) {
-            const char *text = points[i].reason;
-            res_table_u32(t, f, t->rows + i,
-                          text ? res_reasons_add(&w->reasons, points[i].status, text,
-                                                 w->origin.first_point + w->points + i)
-                               : 0);
-        }
-    else
-        gather(t->data[f] + t->rows * t->width[f], points, n, c->offset, c->type);
-}
-
-/* Appends points that fit into the stripe. */
-static bool add_points(res_writer *w, const res_points *p, size_t first, size_t n, aic_error *err) {
-    res_table *t = &w->streams[RES_G_POINTS].rows;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t rows = w->opt.breakdown ? p->rows[first + i] : 0;
-        uint16_t stored = (uint16_t)rows;
-        res_table_u64(t, RES_P_POINT, t->rows + i, w->origin.first_point + w->points + i);
-        res_table_u32(t, RES_P_DEPLOYMENT, t->rows + i, deployment_of(p, first + i));
-        res_table_u64(t, RES_P_FIRST, t->rows + i, w->rows);
-        memcpy(t->data[RES_P_ROWS] + (t->rows + i) * sizeof stored, &stored, sizeof stored);
-        w->rows += rows;
-    }
-    for (size_t tile; n > 0; first += tile, n -= tile) {
-        tile = n < TILE ? n : TILE;
-        for (size_t c = RES_C_batch; c < RES_COLUMN_COUNT; c++)
-            add_column(w, c, p->points + first, tile);
-        for (size_t i = 0; i < tile; i++) {
-            w->by_status[p->points[first + i].status]++;
-            w->ahead.by_status[p->points[first + i].status]++;
-        }
-        t->rows += tile;
-        w->points += tile;
-    }
-    return t->rows < t->cap || flush(w, RES_G_POINTS, err);
-}
-
-static bool checkpoint(res_writer *w, aic_error *err) {
-    if (aic_now() - w->checkpoint_s < w->opt.checkpoint_s)
-        return true;
+bool res_writer_checkpoint(res_writer *w, aic_error *err) {
     bool ok = res_writer_close_chunk(w, err) && res_writer_begin_file(w, OPEN_FILE, false, err);
     w->checkpoint_s = aic_now();
     return ok;
 }
 
-/* The order in which stripes fill must not depend on how points were split into calls: all rows of the points
- * of a stripe of /points go before that stripe. */
-bool res_writer_points(res_writer *w, const res_points *p, aic_error *err) {
-    if (!check_points(w, p, err))
-        return false;
-    const res_table *t = &w->streams[RES_G_POINTS].rows;
-    size_t row = 0;
-    for (size_t at = 0; at < p->n;) {
-        size_t room = t->cap - t->rows, n = p->n - at < room ? p->n - at : room, rows = 0;
-        for (size_t i = 0; i < n; i++)
-            rows += p->rows[at + i];
-        if (w->opt.breakdown && !add_rows(w, p, row, rows, err))
-            return false;
-        if (!add_points(w, p, at, n, err))
-            return false;
-        row += rows;
-        at += n;
-    }
-    return p->n == 0 || checkpoint(w, err);
+bool res_writer_has_room(res_writer *w) {
+    return res_press_has_room(w->press);
+}
+
+bool res_writer_work(res_writer *w, bool *did, aic_error *err) {
+    return res_press_work(w->press, did, err);
+}
+
+bool res_writer_is_idle(res_writer *w) {
+    return res_press_is_idle(w->press);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------------- */

@@ -1,9 +1,9 @@
-/* The state of a writer, shared by the file that takes points (writer.c) and the one that makes files of them
- * (assemble.c). */
+/* The state of a writer, shared by the file that takes points (writer.c, place.c) and the one that makes
+ * files of them (assemble.c). */
 #ifndef AICFG_RESULTS_WRITER_H
 #define AICFG_RESULTS_WRITER_H
 
-#include "results/h5.h"
+#include "results/press.h"
 #include <time.h>
 
 struct res_writer {
@@ -16,10 +16,10 @@ struct res_writer {
     double started_s, checkpoint_s; /* aic_now at the start and at the last checkpoint */
 
     res_part part;
-    res_codec *codec;      /* for what is written whole */
-    res_encoders encoders; /* for stripes */
-    res_out out;           /* the file that stripes go to, NAME.part/open.tmp */
+    res_codec *codec; /* for what is written whole */
+    res_out out;      /* the file that stripes go to, NAME.part/open.tmp */
     res_stream streams[RES_STREAMS];
+    res_press *press;
     res_stripes stripes; /* full ones of this file */
     aic_buf content;     /* digests of this file's datasets */
     uint64_t n_chunks;   /* chunk files so far */

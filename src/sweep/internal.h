@@ -231,6 +231,8 @@ typedef struct swp_work {
     size_t n;
     srv_workload *loads; /* n */
     uint32_t *deps;      /* n, deployment of each point */
+    uint32_t *stored;    /* n, row of the deployment in the file; the thread that places the block fills it */
+    res_placement place; /* where the file has them */
     srv_point *points;   /* n */
     uint32_t *rows;      /* n, breakdown rows of each point */
     size_t n_rows;       /* their sum */
@@ -245,7 +247,7 @@ typedef struct swp_work {
     bool *taken;            /* n: points of one deployment that an earlier result had */
     srv_block old;          /* they */
 } swp_work;
-void swp_work_free(swp_work *w);
+void swp_work_free(swp_work *w); /* and w itself */
 /* Where points come from. */
 typedef struct swp_pricing {
     const swp_sweep *s;
@@ -261,6 +263,27 @@ enum { SWP_REUSED = 1, SWP_EVALUATED = 2 };
 bool swp_work_evaluate(swp_work *w, swp_pricing *p, uint64_t first, size_t n, aic_error *err);
 /* Tells the compiled deployments that the block's points are accounted for. */
 void swp_work_done(const swp_work *w, swp_compiled *c);
+
+/* ---- the threads of a run (crew.c) ------------------------------------------------------------------- */
+
+typedef struct swp_job {
+    const swp_sweep *s;
+    swp_compiled *compiled;
+    swp_pricing *pricing;
+    res_writer *writer; /* NULL: nothing is written */
+    aic_progress *progress;
+    swp_range range;  /* of points: the whole sweep or a shard */
+    uint64_t resumed; /* points of an earlier run, which nobody evaluates */
+    size_t block_points;
+    unsigned threads;
+    uint64_t next_point; /* first point that nobody has claimed */
+    /* results */
+    double evaluate_s, write_s; /* all threads together */
+    aic_error failure;          /* the first, if any */
+} swp_job;
+/* Evaluates and writes points from next_point on until all are in the file, a signal comes or something
+ * fails. */
+void swp_job_run(swp_job *job);
 
 /* ---- origin.c ---- */
 

@@ -6,6 +6,8 @@
 void swp_work_free(swp_work *w) {
     free(w->loads);
     free(w->deps);
+    free(w->stored);
+    res_placement_free(&w->place);
     free(w->points);
     free(w->rows);
     free(w->latency);
@@ -19,7 +21,7 @@ void swp_work_free(swp_work *w) {
     aic_arena_free(w->texts);
     srv_block_free(&w->block);
     srv_block_free(&w->old);
-    *w = (swp_work){0};
+    free(w);
 }
 
 static void reserve_points(swp_work *w, size_t n) {
@@ -27,6 +29,7 @@ static void reserve_points(swp_work *w, size_t n) {
         return;
     w->loads = aic_realloc(w->loads, n, sizeof *w->loads);
     w->deps = aic_realloc(w->deps, n, sizeof *w->deps);
+    w->stored = aic_realloc(w->stored, n, sizeof *w->stored);
     w->points = aic_realloc(w->points, n, sizeof *w->points);
     w->rows = aic_realloc(w->rows, n, sizeof *w->rows);
     w->order = aic_realloc(w->order, n, sizeof *w->order);

@@ -1,0 +1,209 @@
+/* Points on their way to their stripes: placing, in point order, and filling, in any order. */
+#include "results/writer.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { TILE = 64 /* points whose members stay in the nearest cache while they go to their columns */ };
+
+static uint32_t deployment_of(const res_points *p, size_t i) {
+    return p->deployment ? p->deployment[i] : p->one_deployment;
+}
+
+/* ---- placing ----------------------------------------------------------------------------------------- */
+
+/* A caller's mistake would be a file that readers refuse. */
+static bool check_points(const res_writer *w, const res_points *p, aic_error *err) {
+    size_t sum = 0;
+    uint32_t known = UINT32_MAX, known_rows = 0; /* the last deployment and rows that were found to fit */
+    for (size_t i = 0; i < p->n; i++) {
+        uint32_t d = deployment_of(p, i);
+        sum += p->rows[i];
+        if (d == known && p->rows[i] == known_rows)
+            continue;
+        if (d >= w->deployments.table.rows)
+            return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced",
+                            i, d);
+        if (!res_rows_fit(&w->deployments.table, &w->deployments.ops, d, p->rows[i]))
+            return aic_fail(err, AIC_IO,
+                            "point %zu of a block has %u breakdown rows, not those of its deployment", i,
+                            p->rows[i]);
+        known = d;
+        known_rows = p->rows[i];
+    }
+    return sum == p->n_rows ||
+           aic_fail(err, AIC_IO, "a block of points has %zu breakdown rows, not %zu", p->n_rows, sum);
+}
+
+/* Enters the reasons of the points. Those of neighbours are mostly one text, kept once. */
+static void place_reasons(res_writer *w, const res_points *p, res_placement *at) {
+    const srv_point *v = p->points;
+    if (p->n > at->cap_reasons) {
+        free(at->reasons);
+        at->cap_reasons = p->n;
+        at->reasons = aic_alloc(p->n, sizeof *at->reasons);
+    }
+    for (size_t i = 0, end; i < p->n; i = end) {
+        const char *text = v[i].reason;
+        for (end = i + 1; end < p->n && v[end].reason == text && v[end].status == v[i].status; end++)
+            ;
+        uint32_t id = text ? res_reasons_merge(&w->reasons, v[i].status, text, strlen(text), end - i,
+                                               w->origin.first_point + w->points + i)
+                           : 0;
+        for (size_t j = i; j < end; j++)
+            at->reasons[j] = id;
+    }
+}
+
+static void count_points(res_writer *w, const res_points *p) {
+    for (size_t i = 0; i < p->n; i++) {
+        w->by_status[p->points[i].status]++;
+        w->ahead.by_status[p->points[i].status]++;
+    }
+    w->points += p->n;
+    w->rows += w->opt.breakdown ? p->n_rows : 0;
+}
+
+static void place_rows(res_writer *w, res_placement *at, res_group_id g, size_t n) {
+    while (n > 0) {
+        AIC_GROW(at->pieces, at->n, at->cap);
+        at->pieces[at->n] = res_press_place(w->press, g, n);
+        n -= at->pieces[at->n++].n;
+    }
+}
+
+/* The order in which stripes fill must not depend on how points were split into calls: all rows of the points
+ * of a stripe of /points go before that stripe. */
+bool res_writer_place(res_writer *w, const res_points *p, res_placement *at, aic_error *err) {
+    if (!check_points(w, p, err))
+        return false;
+    at->n = 0;
+    at->first_point = w->points;
+    at->first_row = w->rows;
+    place_reasons(w, p, at);
+    const res_stream *points = &w->streams[RES_G_POINTS];
+    for (size_t i = 0, n; i < p->n; i += n) {
+        size_t room = points->open->rows.cap - points->open->rows.rows, rows = 0;
+        n = p->n - i < room ? p->n - i : room;
+        for (size_t j = 0; w->opt.breakdown && j < n; j++)
+            rows += p->rows[i + j];
+        place_rows(w, at, RES_G_BREAKDOWN, rows);
+        place_rows(w, at, RES_G_POINTS, n);
+    }
+    count_points(w, p);
+    return true;
+}
+
+void res_placement_free(res_placement *at) {
+    free(at->pieces);
+    free(at->reasons);
+    *at = (res_placement){0};
+}
+
+/* ---- filling: rows ----------------------------------------------------------------------------------- */
+
+/* Splits what rows rest on into its two columns; nearly always nothing but zeros. */
+static void split_basis(const srv_basis *basis, size_t n, uint8_t *tier, uint8_t *carried) {
+    if (res_all_zero(basis, n)) {
+        memset(tier, 0, n);
+        memset(carried, 0, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        tier[i] = (uint8_t)srv_basis_tier(basis[i]);
+        carried[i] = (uint8_t)srv_basis_carried(basis[i]);
+    }
+}
+
+/* Real numbers to a column, rounded to nearest where it is narrower. */
+static void put_reals(res_table *t, size_t field, size_t at, const double *from, size_t n) {
+    uint8_t *to = t->data[field] + at * t->width[field];
+    if (t->width[field] == sizeof *from) {
+        memcpy(to, from, n * sizeof *from);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float v = (float)from[i];
+        memcpy(to + i * sizeof v, &v, sizeof v);
+    }
+}
+
+static void fill_rows(const res_points *p, size_t first, const res_piece *piece) {
+    res_table *t = &piece->stripe->rows;
+    put_reals(t, RES_B_LATENCY, piece->at, p->latency + first, piece->n);
+    put_reals(t, RES_B_ENERGY, piece->at, p->energy + first, piece->n);
+    memcpy(t->data[RES_B_SOURCE] + piece->at, p->source + first, piece->n);
+    split_basis(p->basis + first, piece->n, t->data[RES_B_TIER] + piece->at,
+                t->data[RES_B_CARRIED] + piece->at);
+}
+
+/* ---- filling: points --------------------------------------------------------------------------------- */
+
+/* Copies one member of many points into a column. */
+static void gather(uint8_t *out, const srv_point *points, size_t n, size_t offset, res_type type) {
+    const char *at = (const char *)points + offset;
+    if (type == RES_F64)
+        for (size_t i = 0; i < n; i++)
+            memcpy(out + i * sizeof(double), at + i * sizeof *points, sizeof(double));
+    else
+        for (size_t i = 0; i < n; i++)
+            memcpy(out + i * sizeof(uint32_t), at + i * sizeof *points, sizeof(uint32_t));
+}
+
+static void gather_enums(uint8_t *out, const srv_point *points, size_t n, size_t offset) {
+    for (size_t i = 0; i < n; i++) {
+        unsigned value; /* every enumeration's type */
+        memcpy(&value, (const char *)&points[i] + offset, sizeof value);
+        out[i] = (uint8_t)value;
+    }
+}
+
+/* Members of points first .. first+n-1 of the block to rows at .. at+n-1 of their columns. */
+static void fill_columns(res_table *t, size_t at, const res_points *p, const res_placement *place,
+                         size_t first, size_t n) {
+    for (size_t column = RES_C_batch; column < RES_COLUMN_COUNT; column++) {
+        const res_column *c = res_column_at(column);
+        size_t f = res_point_field(column);
+        uint8_t *out = t->data[f] + at * t->width[f];
+        if (res_is_enum(c->type))
+            gather_enums(out, p->points + first, n, c->offset);
+        else if (c->type == RES_TEXT)
+            memcpy(out, place->reasons + first, n * sizeof *place->reasons);
+        else
+            gather(out, p->points + first, n, c->offset, c->type);
+    }
+}
+
+/* row: of the first point, in /breakdown; returns that of the point after the last. */
+static uint64_t fill_points(const res_writer *w, const res_points *p, const res_placement *place,
+                            size_t first, uint64_t row, const res_piece *piece) {
+    res_table *t = &piece->stripe->rows;
+    for (size_t i = 0; i < piece->n; i++) {
+        uint16_t stored = w->opt.breakdown ? (uint16_t)p->rows[first + i] : 0;
+        res_table_u64(t, RES_P_POINT, piece->at + i, w->origin.first_point + place->first_point + first + i);
+        res_table_u32(t, RES_P_DEPLOYMENT, piece->at + i, deployment_of(p, first + i));
+        res_table_u64(t, RES_P_FIRST, piece->at + i, row);
+        memcpy(t->data[RES_P_ROWS] + (piece->at + i) * sizeof stored, &stored, sizeof stored);
+        row += stored;
+    }
+    for (size_t i = 0, n; i < piece->n; i += n) {
+        n = piece->n - i < TILE ? piece->n - i : TILE;
+        fill_columns(t, piece->at + i, p, place, first + i, n);
+    }
+    return row;
+}
+
+void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at) {
+    size_t point = 0, rows = 0;
+    uint64_t row = at->first_row;
+    for (size_t i = 0; i < at->n; i++) {
+        const res_piece *piece = &at->pieces[i];
+        if (piece->stripe->g == RES_G_BREAKDOWN) {
+            fill_rows(p, rows, piece);
+            rows += piece->n;
+        } else {
+            row = fill_points(w, p, at, point, row, piece);
+            point += piece->n;
+        }
+        res_press_filled(w->press, piece);
+    }
+}

@@ -1,0 +1,319 @@
+/* The press: see press.h. One lock guards the queue and what threads took on; it is never held while rows are
+ * copied, encoded or stored.
+ */
+#include "results/press.h"
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BYTES_EACH = 4 << 20, /* of rows on their way, per thread */
+    BYTES_LEAST = 16 << 20,
+    BYTES_MOST = 512 << 20,
+    TASK_BYTES = 256 << 10, /* of columns that are encoded in one go: long beside a turn of the lock */
+    TAIL_THREADS = 4
+};
+
+struct res_press {
+    int level;
+    unsigned threads;
+    size_t bytes_most;
+    res_stream *streams;
+    res_out *out;
+    res_stripes *log;
+    res_chunk_digest zeros[RES_STREAMS][RES_MAX_FIELDS]; /* of full chunks of sparse groups */
+
+    pthread_mutex_t lock;     /* guards everything below */
+    res_stripe *first, *last; /* all places given out, not stored yet */
+    size_t bytes;             /* of their rows */
+    res_stripe *spare[RES_STREAMS];
+    res_codec **codecs; /* that nobody uses */
+    size_t n_codecs, cap_codecs;
+    bool storing, failed;
+};
+
+/* ---- stripes ----------------------------------------------------------------------------------------- */
+
+res_stripe *res_stripe_new(res_group_id g, const res_group *group) {
+    res_stripe *s = AIC_NEW(res_stripe);
+    s->g = g;
+    res_table_init(&s->rows, group, group->chunk, 0);
+    return s;
+}
+
+void res_stripe_free(res_stripe *s) {
+    if (!s)
+        return;
+    for (size_t f = 0; f < s->rows.group->n_fields; f++)
+        aic_buf_free(&s->kept[f].bytes);
+    res_table_free(&s->rows);
+    free(s);
+}
+
+static void free_list(res_stripe *s) {
+    for (res_stripe *next; s; s = next) {
+        next = s->next;
+        res_stripe_free(s);
+    }
+}
+
+static size_t stripe_bytes(const res_stripe *s) {
+    size_t bytes = 0;
+    for (size_t f = 0; f < s->rows.group->n_fields; f++)
+        bytes += s->rows.cap * s->rows.width[f];
+    return bytes;
+}
+
+/* ---- the press --------------------------------------------------------------------------------------- */
+
+static void digest_zeros(res_press *p, res_group_id g) {
+    const res_table *t = &p->streams[g].open->rows;
+    for (size_t f = 0; t->group->sparse && f < t->group->n_fields; f++) {
+        void *zeros = aic_calloc(t->cap, t->width[f]);
+        res_digest_rows(zeros, t->cap * t->width[f], p->zeros[g][f]);
+        free(zeros);
+    }
+}
+
+res_press *res_press_new(int level, unsigned threads, res_stream *streams, res_out *out, res_stripes *log) {
+    res_press *p = AIC_NEW(res_press);
+    p->level = level;
+    p->threads = threads < 1 ? 1 : threads;
+    p->bytes_most = aic_mul(p->threads, BYTES_EACH);
+    if (p->bytes_most < BYTES_LEAST)
+        p->bytes_most = BYTES_LEAST;
+    if (p->bytes_most > BYTES_MOST)
+        p->bytes_most = BYTES_MOST;
+    p->streams = streams;
+    p->out = out;
+    p->log = log;
+    pthread_mutex_init(&p->lock, NULL);
+    for (int g = 0; g < RES_STREAMS; g++)
+        digest_zeros(p, (res_group_id)g);
+    return p;
+}
+
+void res_press_free(res_press *p) {
+    if (!p)
+        return;
+    free_list(p->first);
+    for (int g = 0; g < RES_STREAMS; g++)
+        free_list(p->spare[g]);
+    for (size_t i = 0; i < p->n_codecs; i++)
+        res_codec_free(p->codecs[i]);
+    free(p->codecs);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+static res_codec *take_codec(res_press *p) {
+    res_codec *c = NULL;
+    pthread_mutex_lock(&p->lock);
+    if (p->n_codecs > 0)
+        c = p->codecs[--p->n_codecs];
+    pthread_mutex_unlock(&p->lock);
+    return c ? c : res_codec_new(p->level);
+}
+
+static void return_codec(res_press *p, res_codec *c) { /* with the lock held */
+    AIC_GROW(p->codecs, p->n_codecs, p->cap_codecs);
+    p->codecs[p->n_codecs++] = c;
+}
+
+/* ---- placing ----------------------------------------------------------------------------------------- */
+
+/* Queues the group's stripe, whose places are all given out, and opens another. */
+static void queue(res_press *p, res_stream *stream) {
+    res_stripe *s = stream->open;
+    s->index = stream->stripes++;
+    s->claimed = s->encoded = 0;
+    s->next = NULL;
+    pthread_mutex_lock(&p->lock);
+    if (p->last)
+        p->last->next = s;
+    else
+        p->first = s;
+    p->last = s;
+    p->bytes += stripe_bytes(s);
+    res_stripe *spare = p->spare[s->g];
+    if (spare)
+        p->spare[s->g] = spare->next;
+    pthread_mutex_unlock(&p->lock);
+    stream->open = spare ? spare : res_stripe_new(s->g, stream->group);
+    stream->open->rows.rows = 0;
+    atomic_init(&stream->open->filled, 0);
+}
+
+res_piece res_press_place(res_press *p, res_group_id g, size_t n) {
+    res_stripe *s = p->streams[g].open;
+    size_t at = s->rows.rows, room = s->rows.cap - at;
+    res_piece piece = {s, at, n < room ? n : room};
+    s->rows.rows += piece.n;
+    if (s->rows.rows == s->rows.cap)
+        queue(p, &p->streams[g]);
+    return piece;
+}
+
+bool res_press_has_room(res_press *p) {
+    pthread_mutex_lock(&p->lock);
+    bool room = p->bytes < p->bytes_most;
+    pthread_mutex_unlock(&p->lock);
+    return room;
+}
+
+void res_press_filled(res_press *p, const res_piece *piece) {
+    (void)p;
+    /* Whoever sees all rows filled sees what the fillers wrote. */
+    atomic_fetch_add_explicit(&piece->stripe->filled, piece->n, memory_order_release);
+}
+
+/* ---- working ----------------------------------------------------------------------------------------- */
+
+/* Columns first .. first+n-1 of a stripe to encode, or the stripe to store (n = 0). */
+typedef struct task {
+    res_stripe *stripe;
+    size_t first, n;
+} task;
+
+static bool is_full(res_stripe *s) {
+    return atomic_load_explicit(&s->filled, memory_order_acquire) == s->rows.cap;
+}
+
+/* With the lock held. The stripe at the front goes first: it keeps all others in memory. */
+static bool take_task(res_press *p, task *t) {
+    if (p->failed || !p->first)
+        return false;
+    if (!p->storing && p->first->encoded == p->first->rows.group->n_fields) {
+        p->storing = true;
+        *t = (task){.stripe = p->first};
+        return true;
+    }
+    for (res_stripe *s = p->first; s; s = s->next) {
+        size_t fields = s->rows.group->n_fields, bytes = 0;
+        if (s->claimed == fields || !is_full(s))
+            continue;
+        *t = (task){s, s->claimed, 0};
+        for (; s->claimed < fields && bytes < TASK_BYTES; t->n++)
+            bytes += s->rows.cap * s->rows.width[s->claimed++];
+        return true;
+    }
+    return false;
+}
+
+static void encode(const res_press *p, res_codec *codec, res_stripe *s, size_t f) {
+    const res_group *g = s->rows.group;
+    const uint8_t *data = s->rows.data[f];
+    size_t rows = s->rows.rows, width = s->rows.width[f];
+    bool stored = res_encode_kept(codec, data, rows, width, g->chunk, res_shuffled(g->fields[f].type),
+                                  g->sparse, &s->kept[f]);
+    if (rows < g->chunk)
+        return; /* digested when it is full, or at the very end */
+    if (stored)
+        res_digest_rows(data, rows * width, s->hex[f]);
+    else
+        memcpy(s->hex[f], p->zeros[s->g][f], sizeof s->hex[f]);
+}
+
+static void encode_task(res_press *p, const task *t) {
+    res_codec *codec = take_codec(p);
+    for (size_t f = t->first; f < t->first + t->n; f++)
+        encode(p, codec, t->stripe, f);
+    pthread_mutex_lock(&p->lock);
+    t->stripe->encoded += t->n;
+    return_codec(p, codec);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static bool put_chunks(res_press *p, const res_stripe *s, uint64_t index, aic_error *err) {
+    const res_stream *stream = &p->streams[s->g];
+    size_t chunk = stream->group->chunk;
+    for (size_t f = 0; f < stream->group->n_fields; f++)
+        if (!res_out_chunk(p->out, stream->ids[f], index, chunk, index * chunk + s->rows.rows,
+                           &s->kept[f].coded, err))
+            return false;
+    return true;
+}
+
+static bool store_task(res_press *p, res_stripe *s, aic_error *err) {
+    res_stream *stream = &p->streams[s->g];
+    char code = (char)s->g;
+    bool ok = put_chunks(p, s, s->index - stream->base, err);
+    if (p->log)
+        aic_buf_addn(&p->log->order, &code, 1);
+    for (size_t f = 0; f < stream->group->n_fields; f++) {
+        res_digest_add(stream->digests[f], s->hex[f]);
+        if (p->log)
+            aic_buf_addn(&p->log->digests, s->hex[f], RES_DIGEST);
+    }
+    pthread_mutex_lock(&p->lock);
+    p->storing = false;
+    p->failed = p->failed || !ok;
+    p->bytes -= stripe_bytes(s);
+    p->first = s->next;
+    if (!p->first)
+        p->last = NULL;
+    s->next = p->spare[s->g];
+    p->spare[s->g] = s;
+    pthread_mutex_unlock(&p->lock);
+    return ok;
+}
+
+bool res_press_work(res_press *p, bool *did, aic_error *err) {
+    task t;
+    pthread_mutex_lock(&p->lock);
+    *did = take_task(p, &t);
+    pthread_mutex_unlock(&p->lock);
+    if (*did && t.n == 0)
+        return store_task(p, t.stripe, err);
+    if (*did)
+        encode_task(p, &t);
+    return true;
+}
+
+bool res_press_is_idle(res_press *p) {
+    pthread_mutex_lock(&p->lock);
+    bool idle = !p->first;
+    pthread_mutex_unlock(&p->lock);
+    return idle;
+}
+
+/* ---- alone ------------------------------------------------------------------------------------------- */
+
+bool res_press_drain(res_press *p, aic_error *err) {
+    bool ok = true;
+    if (res_press_is_idle(p))
+        return true;
+        /* A thread that finds nothing to take on leaves: whoever is at work then takes what that work brings
+         * up. */
+#pragma omp parallel num_threads((int)p->threads)
+    {
+        aic_error why = {0};
+        bool did = true, good = true;
+        while (good && did)
+            good = res_press_work(p, &did, &why);
+        if (!good) {
+#pragma omp critical(press_failure)
+            {
+                if (ok && err)
+                    *err = why;
+                ok = false;
+            }
+        }
+    }
+    return ok;
+}
+
+bool res_press_tail(res_press *p, res_group_id g, aic_error *err) {
+    res_stripe *s = p->streams[g].open;
+    int fields = (int)s->rows.group->n_fields,
+        team = p->threads < TAIL_THREADS ? (int)p->threads : TAIL_THREADS;
+    if (s->rows.rows == 0)
+        return true;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
+    for (int f = 0; f < fields; f++) {
+        const task one = {s, (size_t)f, 1};
+        encode_task(p, &one);
+    }
+    return put_chunks(p, s, p->streams[g].stripes - p->streams[g].base, err);
+}
