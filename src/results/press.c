@@ -31,6 +31,7 @@ struct res_press {
     res_codec **codecs; /* that nobody uses */
     size_t n_codecs, cap_codecs;
     bool storing, failed;
+    double store_s;
 };
 
 /* ---- stripes ----------------------------------------------------------------------------------------- */
@@ -238,6 +239,7 @@ static bool put_chunks(res_press *p, const res_stripe *s, uint64_t index, aic_er
 static bool store_task(res_press *p, res_stripe *s, aic_error *err) {
     res_stream *stream = &p->streams[s->g];
     char code = (char)s->g;
+    double start = aic_now();
     bool ok = put_chunks(p, s, s->index - stream->base, err);
     if (p->log)
         aic_buf_addn(&p->log->order, &code, 1);
@@ -249,6 +251,7 @@ static bool store_task(res_press *p, res_stripe *s, aic_error *err) {
     pthread_mutex_lock(&p->lock);
     p->storing = false;
     p->failed = p->failed || !ok;
+    p->store_s += aic_now() - start;
     p->bytes -= stripe_bytes(s);
     p->first = s->next;
     if (!p->first)
@@ -276,6 +279,10 @@ bool res_press_is_idle(res_press *p) {
     bool idle = !p->first;
     pthread_mutex_unlock(&p->lock);
     return idle;
+}
+
+double res_press_store_seconds(const res_press *p) {
+    return p->store_s;
 }
 
 /* ---- alone ------------------------------------------------------------------------------------------- */

@@ -54,6 +54,7 @@ bool res_press_is_idle(res_press *p); /* nothing is on its way */
 
 /* Works, with a team of threads, until the press is idle. */
 bool res_press_drain(res_press *p, aic_error *err);
+double res_press_store_seconds(const res_press *p); /* spent storing full stripes so far */
 /* Stores the rows of a group that do not fill a stripe and keeps them. The press must be idle. */
 bool res_press_tail(res_press *p, res_group_id g, aic_error *err);
 

@@ -109,6 +109,7 @@ typedef struct res_summary {
     uint64_t resumed; /* points that an earlier run computed */
     char path[4096];  /* where the points are: the final name, or the partial file */
     char digest[65];  /* of the content (everything but /run) */
+    double store_s;   /* of work that no second thread can share: storing encoded stripes, ending the file */
 } res_summary;
 
 /* Looks at a complete result that stands where a run would write: *same when it was made from the same inputs

@@ -196,10 +196,13 @@ static bool publish(res_writer *w, bool complete, const char *temporary, res_sum
 
 static bool make_and_publish(res_writer *w, bool complete, res_summary *out, aic_error *err) {
     char temporary[RES_PATH_MAX];
+    double start = aic_now();
     *out = (res_summary){.points = w->points, .rows = w->rows, .resumed = w->resumed};
     memcpy(out->by_status, w->by_status, sizeof out->by_status);
-    return res_writer_make_result(w, complete, temporary, out, err) &&
-           publish(w, complete, temporary, out, err);
+    bool ok =
+        res_writer_make_result(w, complete, temporary, out, err) && publish(w, complete, temporary, out, err);
+    out->store_s = res_press_store_seconds(w->press) + aic_now() - start;
+    return ok;
 }
 
 bool res_writer_finish(res_writer *w, bool complete, res_summary *out, aic_error *err) {

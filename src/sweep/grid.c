@@ -45,22 +45,52 @@ uint32_t *swp_load_column_of(srv_workload *w, size_t column) {
     return at[column];
 }
 
-void swp_block_load(const swp_block *b, uint64_t i, srv_workload *out) {
-    srv_workload load = {0};
-    uint64_t tuple = i;
-    for (size_t j = 0; j < SWP_LOAD_COLUMNS; j++)
-        if (!b->in_tuple[j] && b->load[j].n > 1)
-            tuple /= b->load[j].n;
+/* ---- workloads --------------------------------------------------------------------------------------- */
+
+/* A workload of a block and where it stands: one digit per column outside the tuples, last fastest. */
+typedef struct odometer {
+    const swp_block *b;
+    uint64_t at;
+    uint64_t tuple;
+    size_t digit[SWP_LOAD_COLUMNS];
+    srv_workload load;
+} odometer;
+
+static void show(odometer *o, size_t column) {
+    *swp_load_column_of(&o->load, column) = o->b->load[column].v[o->digit[column]];
+}
+
+/* The first workload. */
+static odometer odometer_at_first(const swp_block *b) {
+    odometer o = {.b = b};
     if (b->tuples)
-        load = b->tuples[tuple];
-    for (size_t j = SWP_LOAD_COLUMNS; j-- > 0;) {
-        if (b->in_tuple[j])
+        o.load = b->tuples[0];
+    for (size_t j = 0; j < SWP_LOAD_COLUMNS; j++)
+        if (!b->in_tuple[j])
+            show(&o, j);
+    return o;
+}
+
+/* Goes on to workload `to`, which does not lie before. Neighbours differ in one digit mostly. */
+static void go_to(odometer *o, uint64_t to) {
+    uint64_t by = to - o->at;
+    o->at = to;
+    for (size_t j = SWP_LOAD_COLUMNS; by > 0 && j-- > 0;) {
+        size_t n = o->b->load[j].n;
+        if (o->b->in_tuple[j] || n == 1)
             continue;
-        size_t n = b->load[j].n; /* most columns have one value: no division for them */
-        *swp_load_column_of(&load, j) = b->load[j].v[n > 1 ? i % n : 0];
-        i = n > 1 ? i / n : i;
+        uint64_t digit = o->digit[j] + by;
+        by = digit < n ? 0 : digit / n;
+        o->digit[j] = (size_t)(digit < n ? digit : digit % n);
+        show(o, j);
     }
-    *out = srv_plain_images(load);
+    if (by == 0 || !o->b->tuples)
+        return;
+    o->tuple += by;
+    o->load = o->b->tuples[o->tuple];
+    for (size_t j = 0; j < SWP_LOAD_COLUMNS; j++)
+        if (!o->b->in_tuple[j])
+            show(o, j);
 }
 
 /* ---- filters over workloads
@@ -77,10 +107,12 @@ typedef struct kept {
 static bool keep_loads(const swp_block *b, unsigned which, swp_row *row, const mdl_model *model,
                        const kept *from, kept *out, aic_error *err) {
     uint64_t n = from ? from->n : b->n_loads;
+    odometer o = odometer_at_first(b);
     for (uint64_t i = 0; i < n; i++) {
         uint32_t load = from ? from->v[i] : (uint32_t)i;
         bool pass;
-        swp_block_load(b, load, &row->load);
+        go_to(&o, load);
+        row->load = srv_plain_images(o.load);
         if (!swp_filters_pass(b, which, row, model, &pass, err))
             return false;
         if (!pass)
@@ -242,8 +274,11 @@ void swp_loads(const swp_sweep *s, uint64_t first, size_t n, srv_workload *out) 
     const swp_dep *d = &s->deps[swp_dep_of(s, first)];
     const swp_block *b = &s->blocks[d->block];
     uint64_t at = first - d->first;
-    for (size_t i = 0; i < n; i++)
-        swp_block_load(b, b->kept ? b->kept[d->kept_at + at + i] : at + i, &out[i]);
+    odometer o = odometer_at_first(b);
+    for (size_t i = 0; i < n; i++) {
+        go_to(&o, b->kept ? b->kept[d->kept_at + at + i] : at + i);
+        out[i] = srv_plain_images(o.load);
+    }
 }
 
 size_t swp_block_size(const swp_sweep *s, uint64_t first, size_t max) {

@@ -149,9 +149,8 @@ bool swp_filters_pass(const swp_block *b, unsigned which, const swp_row *row, co
                       bool *pass, aic_error *err);
 bool swp_filters_any(const swp_block *b, unsigned which);
 
-/* Deployment `code` of a block (mixed radix over the axes), and workload number i before filters. */
+/* Deployment `code` of a block (mixed radix over the axes). */
 void swp_block_request(const swp_block *b, uint64_t code, srv_request *out);
-void swp_block_load(const swp_block *b, uint64_t i, srv_workload *out);
 const char *swp_axis_name(swp_axis x);
 
 /* ---- sweeps

@@ -89,7 +89,9 @@ typedef struct swp_timing {
     double wall_s;
     double compile_s;  /* building and binding deployments, all workers together */
     double evaluate_s; /* pricing points, all workers together, compiling excluded */
-    double write_s;    /* the writer's own work, finishing the file included */
+    double
+        write_s; /* all that points take on their way to the file, all threads together, ending it included */
+    double store_s; /* of it, what no second thread can share: HDF5, ending the file */
 } swp_timing;
 
 /* What was taken from an earlier result. */
@@ -117,9 +119,9 @@ typedef struct swp_options {
 } swp_options;
 
 /* Runs, unless the output is there and was made from the same inputs (*up_to_date; a file made from others is
- * refused with the differences): workers evaluate blocks in OpenMP threads, one writer thread takes them in
- * order. Returns false with AIC_SIGNALS + its number after a signal (finished blocks are kept, out says
- * where), AIC_IO when writing fails. */
+ * refused with the differences): OpenMP threads evaluate blocks and write them in point order. Returns false
+ * with AIC_SIGNALS + its number after a signal (finished blocks are kept, out says where), AIC_IO when
+ * writing fails. */
 bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summary *out, aic_error *err);
 
 /* Prints axes, counts (points, deployments, refused and why), coverage by measured data, estimated time and

@@ -165,39 +165,62 @@ static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, d
     return FIX_ROWS;
 }
 
-/* Points first .. first+n-1 handed to a writer in one call. */
-static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, size_t n, aic_error *err) {
-    srv_point *points = aic_calloc(n, sizeof *points);
-    uint32_t *deployment = aic_calloc(n, sizeof *deployment), *rows = aic_calloc(n, sizeof *rows);
-    double *latency = aic_calloc(n * FIX_ROWS, sizeof *latency),
-           *energy = aic_calloc(n * FIX_ROWS, sizeof *energy);
-    uint8_t *source = aic_calloc(n * FIX_ROWS, 1);
-    srv_basis *basis = aic_calloc(n * FIX_ROWS, 1);
+/* Points first .. first+n-1 as a writer takes them. */
+typedef struct fix_block {
+    res_points points;
+    res_placement at;
+    srv_point *of;
+    uint32_t *deployment, *rows;
+    double *latency, *energy;
+    uint8_t *source;
+    srv_basis *basis;
+} fix_block;
+
+static inline void fix_block_make(const fix_sweep *s, uint64_t first, size_t n, fix_block *b) {
+    *b = (fix_block){.of = aic_calloc(n, sizeof *b->of),
+                     .deployment = aic_calloc(n, sizeof *b->deployment),
+                     .rows = aic_calloc(n, sizeof *b->rows),
+                     .latency = aic_calloc(n * FIX_ROWS, sizeof *b->latency),
+                     .energy = aic_calloc(n * FIX_ROWS, sizeof *b->energy),
+                     .source = aic_calloc(n * FIX_ROWS, 1),
+                     .basis = aic_calloc(n * FIX_ROWS, 1)};
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {
-        deployment[i] = (uint32_t)((first + i) / FIX_WORKLOADS - s->base);
-        rows[i] = fix_point(s, first + i, &points[i], latency + used, energy + used, source + used);
-        for (size_t r = 0; r < rows[i]; r++)
-            basis[used + r] = fix_basis(first + i, r);
-        used += rows[i];
+        b->deployment[i] = (uint32_t)((first + i) / FIX_WORKLOADS - s->base);
+        b->rows[i] =
+            fix_point(s, first + i, &b->of[i], b->latency + used, b->energy + used, b->source + used);
+        for (size_t r = 0; r < b->rows[i]; r++)
+            b->basis[used + r] = fix_basis(first + i, r);
+        used += b->rows[i];
     }
-    res_points block = {.n = n,
-                        .deployment = deployment,
-                        .points = points,
-                        .rows = rows,
-                        .n_rows = used,
-                        .latency = latency,
-                        .energy = energy,
-                        .source = source,
-                        .basis = basis};
-    bool ok = res_writer_points(w, &block, err);
-    free(points);
-    free(deployment);
-    free(rows);
-    free(latency);
-    free(energy);
-    free(source);
-    free(basis);
+    b->points = (res_points){.n = n,
+                             .deployment = b->deployment,
+                             .points = b->of,
+                             .rows = b->rows,
+                             .n_rows = used,
+                             .latency = b->latency,
+                             .energy = b->energy,
+                             .source = b->source,
+                             .basis = b->basis};
+}
+
+static inline void fix_block_free(fix_block *b) {
+    free(b->of);
+    free(b->deployment);
+    free(b->rows);
+    free(b->latency);
+    free(b->energy);
+    free(b->source);
+    free(b->basis);
+    res_placement_free(&b->at);
+}
+
+/* The same handed to a writer in one call. */
+static inline bool fix_write(const fix_sweep *s, res_writer *w, uint64_t first, size_t n, aic_error *err) {
+    fix_block b;
+    fix_block_make(s, first, n, &b);
+    bool ok = res_writer_points(w, &b.points, err);
+    fix_block_free(&b);
     return ok;
 }
 

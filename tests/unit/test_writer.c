@@ -97,6 +97,78 @@ static void test_checkpoints_do_not_matter(void **state) {
     fix_free(s);
 }
 
+/* Blocks placed in order and filled in any, by whichever thread; all stripes on their way at once. */
+static void test_threads_do_not_matter(void **state) {
+    (void)state;
+    enum { BLOCK = 700, BLOCKS = 55 };
+    aic_error err = {0};
+    fix_sweep *s = fix_new(DEPLOYMENTS);
+    res_summary first, other;
+    fix_block *blocks = aic_calloc(BLOCKS, sizeof *blocks);
+    write_file(s, path_of("a.h5"), 4096, 1e9, 1, &first);
+    res_origin origin = fix_origin(s);
+    res_writer_options opt = fix_options(path_of("b.h5"));
+    res_writer *w = res_writer_open(&opt, &origin, &err);
+    for (size_t i = 0; i < DEPLOYMENTS; i++)
+        assert_true(res_writer_deployment(w, i, &s->deployments[i], &err));
+    for (size_t i = 0; i < BLOCKS; i++) {
+        size_t left = (size_t)fix_count(s) - i * BLOCK;
+        fix_block_make(s, i * BLOCK, left < BLOCK ? left : BLOCK, &blocks[i]);
+        assert_true(res_writer_place(w, &blocks[i].points, &blocks[i].at, &err));
+    }
+    assert_false(res_writer_is_idle(w));
+    int failures = 0;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(4) reduction(+ : failures)
+    for (int i = 0; i < BLOCKS; i++) {
+        aic_error why;
+        bool did = true;
+        fix_block *b = &blocks[(size_t)i * 21 % BLOCKS];
+        res_writer_fill(w, &b->points, &b->at);
+        for (int k = 0; did && k < i; k++)
+            failures += !res_writer_work(w, &did, &why);
+    }
+    for (bool did = true; did;)
+        failures += !res_writer_work(w, &did, &err);
+    assert_int_equal(failures, 0);
+    assert_true(res_writer_is_idle(w));
+    assert_true(res_writer_finish(w, true, &other, &err));
+    assert_string_equal(first.digest, other.digest);
+    assert_same_file(path_of("a.h5"), path_of("b.h5"));
+    for (size_t i = 0; i < BLOCKS; i++)
+        fix_block_free(&blocks[i]);
+    free(blocks);
+    fix_free(s);
+}
+
+/* What is on its way is bounded for whoever asks, and all of it can be thrown away. */
+static void test_room(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(DEPLOYMENTS);
+    res_origin origin = fix_origin(s);
+    res_writer_options opt = fix_options(path_of("c.h5"));
+    res_writer *w = res_writer_open(&opt, &origin, &err);
+    uint64_t at = 0;
+    size_t known = 0, placed = 0;
+    for (; res_writer_has_room(w); at += 320, placed++) {
+        fix_block b;
+        assert_in_range(at, 0, fix_count(s) - 320);
+        assert_true(res_writer_deployment(w, known, &s->deployments[known], &err));
+        known++;
+        fix_block_make(s, at, 320, &b);
+        assert_true(res_writer_place(w, &b.points, &b.at, &err));
+        res_writer_fill(w, &b.points, &b.at);
+        fix_block_free(&b);
+    }
+    assert_true(placed > 10);
+    for (bool did = true; did;)
+        assert_true(res_writer_work(w, &did, &err));
+    assert_true(res_writer_has_room(w));
+    res_writer_abandon(w);
+    assert_int_equal(entries(folder), 0);
+    fix_free(s);
+}
+
 static void test_content_digest_is_free_of_compression(void **state) {
     (void)state;
     fix_sweep *s = fix_new(6);
@@ -524,6 +596,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_splits_do_not_matter),
         TEST(test_checkpoints_do_not_matter),
+        TEST(test_threads_do_not_matter),
+        TEST(test_room),
         TEST(test_content_digest_is_free_of_compression),
         TEST(test_rounded_breakdowns),
         TEST(test_no_points_and_no_breakdown),
