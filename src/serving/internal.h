@@ -256,8 +256,8 @@ typedef struct srv_key {
 } srv_key;
 /* Sorts by (hi, lo), equal keys in item order as given; tmp has room for n. Linear on sorted input. */
 void srv_sort_keys(srv_key *keys, srv_key *tmp, size_t n);
-/* Numbers the distinct keys: ids[item] and, per id, the first item with it. Returns their count. keys are
- * sorted. */
-size_t srv_number_keys(const srv_key *keys, size_t n, uint32_t *ids, uint32_t *firsts);
+/* Numbers n (below 2^32) keys in the order in which they are first met, equal ones alike: ids per key, firsts
+ * per number the first key that has it. Returns the count of numbers. */
+size_t srv_number_keys(srv_block *b, const srv_key *keys, size_t n, uint32_t *ids, uint32_t *firsts);
 
 #endif
