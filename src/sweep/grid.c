@@ -63,6 +63,39 @@ void swp_block_load(const swp_block *b, uint64_t i, srv_workload *out) {
     *out = srv_plain_images(load);
 }
 
+/* The fastest column of the workloads of a block where it is a plain figure, no part of the images;
+ * SWP_IMAGES when there is none. */
+static size_t fastest_column(const swp_block *b) {
+    size_t j = SWP_LOAD_COLUMNS;
+    while (j > 0 && (b->in_tuple[j - 1] || b->load[j - 1].n == 1))
+        j--;
+    return j > 0 && j <= SWP_IMAGES ? j - 1 : SWP_IMAGES;
+}
+
+/* Workloads of a block in ascending order. Most differ from the one before in the fastest column alone: they
+ * share its run of n workloads, which begins at `from`. */
+typedef struct run_reader {
+    const swp_block *b;
+    size_t column;
+    uint64_t from, n;
+    srv_workload load;
+} run_reader;
+
+static run_reader start_run(const swp_block *b) {
+    size_t column = fastest_column(b);
+    return (run_reader){.b = b, .column = column, .n = column < SWP_IMAGES ? b->load[column].n : 1};
+}
+
+static void read_load(run_reader *r, uint64_t i, bool first, srv_workload *out) {
+    if (first || i - r->from >= r->n) {
+        swp_block_load(r->b, i, &r->load);
+        r->from = i - i % r->n;
+    } else if (r->column < SWP_IMAGES) {
+        *swp_load_column_of(&r->load, r->column) = r->b->load[r->column].v[i - r->from];
+    }
+    *out = r->load;
+}
+
 /* ---- filters over workloads
  * ------------------------------------------------------------------------------------------- */
 
@@ -242,8 +275,10 @@ void swp_loads(const swp_sweep *s, uint64_t first, size_t n, srv_workload *out) 
     const swp_dep *d = &s->deps[swp_dep_of(s, first)];
     const swp_block *b = &s->blocks[d->block];
     uint64_t at = first - d->first;
+    const uint32_t *kept = b->kept ? b->kept + d->kept_at + at : NULL;
+    run_reader r = start_run(b);
     for (size_t i = 0; i < n; i++)
-        swp_block_load(b, b->kept ? b->kept[d->kept_at + at + i] : at + i, &out[i]);
+        read_load(&r, kept ? kept[i] : at + i, i == 0, &out[i]);
 }
 
 size_t swp_block_size(const swp_sweep *s, uint64_t first, size_t max) {
