@@ -203,6 +203,7 @@ static bool find(res_reuse *r, uint32_t dep, const srv_workload *l, const res_wi
 }
 
 static void copy_point(const res_reuse *r, const res_window *w, size_t i, srv_point *p) {
+    srv_point_blank(p); /* some figures are no columns */
     for (size_t k = 0; k < r->columns.n; k++) {
         const res_column *column = res_column_at((size_t)r->columns.items[k]);
         char *to = (char *)p + column->offset;

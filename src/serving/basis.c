@@ -16,10 +16,3 @@ static const char *const names[] = {
 const char *srv_carried_name(srv_carried c) {
     return names[c];
 }
-
-op_tier srv_basis_tier(srv_basis b) {
-    int tier = 0;
-    for (unsigned bits = (unsigned)b >> PDB_ORIGIN_BITS; bits; bits >>= 1)
-        tier++;
-    return (op_tier)tier;
-}

@@ -94,7 +94,7 @@ static void ask_encoder(clerk *c) {
     const srv_walk *walk = &srv_plan_of(c->d)->encoder;
     uint32_t *ids = srv_take(c->b, c->n, sizeof *ids), *firsts = srv_take(c->b, c->n, sizeof *firsts);
     questions q[2] = {{0}};
-    size_t n = srv_number_images(c->d, c->b, c->live, c->n, c->keys, c->tmp, ids, firsts);
+    size_t n = srv_number_images(c->d, c->b, c->live, c->n, ids, firsts);
     for (int behind = 0; behind < 2; behind++) {
         q[behind] = (questions){.n_shapes = n, .shapes = srv_take(c->b, n, sizeof(op_shape))};
         for (size_t i = 0; i < n; i++) {
@@ -112,7 +112,7 @@ static void ask_context(clerk *c) {
     for (size_t k = 0; k < c->n; k++)
         loads[k] = srv_walked(&c->b->points[c->live[k]]);
     for (size_t k = 0; k < plan->n_keys; k++) {
-        srv_shapes s = srv_distinct_shapes(c->d, c->b, &plan->keys[k], loads, c->n, c->keys, c->tmp);
+        srv_shapes s = srv_distinct_shapes(c->d, c->b, &plan->keys[k], loads, c->n, c->keys);
         questions q = {.n_shapes = s.count, .shapes = s.shapes};
         for (size_t i = 0; i < plan->context.n_bound; i++)
             if (plan->context.ops[i].key == k)

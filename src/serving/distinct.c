@@ -1,4 +1,4 @@
-/* Distinct shapes: points sorted by key, equal keys numbered. */
+/* Distinct shapes: equal keys numbered, and keys sorted. */
 #include "serving/internal.h"
 #include <string.h>
 
@@ -39,12 +39,34 @@ void srv_sort_keys(srv_key *keys, srv_key *tmp, size_t n) {
         memcpy(keys, from, n * sizeof *keys);
 }
 
-size_t srv_number_keys(const srv_key *keys, size_t n, uint32_t *ids, uint32_t *firsts) {
-    size_t count = 0;
+static bool same(const srv_key *a, const srv_key *b) {
+    return a->hi == b->hi && a->lo == b->lo;
+}
+
+static uint64_t hash_of(const srv_key *k) {
+    uint64_t h = (k->hi ^ k->lo * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
+}
+
+size_t srv_number_keys(srv_block *b, const srv_key *keys, size_t n, uint32_t *ids, uint32_t *firsts) {
+    size_t count = 0, slots = 2;
+    while (slots < 2 * n)
+        slots *= 2;
+    uint32_t *table = srv_take(b, slots, sizeof *table); /* 1 + number of the key that lives there */
+    memset(table, 0, slots * sizeof *table);
     for (size_t i = 0; i < n; i++) {
-        if (i == 0 || before(&keys[i - 1], &keys[i]))
-            firsts[count++] = keys[i].item;
-        ids[keys[i].item] = (uint32_t)(count - 1);
+        if (i > 0 && same(&keys[i], &keys[i - 1])) { /* grids repeat what their inner axes do not change */
+            ids[i] = ids[i - 1];
+            continue;
+        }
+        size_t at = (size_t)hash_of(&keys[i]) & (slots - 1);
+        while (table[at] && !same(&keys[firsts[table[at] - 1]], &keys[i]))
+            at = (at + 1) & (slots - 1);
+        if (!table[at]) {
+            firsts[count++] = (uint32_t)i;
+            table[at] = (uint32_t)count;
+        }
+        ids[i] = table[at] - 1;
     }
     return count;
 }

@@ -10,6 +10,7 @@ typedef struct pieces {
     uint32_t *images_of;                     /* per live point that encodes */
     uint32_t *shape_of, *walk_of[SRV_PARTS]; /* per live point */
     srv_sums *context_sums;                  /* per context table, of points that do not encode */
+    srv_folded frames; /* per table of the still part: all rows of the phase, moving ones to be filled in */
 } pieces;
 
 static void scale_table(srv_folded *f, size_t i, double scale) {
@@ -22,12 +23,15 @@ static void scale_table(srv_folded *f, size_t i, double scale) {
 /* Adds up rows of a phase in their order. */
 static void sum_rows(const double *latency, const double *energy, size_t n, double *sum_latency,
                      double *sum_energy, double *powered) {
+    double l = *sum_latency, e = *sum_energy, p = *powered; /* in registers: rows are doubles, too */
     for (size_t r = 0; r < n; r++) {
-        *sum_latency += latency[r];
-        *sum_energy += energy[r];
-        if (energy[r] > 0)
-            *powered += latency[r];
+        l += latency[r];
+        e += energy[r];
+        p += energy[r] > 0 ? latency[r] : 0; /* never -0: nothing but a sum from 0 up */
     }
+    *sum_latency = l;
+    *sum_energy = e;
+    *powered = p;
 }
 
 static void price_encoder(const srv_deployment *d, srv_block *b, pieces *p, size_t n) {
@@ -47,17 +51,54 @@ static void price_context(const srv_deployment *d, srv_block *b, pieces *p, size
         scale_table(&p->context, t, d->tuning.latency_scale);
         srv_sums *s = &p->context_sums[t];
         size_t at = t * p->context.n_rows;
-        *s = (srv_sums){0};
+        *s = (srv_sums){.basis = p->context.any[t]};
+        for (int c = 0; c < OP_COVERS; c++)
+            s->cover[c] = p->context.cover[t][c];
         sum_rows(p->context.latency + at, p->context.energy + at, p->context.n_rows, &s->context_latency,
                  &s->context_energy, &s->powered);
     }
 }
 
-static void price_decode(const srv_deployment *d, srv_block *b, pieces *p, size_t n) {
-    for (int part = 0; part < SRV_PARTS; part++) {
-        p->walk_of[part] = srv_take(b, n, sizeof *p->walk_of[part]);
-        p->decode[part] = srv_decode_sums(d, b, part, p->live, n, p->walk_of[part]);
+/* Puts the still part's rows in their places, scaled. */
+static srv_folded make_frames(const srv_deployment *d, srv_block *b, const srv_folded *from, size_t count) {
+    const srv_part *still = &srv_plan_of(d)->parts[SRV_STILL];
+    double scale = d->tuning.latency_scale;
+    size_t n_rows = srv_plan_of(d)->generation.n_rows;
+    srv_folded frames = srv_folded_take(b, count, n_rows);
+    for (size_t t = 0, r = 0; t < count; t++)
+        for (size_t i = 0; i < still->n_rows; i++, r++) {
+            size_t to = t * n_rows + still->rows[i];
+            frames.latency[to] = from->latency[r] * scale;
+            frames.energy[to] = from->energy[r] * scale;
+            frames.source[to] = from->source[r];
+            frames.basis[to] = from->basis[r];
+        }
+    return frames;
+}
+
+/* The still part has few distinct walks, of which each table is a frame for the rows of many points. */
+static void price_still(const srv_deployment *d, srv_block *b, pieces *p, size_t n) {
+    srv_key *keys = srv_take(b, n, sizeof *keys);
+    uint32_t *of = srv_take(b, n, sizeof *of), *some = srv_take(b, n, sizeof *some);
+    for (size_t k = 0; k < n; k++) {
+        const srv_workload *w = &b->points[p->live[k]].load;
+        keys[k] = (srv_key){.hi = w->batch, .lo = w->osl};
     }
+    size_t count = srv_number_keys(b, keys, n, of, some);
+    uint32_t *walks = srv_take(b, count, sizeof *walks);
+    for (size_t i = 0; i < count; i++)
+        some[i] = p->live[some[i]];
+    p->decode[SRV_STILL] = srv_decode_sums(d, b, SRV_STILL, some, count, walks);
+    p->frames = make_frames(d, b, &p->decode[SRV_STILL], count);
+    for (size_t k = 0; k < n; k++)
+        of[k] = walks[of[k]];
+    p->walk_of[SRV_STILL] = of;
+}
+
+static void price_decode(const srv_deployment *d, srv_block *b, pieces *p, size_t n) {
+    price_still(d, b, p, n);
+    p->walk_of[SRV_MOVING] = srv_take(b, n, sizeof(uint32_t));
+    p->decode[SRV_MOVING] = srv_decode_sums(d, b, SRV_MOVING, p->live, n, p->walk_of[SRV_MOVING]);
 }
 
 static bool comes_before(const srv_gap *a, const srv_gap *b) {
@@ -85,31 +126,16 @@ static const srv_gap *first_gap(const srv_deployment *d, const srv_point *point,
     return first;
 }
 
-/* Copies rows of table t to those of the block from `at` on and adds its evidence. */
-static void gather_rows(const srv_folded *f, size_t t, srv_block *b, size_t at, srv_sums *s) {
+/* Copies rows of table t to those of the block from `at` on. */
+static void copy_rows(const srv_folded *f, size_t t, srv_block *b, size_t at) {
     size_t n = f->n_rows;
     memcpy(b->latency + at, f->latency + t * n, n * sizeof(double));
     memcpy(b->energy + at, f->energy + t * n, n * sizeof(double));
     memcpy(b->source + at, f->source + t * n, n);
     memcpy(b->basis + at, f->basis + t * n, n);
-    s->basis |= f->any[t];
-    for (int c = 0; c < OP_COVERS; c++)
-        s->cover[c] += f->cover[t][c];
 }
 
-/* Puts a part's rows in their places and adds its evidence. */
-static void gather_part(const srv_part *part, const srv_folded *f, size_t t, double scale, double *latency,
-                        double *energy, uint8_t *source, srv_basis *basis, srv_sums *s) {
-    const double *from_latency = f->latency + t * f->n_rows, *from_energy = f->energy + t * f->n_rows;
-    const uint8_t *from_source = f->source + t * f->n_rows;
-    const srv_basis *from_basis = f->basis + t * f->n_rows;
-    for (size_t r = 0; r < part->n_rows; r++) {
-        uint32_t row = part->rows[r];
-        latency[row] = from_latency[r] * scale;
-        energy[row] = from_energy[r] * scale;
-        source[row] = from_source[r];
-        basis[row] = from_basis[r];
-    }
+static void add_evidence(const srv_folded *f, size_t t, srv_sums *s) {
     s->basis |= f->any[t];
     for (int c = 0; c < OP_COVERS; c++)
         s->cover[c] += f->cover[t][c];
@@ -118,17 +144,37 @@ static void gather_part(const srv_part *part, const srv_folded *f, size_t t, dou
 /* The rows of the context phase, and of the encoder before it where the point has images. */
 static void gather_prefill(const pieces *p, size_t k, bool encodes, srv_block *b, size_t at, srv_sums *s) {
     size_t t = p->shape_of[k], n = p->encoder.n_rows;
+    copy_rows(&p->context, t, b, at + n);
     if (!encodes) {
         *s = p->context_sums[t];
-        gather_rows(&p->context, t, b, at + n, s);
         return;
     }
-    gather_rows(&p->encoder, p->images_of[k], b, at, s);
-    gather_rows(&p->context, t, b, at + n, s);
+    copy_rows(&p->encoder, p->images_of[k], b, at);
+    add_evidence(&p->encoder, p->images_of[k], s);
     sum_rows(b->latency + at, b->energy + at, n, &s->encoder_latency, &s->encoder_energy, &s->powered);
     at += n;
+    add_evidence(&p->context, t, s);
     sum_rows(b->latency + at, b->energy + at, p->context.n_rows, &s->context_latency, &s->context_energy,
              &s->powered);
+}
+
+/* The rows of generation: the frame of the still ones, into which the moving ones go. */
+static void gather_generation(const srv_part *moving, double scale, const pieces *p, size_t k, srv_block *b,
+                              size_t at, srv_sums *s) {
+    const srv_folded *from = &p->decode[SRV_MOVING];
+    size_t still_walk = p->walk_of[SRV_STILL][k], walk = p->walk_of[SRV_MOVING][k], n = moving->n_rows;
+    copy_rows(&p->frames, still_walk, b, at);
+    for (size_t r = 0; r < n; r++) {
+        size_t row = at + moving->rows[r];
+        b->latency[row] = from->latency[walk * n + r] * scale;
+        b->energy[row] = from->energy[walk * n + r] * scale;
+        b->source[row] = from->source[walk * n + r];
+        b->basis[row] = from->basis[walk * n + r];
+    }
+    sum_rows(b->latency + at, b->energy + at, p->frames.n_rows, &s->generation_latency, &s->generation_energy,
+             &s->powered);
+    add_evidence(&p->decode[SRV_STILL], still_walk, s);
+    add_evidence(from, walk, s);
 }
 
 static void gather_point(const srv_deployment *d, srv_block *b, const pieces *p, size_t k) {
@@ -144,11 +190,8 @@ static void gather_point(const srv_deployment *d, srv_block *b, const pieces *p,
         gather_prefill(p, k, b->points[i].encodes, b, at, &s);
     at += plan->encoder.n_rows + plan->context.n_rows;
     double scale = d->tuning.latency_scale;
-    for (int part = 0; srv_has_generation(d->request.mode) && part < SRV_PARTS; part++)
-        gather_part(&plan->parts[part], &p->decode[part], p->walk_of[part][k], scale, b->latency + at,
-                    b->energy + at, b->source + at, b->basis + at, &s);
-    sum_rows(b->latency + at, b->energy + at, plan->generation.n_rows, &s.generation_latency,
-             &s.generation_energy, &s.powered);
+    if (srv_has_generation(d->request.mode))
+        gather_generation(&plan->parts[SRV_MOVING], scale, p, k, b, at, &s);
     for (int c = 0; c < OP_COVERS; c++)
         s.cover[c] *= scale;
     b->priced[i] = true;

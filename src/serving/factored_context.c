@@ -2,30 +2,27 @@
  * fields it reads. */
 #include "serving/folded.h"
 
-static size_t number_context_shapes(const srv_block *b, const uint32_t *live, size_t n, uint32_t *shape_of,
-                                    uint32_t *firsts, srv_key *keys, srv_key *tmp) {
+static size_t number_context_shapes(srv_block *b, const uint32_t *live, size_t n, uint32_t *shape_of,
+                                    uint32_t *firsts, srv_key *keys) {
     for (size_t k = 0; k < n; k++) {
         srv_workload w = srv_walked(&b->points[live[k]]);
-        keys[k] = (srv_key){
-            .hi = (uint64_t)w.batch << 32 | (w.isl - w.prefix), .lo = w.prefix, .item = (uint32_t)k};
+        keys[k] = (srv_key){.hi = (uint64_t)w.batch << 32 | (w.isl - w.prefix), .lo = w.prefix};
     }
-    srv_sort_keys(keys, tmp, n);
-    return srv_number_keys(keys, n, shape_of, firsts);
+    return srv_number_keys(b, keys, n, shape_of, firsts);
 }
 
 srv_shapes srv_distinct_shapes(const srv_deployment *d, srv_block *b, const srv_key_class *class,
-                               const srv_workload *loads, size_t count, srv_key *keys, srv_key *tmp) {
+                               const srv_workload *loads, size_t count, srv_key *keys) {
     srv_shapes k = {.of = srv_take(b, count, sizeof(uint32_t))};
     unsigned reads = class->reads;
     for (size_t i = 0; i < count; i++) {
         op_shape s = srv_context_shape(d, &loads[i], class->logits);
         uint64_t batch = reads & OP_READS_BATCH ? s.batch : 0, length = reads & OP_READS_S ? s.s : 0;
         uint64_t prefix = reads & OP_READS_PREFIX ? s.prefix : 0, x = reads & OP_READS_X ? s.x : 0;
-        keys[i] = (srv_key){.hi = batch << 32 | length, .lo = prefix << 32 | x, .item = (uint32_t)i};
+        keys[i] = (srv_key){.hi = batch << 32 | length, .lo = prefix << 32 | x};
     }
-    srv_sort_keys(keys, tmp, count);
     uint32_t *firsts = srv_take(b, count, sizeof *firsts);
-    k.count = srv_number_keys(keys, count, k.of, firsts);
+    k.count = srv_number_keys(b, keys, count, k.of, firsts);
     k.shapes = srv_take(b, k.count, sizeof *k.shapes);
     for (size_t i = 0; i < k.count; i++)
         k.shapes[i] = srv_context_shape(d, &loads[firsts[i]], class->logits);
@@ -58,9 +55,9 @@ static void fold_op(const srv_deployment *d, srv_block *b, uint32_t index, const
 srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
                               uint32_t *shape_of, size_t *count) {
     const srv_plan *plan = srv_plan_of(d);
-    srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
+    srv_key *keys = srv_take(b, n, sizeof *keys);
     uint32_t *firsts = srv_take(b, n, sizeof *firsts);
-    *count = number_context_shapes(b, live, n, shape_of, firsts, keys, tmp);
+    *count = number_context_shapes(b, live, n, shape_of, firsts, keys);
     srv_workload *loads = srv_take(b, *count, sizeof *loads);
     srv_folded tables = srv_folded_take(b, *count, plan->context.n_rows);
     for (size_t t = 0; t < *count; t++) {
@@ -69,7 +66,7 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint3
     }
     srv_shapes *by_key = srv_take(b, plan->n_keys, sizeof *by_key);
     for (size_t k = 0; k < plan->n_keys; k++)
-        by_key[k] = srv_distinct_shapes(d, b, &plan->keys[k], loads, *count, keys, tmp);
+        by_key[k] = srv_distinct_shapes(d, b, &plan->keys[k], loads, *count, keys);
     op_result *results = srv_take(b, *count, sizeof *results);
     srv_gap *gaps = srv_take(b, *count, sizeof *gaps);
     for (uint32_t i = 0; i < plan->context.n_bound; i++)

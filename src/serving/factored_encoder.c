@@ -1,8 +1,10 @@
 /* Encoder walks of a block: one table per distinct set of images that a rank encodes. */
 #include "serving/folded.h"
 
-size_t srv_number_images(const srv_deployment *d, const srv_block *b, const uint32_t *live, size_t n,
-                         srv_key *keys, srv_key *tmp, uint32_t *images_of, uint32_t *firsts) {
+size_t srv_number_images(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
+                         uint32_t *images_of, uint32_t *firsts) {
+    srv_key *keys = srv_take(b, n, sizeof *keys);
+    uint32_t *ids = srv_take(b, n, sizeof *ids);
     size_t encoding = 0;
     for (size_t k = 0; k < n; k++) {
         const srv_point *p = &b->points[live[k]];
@@ -12,8 +14,12 @@ size_t srv_number_images(const srv_deployment *d, const srv_block *b, const uint
         keys[encoding++] = (srv_key){
             .hi = images.count, .lo = (uint64_t)images.inside << 32 | images.behind, .item = (uint32_t)k};
     }
-    srv_sort_keys(keys, tmp, encoding);
-    return srv_number_keys(keys, encoding, images_of, firsts);
+    size_t count = srv_number_keys(b, keys, encoding, ids, firsts);
+    for (size_t i = 0; i < encoding; i++)
+        images_of[keys[i].item] = ids[i];
+    for (size_t i = 0; i < count; i++)
+        firsts[i] = keys[firsts[i]].item;
+    return count;
 }
 
 static void fill_table(const srv_deployment *d, srv_block *b, const srv_images *images, srv_folded *tables,
@@ -35,9 +41,8 @@ static void fill_table(const srv_deployment *d, srv_block *b, const srv_images *
 
 srv_folded srv_encoder_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
                               uint32_t *images_of, size_t *count) {
-    srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
     uint32_t *firsts = srv_take(b, n, sizeof *firsts);
-    *count = srv_number_images(d, b, live, n, keys, tmp, images_of, firsts);
+    *count = srv_number_images(d, b, live, n, images_of, firsts);
     srv_folded tables = srv_folded_take(b, *count, srv_plan_of(d)->encoder.n_rows);
     for (size_t t = 0; t < *count; t++) {
         srv_images images = srv_images_of(d, &b->points[live[firsts[t]]].load);

@@ -5,32 +5,6 @@
 
 #define AT(field) offsetof(srv_point, field)
 
-/* Every figure of a point that must be finite; those of a refused point are NaN. */
-static const size_t FIGURES[] = {
-    AT(ttft),
-    AT(tpot),
-    AT(request_latency),
-    AT(encoder_latency),
-    AT(context_latency),
-    AT(generation_latency),
-    AT(tokens_per_s),
-    AT(seq_per_s),
-    AT(tokens_per_s_per_gpu),
-    AT(tokens_per_s_per_user),
-    AT(seq_per_s_per_gpu),
-    AT(concurrency),
-    AT(memory),
-    AT(weights),
-    AT(activations),
-    AT(kvcache),
-    AT(nccl),
-    AT(others),
-    AT(encoder_memory),
-    AT(encoder_energy),
-    AT(context_energy),
-    AT(generation_energy),
-};
-
 /* Figures of the row that a projection rounds; the parts of the memory are not columns of it. */
 static const size_t ROUNDED[] = {
     AT(ttft),
@@ -50,7 +24,7 @@ static const size_t ROUNDED[] = {
     AT(power),
 };
 
-enum { N_FIGURES = sizeof FIGURES / sizeof FIGURES[0], N_ROUNDED = sizeof ROUNDED / sizeof ROUNDED[0] };
+enum { N_ROUNDED = sizeof ROUNDED / sizeof ROUNDED[0] };
 
 static double *figure(srv_point *p, size_t offset) {
     return (double *)(void *)((char *)p + offset);
@@ -80,6 +54,8 @@ static mdl_image_tokens image_tokens(const srv_deployment *d, const mdl_images *
 /* What images add to the point, or the rule that they break. */
 static int see_images(const srv_deployment *d, srv_point *p) {
     const mdl_images *images = &p->load.images;
+    if (images->count == 0)
+        return RULE_NONE;
     if ((images->height == 0) != (images->width == 0) || images->height >= SRV_MAX_SIDE ||
         images->width >= SRV_MAX_SIDE)
         return RULE_image_sides;
@@ -94,53 +70,56 @@ static int see_images(const srv_deployment *d, srv_point *p) {
     return RULE_NONE;
 }
 
-static int broken_rule(const srv_deployment *d, const srv_workload *w) {
+/* load: of the point, isl: with the tokens of its images. No product of two 32-bit values wraps. */
+static int broken_rule(const srv_deployment *d, const srv_workload *load, uint32_t isl) {
     srv_mode mode = d->request.mode;
-    if (srv_has_context(mode) && w->prefix >= w->isl)
+    if (srv_has_context(mode) && load->prefix >= isl)
         return RULE_prefix;
-    /* Quotients, so that no product of three 32-bit values can wrap. */
     uint64_t beam = d->tuning.beam;
-    if (w->isl > SRV_MAX_SEQUENCE || w->osl > (SRV_MAX_SEQUENCE - w->isl) / beam)
+    if (isl > SRV_MAX_SEQUENCE || beam * load->osl > SRV_MAX_SEQUENCE - isl)
         return RULE_sequence;
-    if (srv_has_context(mode) && (uint64_t)w->batch * (w->isl - w->prefix) >= limit)
+    if (srv_has_context(mode) && (uint64_t)load->batch * (isl - load->prefix) >= limit)
         return RULE_context_tokens;
-    uint64_t widened = (uint64_t)w->batch * (d->built.nextn + UINT64_C(1));
+    uint64_t widened = (uint64_t)load->batch * (d->built.nextn + UINT64_C(1));
     if (srv_has_generation(mode) && (widened >= limit || widened * beam >= limit))
         return RULE_decode_tokens;
     return RULE_NONE;
 }
 
-void srv_point_refuse(srv_point *p, op_class cls, const char *text) {
-    p->status = cls == OP_INVALID ? SRV_ST_invalid : SRV_ST_missing;
+void srv_point_blank(srv_point *p) {
+    for (size_t at = AT(ttft); at < sizeof *p; at += sizeof(double))
+        *figure(p, at) = NAN;
+}
+
+static void refuse(srv_point *p, srv_status status, const char *text) {
+    p->status = status;
     p->reason = text;
+    srv_point_blank(p);
+}
+
+void srv_point_refuse(srv_point *p, op_class cls, const char *text) {
+    refuse(p, cls == OP_INVALID ? SRV_ST_invalid : SRV_ST_missing, text);
 }
 
 void srv_point_start(const srv_deployment *d, const srv_workload *load, srv_point *p) {
-    *p = (srv_point){.load = srv_plain_images(*load), .power = NAN};
-    for (size_t i = 0; i < N_FIGURES; i++)
-        *figure(p, FIGURES[i]) = NAN;
-    for (int c = 0; c < OP_COVERS; c++)
-        p->cover[c] = NAN;
+    p->load = srv_plain_images(*load);
+    p->status = SRV_ST_ok;
+    p->reason = NULL;
+    p->kv_oom = p->encodes = false;
+    p->carried = SRV_CARRIED_own;
+    p->tier = OP_TIER_none;
+    p->visual_tokens = 0;
     if (d->refused != SRV_ST_ok) {
-        p->status = d->refused;
-        p->reason = d->why.text;
+        refuse(p, d->refused, d->why.text);
         return;
     }
     int rule = p->load.batch == 0 ? RULE_batch : p->load.isl == 0 ? RULE_isl : see_images(d, p);
-    if (rule == RULE_NONE) {
-        srv_workload w = srv_walked(p);
-        rule = broken_rule(d, &w);
-    }
+    if (rule == RULE_NONE)
+        rule = broken_rule(d, &p->load, p->load.isl + p->visual_tokens);
     if (rule == RULE_NONE)
         return;
     srv_point_refuse(p, OP_INVALID, RULES[rule]);
     p->encodes = false;
-}
-
-srv_workload srv_walked(const srv_point *p) {
-    srv_workload w = p->load;
-    w.isl += p->visual_tokens;
-    return w;
 }
 
 srv_images srv_images_of(const srv_deployment *d, const srv_workload *w) {
@@ -174,49 +153,57 @@ srv_power srv_power_of(const srv_sums *s) {
     if (!(latency > 0))
         return (srv_power){0, 0};
     double energy = s->encoder_energy + s->context_energy + s->generation_energy;
-    return (srv_power){energy / latency, fmin(fmax(s->powered / latency, 0.0), 1.0)};
+    double share = s->powered / latency;
+    return (srv_power){energy / latency, share > 0 ? share < 1 ? share : 1 : 0};
+}
+
+/* v / 1 is v: most deployments have no use for some of the divisors. */
+static double per(double v, double n) {
+    return n == 1 ? v : v / n;
+}
+
+static double per_gpu(double v, const mdl_parallel *par) {
+    return per(per(per(v, (double)par->tp), (double)par->pp), (double)par->dp);
 }
 
 static void rates(const srv_deployment *d, srv_point *p) {
     const mdl_parallel *par = &d->built.par;
-    double tp = (double)par->tp, pp = (double)par->pp, dp = (double)par->dp;
     double osl = (double)p->load.osl, steps = p->load.osl > 0 ? osl - 1.0 : 0.0;
-    p->concurrency = (double)p->load.batch * dp;
-    p->seq_per_s = p->request_latency == 0 ? 0 : p->concurrency / p->request_latency * 1000.0 * pp;
-    p->seq_per_s_per_gpu = p->seq_per_s / tp / pp / dp;
-    switch (d->request.mode) {
-    case SRV_static_ctx:
-        p->tokens_per_s = p->seq_per_s;
-        break;
-    case SRV_static_gen:
-        p->tokens_per_s = p->seq_per_s * steps;
-        break;
-    default:
-        p->tokens_per_s = p->seq_per_s * osl;
-    }
-    p->tokens_per_s_per_gpu = p->tokens_per_s / tp / pp / dp;
+    double latency = p->request_latency, concurrency = (double)p->load.batch * (double)par->dp;
+    double seq = latency == 0 ? 0 : concurrency / latency * 1000.0 * (double)par->pp;
+    double factor = d->request.mode == SRV_static_ctx ? 1.0 : d->request.mode == SRV_static_gen ? steps : osl;
+    double tokens = seq * factor;
+    p->concurrency = concurrency;
+    p->seq_per_s = seq;
+    p->seq_per_s_per_gpu = per_gpu(seq, par);
+    p->tokens_per_s = tokens;
+    p->tokens_per_s_per_gpu = per_gpu(tokens, par);
     p->tokens_per_s_per_user = p->tpot == 0 ? 0 : 1000.0 / p->tpot;
 }
 
-void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p) {
+void srv_figures(const srv_deployment *d, const srv_sums *sums, srv_point *p) {
+    const srv_sums s = *sums; /* what is written below cannot change it */
     double steps = p->load.osl > 1 ? (double)p->load.osl - 1.0 : 0.0;
-    double total = s->encoder_latency + s->context_latency + s->generation_latency;
-    p->ttft = s->encoder_latency + s->context_latency;
-    p->encoder_latency = s->encoder_latency;
-    p->context_latency = s->context_latency;
-    p->generation_latency = s->generation_latency;
-    p->encoder_energy = s->encoder_energy;
-    p->context_energy = s->context_energy;
-    p->generation_energy = s->generation_energy;
-    p->tpot = steps > 0 ? s->generation_latency / steps : 0;
-    p->request_latency = p->ttft + p->tpot * steps;
-    if (p->request_latency == 0)
-        p->request_latency = total;
+    double ttft = s.encoder_latency + s.context_latency, total = ttft + s.generation_latency;
+    double tpot = steps > 0 ? s.generation_latency / steps : 0, latency = ttft + tpot * steps;
+    p->ttft = ttft;
+    p->tpot = tpot;
+    p->request_latency = latency == 0 ? total : latency;
+    p->encoder_latency = s.encoder_latency;
+    p->context_latency = s.context_latency;
+    p->generation_latency = s.generation_latency;
+    p->encoder_energy = s.encoder_energy;
+    p->context_energy = s.context_energy;
+    p->generation_energy = s.generation_energy;
     rates(d, p);
-    srv_power power = srv_power_of(s);
-    p->power = power.coverage >= 0.9 ? power.watts : NAN;
+    p->power = NAN;
+    if (s.powered > 0) { /* else no part of the latency is covered */
+        srv_power power = srv_power_of(&s);
+        if (power.coverage >= 0.9)
+            p->power = power.watts;
+    }
     for (int c = 0; c < OP_COVERS; c++)
-        p->cover[c] = total > 0 ? s->cover[c] / total : 0;
+        p->cover[c] = total > 0 ? s.cover[c] / total : 0;
 }
 
 static void round_row(srv_point *p) {
@@ -245,11 +232,18 @@ void srv_project(const srv_deployment *d, srv_point *p) {
     round_row(p);
 }
 
-static bool all_finite(srv_point *p) {
-    for (size_t i = 0; i < N_FIGURES; i++)
-        if (!isfinite(*figure(p, FIGURES[i])))
-            return false;
-    return true;
+/* NaN where v is infinite or NaN, else 0. */
+static double defect(double v) {
+    return v - v;
+}
+
+/* A sum or product of figures is finite only where all of them are: those looked at have all others in them. */
+static bool all_finite(const srv_point *p) {
+    double latency = defect(p->request_latency) + defect(p->generation_latency);
+    double rate = defect(p->seq_per_s) + defect(p->tokens_per_s) + defect(p->tokens_per_s_per_user);
+    double memory = defect(p->memory) + defect(p->encoder_memory);
+    double energy = defect(p->encoder_energy + p->context_energy + p->generation_energy);
+    return latency + rate + memory + energy == 0;
 }
 
 void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p) {
@@ -260,7 +254,7 @@ void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *
     if (p->encodes)
         encoder = (srv_guest){d->built.encoder_weight_bytes,
                               mdl_encoder_activations(&d->built, &w.images, w.batch)};
-    srv_memory_at(&plan->memory, d->request.mode, d->tuning.beam, &w, &encoder, &f);
+    srv_memory_at(&plan->memory, d->request.mode, d->tuning.beam, &w, p->encodes ? &encoder : NULL, &f);
     p->memory = f.total;
     p->encoder_memory = f.encoder;
     p->weights = f.weights;

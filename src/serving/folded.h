@@ -51,12 +51,12 @@ typedef struct srv_shapes {
     op_shape *shapes;
     uint32_t *of; /* per workload */
 } srv_shapes;
-/* loads: workloads as walked. keys and tmp have room for count. */
+/* loads: workloads as walked. keys has room for count. */
 srv_shapes srv_distinct_shapes(const srv_deployment *d, srv_block *b, const srv_key_class *class,
-                               const srv_workload *loads, size_t count, srv_key *keys, srv_key *tmp);
+                               const srv_workload *loads, size_t count, srv_key *keys);
 /* Numbers the distinct images of those points among `live` that encode: images_of[k] for live[k], firsts[i] a
  * place in live that has images i. Returns their count. */
-size_t srv_number_images(const srv_deployment *d, const srv_block *b, const uint32_t *live, size_t n,
-                         srv_key *keys, srv_key *tmp, uint32_t *images_of, uint32_t *firsts);
+size_t srv_number_images(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
+                         uint32_t *images_of, uint32_t *firsts);
 
 #endif

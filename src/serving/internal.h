@@ -210,8 +210,9 @@ typedef struct srv_power {
     double coverage; /* share of the latency with measured energy */
 } srv_power;
 
-/* A new point: its load, NaN figures, and ok, or invalid with the rule it breaks. */
+/* A new point: its load, and ok, its figures still to be set, or refused with the rule it breaks. */
 void srv_point_start(const srv_deployment *d, const srv_workload *load, srv_point *p);
+/* A status without figures: they become NaN. */
 void srv_point_refuse(srv_point *p, op_class cls, const char *text);
 /* Memory, figures, projection, verdict. */
 void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p);
@@ -220,7 +221,11 @@ void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p);
 void srv_project(const srv_deployment *d, srv_point *p);
 
 /* The workload that context and generation walk and memory holds: isl with the tokens of images. */
-srv_workload srv_walked(const srv_point *p);
+static inline srv_workload srv_walked(const srv_point *p) {
+    srv_workload w = p->load;
+    w.isl += p->visual_tokens;
+    return w;
+}
 
 /* What one rank encodes for a point that does. */
 typedef struct srv_images {
@@ -251,8 +256,8 @@ typedef struct srv_key {
 } srv_key;
 /* Sorts by (hi, lo), equal keys in item order as given; tmp has room for n. Linear on sorted input. */
 void srv_sort_keys(srv_key *keys, srv_key *tmp, size_t n);
-/* Numbers the distinct keys: ids[item] and, per id, the first item with it. Returns their count. keys are
- * sorted. */
-size_t srv_number_keys(const srv_key *keys, size_t n, uint32_t *ids, uint32_t *firsts);
+/* Numbers n (below 2^32) keys in the order in which they are first met, equal ones alike: ids per key, firsts
+ * per number the first key that has it. Returns the count of numbers. */
+size_t srv_number_keys(srv_block *b, const srv_key *keys, size_t n, uint32_t *ids, uint32_t *firsts);
 
 #endif

@@ -129,7 +129,7 @@ static double activations(const srv_memory *m, double tokens, bool prefills) {
     double a = 2.0 * tokens * m->width * m->coefficient;
     if (m->workspace > 0)
         a += tokens * m->workspace * m->dp * m->experts * m->topk / m->moe_ep / 128.0 * 4.0;
-    a = fmax(a, m->floor);
+    a = a > m->floor ? a : m->floor;
     if (m->nextn > 0)
         a = prefills ? a * tokens / tokens : a * (m->nextn + 1.0);
     return a * m->factor;

@@ -79,13 +79,6 @@ void srv_tuning_init(srv_tuning *t) {
     };
 }
 
-srv_workload srv_plain_images(srv_workload load) {
-    const mdl_images *i = &load.images;
-    if (i->count == 0 || (i->height == 0 && i->width == 0 && i->tokens == 0))
-        load.images = (mdl_images){0};
-    return load;
-}
-
 double srv_round3(double v) {
     return rint(v * 1000.0) / 1000.0;
 }

@@ -64,7 +64,12 @@ static inline srv_basis srv_basis_of(op_tier tier, pdb_origins from) {
 static inline srv_carried srv_basis_carried(srv_basis b) {
     return (srv_carried)(b & PDB_CARRIED);
 }
-op_tier srv_basis_tier(srv_basis b);
+static inline op_tier srv_basis_tier(srv_basis b) {
+    int tier = 0;
+    for (unsigned bits = (unsigned)b >> PDB_ORIGIN_BITS; bits; bits >>= 1)
+        tier++;
+    return (op_tier)tier;
+}
 
 /* ---- deployments ----------------------------------------------------------------------------- */
 
@@ -198,7 +203,12 @@ typedef struct srv_workload {
     mdl_images images; /* of each request; they add to isl. All 0 = none; of no use to a text model */
 } srv_workload;
 /* The workload with what stands for no images, none or images without a size, written in one way: all 0. */
-srv_workload srv_plain_images(srv_workload load);
+static inline srv_workload srv_plain_images(srv_workload load) {
+    const mdl_images *i = &load.images;
+    if (i->count == 0 || (i->height == 0 && i->width == 0 && i->tokens == 0))
+        load.images = (mdl_images){0};
+    return load;
+}
 
 /* Figures of one point. Times ms, memory GiB, energy W*ms. All NaN when status is missing or invalid. */
 typedef struct srv_point {
@@ -210,6 +220,7 @@ typedef struct srv_point {
     srv_carried carried;    /* over all rows; of points without figures: own */
     op_tier tier;           /* the weakest of all rows; of points without figures: none */
     uint32_t visual_tokens; /* that the images of a request add to isl */
+    /* Doubles from here on. */
     double ttft, tpot, request_latency, encoder_latency, context_latency, generation_latency;
     double tokens_per_s, tokens_per_s_per_gpu, tokens_per_s_per_user;
     double seq_per_s, seq_per_s_per_gpu, concurrency;
@@ -234,8 +245,10 @@ typedef struct srv_block {
     void *scratch;    /* private, reused */
 } srv_block;
 void srv_block_free(srv_block *b);
-/* Starts an evaluation: room for n points, points started, none priced. Returns false when the deployment is
- * refused (points say so). */
+/* Makes all figures of a point NaN. */
+void srv_point_blank(srv_point *p);
+/* Starts an evaluation: room for n points, none priced; they have their loads and are ok, without figures, or
+ * refused. Returns false when the deployment is refused (points say so). */
 bool srv_block_start(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *b);
 
 /* The first row that a point has: rows before it belong to an encoder that does not run. */

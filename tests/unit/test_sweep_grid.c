@@ -225,6 +225,38 @@ static void test_a_large_sweep_is_lazy(void **state) {
     assert_string_equal(message(), "t.yaml:2:44: the block has more than 2^32 workloads per deployment");
 }
 
+/* Workloads of many points at once are those of each alone, whichever column is the fastest. */
+static void test_many_loads(void **state) {
+    (void)state;
+    static const char *const blocks[] = {
+        "batch: [1, 2, 3], isl: [100, 200], osl: [1, 2, 4, 8]",
+        "batch: [1, 2, 3], isl: [100, 200], osl: [1, 2, 4, 8], where: batch * osl != 4 and isl + osl != 201",
+        "batch: [1, 2, 3], isl: [100, 200], prefix: [0, 50]",
+        "batch: [1, 2, 3], isl: 100, images: [0, 1, 2], image_tokens: [0, 30]",
+        "workloads: [{batch: 7, isl: 300}, {batch: 9, isl: 900}], osl: [1, 2, 3]",
+        "workloads: [{osl: 7, isl: 300}, {osl: 9, isl: 900}], batch: [1, 2, 3]",
+        "workloads: [{batch: 7, isl: 300}, {batch: 9, isl: 900}]",
+        "batch: 1",
+    };
+    for (size_t k = 0; k < sizeof blocks / sizeof *blocks; k++) {
+        srv_workload many[24], one;
+        aic_buf text = {0};
+        aic_buf_printf(&text, "sweep: {model: m, system: s, %s}\n", blocks[k]);
+        swp_sweep *s = load(text.data);
+        for (uint64_t first = 0; first < swp_points(s); first++) {
+            size_t n = (size_t)(swp_points(s) - first);
+            assert_in_range(n, 1, 24);
+            swp_loads(s, first, n, many);
+            for (size_t i = 0; i < n; i++) {
+                swp_loads(s, first + i, 1, &one);
+                assert_memory_equal(&many[i], &one, sizeof one);
+            }
+        }
+        swp_free(s);
+        aic_buf_free(&text);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
@@ -235,6 +267,7 @@ int main(void) {
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_drafts_and_quants),
         cmocka_unit_test(test_blocks_of_work),
+        cmocka_unit_test(test_many_loads),
         cmocka_unit_test(test_a_large_sweep_is_lazy),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
