@@ -1,3 +1,6 @@
+#ifdef __linux__
+#define _GNU_SOURCE /* sync_file_range */
+#endif
 #include "base/io.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -133,6 +136,16 @@ bool aic_io_sync(int fd) {
 static int64_t truncate_once(int fd, off_t size) {
     aic_io_call c = {.kind = AIC_IO_truncate, .fd = fd, .at = size};
     CALL(c, ftruncate(fd, size));
+}
+
+void aic_io_start_sync(int fd, off_t at, off_t size) {
+#ifdef __linux__
+    int why = errno;
+    sync_file_range(fd, at, size, SYNC_FILE_RANGE_WRITE);
+    errno = why;
+#else
+    (void)fd, (void)at, (void)size;
+#endif
 }
 
 bool aic_io_truncate(int fd, off_t size) {

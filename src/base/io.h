@@ -41,6 +41,9 @@ ssize_t aic_io_read_at(int fd, void *out, size_t size, off_t at); /* the same at
 bool aic_io_write(int fd, const void *data, size_t size);         /* at the file's position, all of it */
 bool aic_io_write_at(int fd, const void *data, size_t size, off_t at);
 bool aic_io_sync(int fd); /* to the disk; folders of file systems that know no such thing succeed */
+/* Lets the system begin to write these bytes to the disk, without waiting: a later sync has less to do. A
+ * hint: no call that moves bytes, and systems that know no such thing ignore it. */
+void aic_io_start_sync(int fd, off_t at, off_t size);
 bool aic_io_truncate(int fd, off_t size);
 bool aic_io_close(int fd);
 bool aic_io_rename(const char *from, const char *to);

@@ -12,13 +12,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DRIVER_VALUE = 600 }; /* of the numbers HDF5 leaves to programs */
+enum {
+    DRIVER_VALUE = 600,   /* of the numbers HDF5 leaves to programs */
+    SYNC_BYTES = 16 << 20 /* a growing file goes to the disk in pieces of this size, beside the work */
+};
 #define LARGEST ((haddr_t)INT64_MAX)
 
 typedef struct h5io {
     H5FD_t pub; /* HDF5's own part, first */
     int fd;
     haddr_t eoa, eof; /* end of what HDF5 has allocated; of the file */
+    haddr_t started;  /* the system was told to write what lies before */
     dev_t device;
     ino_t inode;
 } h5io;
@@ -61,7 +65,7 @@ static H5FD_t *h5io_open(const char *name, unsigned flags, hid_t access_list, ha
     }
     h5io *f = AIC_NEW(h5io);
     f->fd = fd;
-    f->eof = (haddr_t)st.st_size;
+    f->eof = f->started = (haddr_t)st.st_size;
     f->device = st.st_dev;
     f->inode = st.st_ino;
     return &f->pub;
@@ -156,6 +160,10 @@ static herr_t h5io_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t 
     else if (aic_io_write_at(f->fd, data, size, (off_t)at)) {
         if (at + size > f->eof)
             f->eof = at + size;
+        if (f->eof - f->started >= SYNC_BYTES) {
+            aic_io_start_sync(f->fd, (off_t)f->started, (off_t)(f->eof - f->started));
+            f->started = f->eof;
+        }
         return 0;
     }
     return FAIL(H5E_WRITEERROR);

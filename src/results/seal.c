@@ -17,9 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 #define SEAL_FORM "aicfg-end 1 length=%016" PRIx64 " crc32=%08" PRIx32
-enum { PIECE = 1 << 18, SEAL_TEXT = RES_SEAL_BYTES + 1 };
+enum { PIECE = 1 << 18, RANGE_LEAST = 4 << 20, RANGES_MOST = 256, SEAL_TEXT = RES_SEAL_BYTES + 1 };
 
 static void write_line(char out[SEAL_TEXT], const res_seal *s) {
     int n = snprintf(out, SEAL_TEXT, SEAL_FORM, s->length, s->crc);
@@ -30,21 +31,39 @@ static bool io_fail(const char *path, const char *what, aic_error *err) {
     return aic_fail(err, AIC_IO, "%s: cannot be %s: %s", path, what, strerror(errno));
 }
 
-/* CRC-32 of the first n bytes. */
-static bool crc_of(int fd, const char *path, uint64_t n, uint32_t *crc, aic_error *err) {
-    uint8_t *piece = aic_alloc(PIECE, 1);
-    uint64_t at = 0;
+/* CRC-32 of n bytes from `at` on. */
+static bool crc_of_range(int fd, uint8_t *piece, uint64_t at, uint64_t n, uint32_t *crc) {
     *crc = 0;
-    while (at < n) {
-        size_t want = n - at < PIECE ? (size_t)(n - at) : PIECE;
-        ssize_t got = aic_io_read_at(fd, piece, want, (off_t)at);
+    while (n > 0) {
+        ssize_t got = aic_io_read_at(fd, piece, n < PIECE ? (size_t)n : PIECE, (off_t)at);
         if (got <= 0)
-            break;
+            return false;
         *crc = libdeflate_crc32(*crc, piece, (size_t)got);
         at += (uint64_t)got;
+        n -= (uint64_t)got;
     }
-    free(piece);
-    return at == n || io_fail(path, "read", err);
+    return true;
+}
+
+/* CRC-32 of the first n bytes: ranges side by side. */
+static bool crc_of(int fd, const char *path, uint64_t n, uint32_t *crc, aic_error *err) {
+    uint64_t each = n / RANGES_MOST + 1 > RANGE_LEAST ? n / RANGES_MOST + 1 : RANGE_LEAST;
+    int ranges = (int)((n + each - 1) / each), failed = 0;
+    uint32_t part[RANGES_MOST];
+#pragma omp parallel for schedule(dynamic, 1) reduction(max : failed)
+    for (int i = 0; i < ranges; i++) {
+        uint8_t *piece = aic_alloc(PIECE, 1);
+        uint64_t at = each * (uint64_t)i;
+        if (!crc_of_range(fd, piece, at, n - at < each ? n - at : each, &part[i]))
+            failed = errno ? errno : EIO;
+        free(piece);
+    }
+    *crc = 0;
+    for (int i = 0; i < ranges; i++)
+        *crc =
+            (uint32_t)crc32_combine(*crc, part[i], (z_off_t)(i + 1 < ranges ? each : n - each * (uint64_t)i));
+    errno = failed;
+    return !failed || io_fail(path, "read", err);
 }
 
 static bool size_of(int fd, const char *path, uint64_t *bytes, aic_error *err) {
