@@ -12,6 +12,7 @@ typedef struct pieces {
     srv_sums *context_sums;                  /* per context table, of points that do not encode */
     srv_folded frames; /* per table of the still part: all rows of the phase, moving ones to be filled in */
     bool energy, basis; /* some table has one that is not 0; else the block's rows are 0 before gathering */
+    bool gaps;          /* some table is refused */
 } pieces;
 
 /* Notes what the first `count` tables have. */
@@ -23,8 +24,10 @@ static void look_at(pieces *p, const srv_folded *f, size_t count) {
         memcpy(&bits, &f->energy[r], sizeof bits);
         energy |= bits;
     }
-    for (size_t t = 0; t < count; t++)
+    for (size_t t = 0; t < count; t++) {
         basis |= f->any[t];
+        p->gaps = p->gaps || f->gap[t].cls != OP_OK;
+    }
     p->energy = p->energy || energy;
     p->basis = p->basis || basis;
 }
@@ -150,13 +153,17 @@ static const srv_gap *first_gap(const srv_deployment *d, const srv_point *point,
     return first;
 }
 
-/* A phase has a dozen rows or so: not worth a call. */
+/* A phase has a dozen rows or so: not worth a call. The last word may overlap the one before. */
 static void copy_bytes(uint8_t *to, const uint8_t *from, size_t n) {
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        memcpy(to + i, from + i, 8);
-    for (; i < n; i++)
-        to[i] = from[i];
+    enum { WORD = 8 };
+    if (n < WORD) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+        return;
+    }
+    for (size_t i = 0; i + WORD < n; i += WORD)
+        memcpy(to + i, from + i, WORD);
+    memcpy(to + n - WORD, from + n - WORD, WORD);
 }
 
 /* Copies rows of table t to those of the block from `at` on. */
@@ -240,7 +247,7 @@ static void gather_generation(const srv_part *moving, double scale, const pieces
 static void gather_point(const srv_deployment *d, srv_block *b, const pieces *p, size_t k) {
     const srv_plan *plan = srv_plan_of(d);
     size_t i = p->live[k], at = i * b->n_rows;
-    const srv_gap *gap = first_gap(d, &b->points[i], p, k);
+    const srv_gap *gap = p->gaps ? first_gap(d, &b->points[i], p, k) : NULL;
     if (gap) {
         srv_point_refuse(&b->points[i], gap->cls, gap->text);
         return;

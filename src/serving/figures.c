@@ -186,8 +186,9 @@ void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p) {
     double encoder = s->encoder_latency, context = s->context_latency, generation = s->generation_latency;
     double ttft = encoder + context, total = ttft + generation;
     double tpot = steps > 0 ? generation / steps : 0, latency = ttft + tpot * steps;
+    bool any = total > 0;
     for (int c = 0; c < OP_COVERS; c++)
-        p->cover[c] = total > 0 ? s->cover[c] / total : 0;
+        p->cover[c] = any ? s->cover[c] / total : 0;
     p->encoder_energy = s->encoder_energy;
     p->context_energy = s->context_energy;
     p->generation_energy = s->generation_energy;
@@ -249,7 +250,7 @@ static bool all_finite(const srv_point *p) {
 void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p) {
     const srv_plan *plan = srv_plan_of(d);
     srv_footprint f;
-    srv_guest encoder = {0};
+    srv_guest encoder;
     srv_workload w = srv_walked(p);
     if (p->encodes)
         encoder = (srv_guest){d->built.encoder_weight_bytes,
