@@ -10,7 +10,7 @@ typedef struct pieces {
     uint32_t *images_of;                     /* per live point that encodes */
     uint32_t *shape_of, *walk_of[SRV_PARTS]; /* per live point */
     srv_sums *context_sums;                  /* per context table, of points that do not encode */
-    srv_folded frames; /* per table of the still part: all rows of the phase, moving ones to be filled in */
+    srv_folded frames;  /* per table of the still part: all rows of the phase, moving ones to be filled in */
     bool energy, basis; /* some table has one that is not 0; else the block's rows are 0 before gathering */
     bool gaps;          /* some table is refused */
 } pieces;

@@ -238,7 +238,7 @@ static double defect(double v) {
     return v - v;
 }
 
-/* A sum or product of figures is finite only where all of them are: those looked at have all others in them. */
+/* Sums and products of figures are finite only where all of them are: these have all others in them. */
 static bool all_finite(const srv_point *p) {
     double latency = defect(p->request_latency) + defect(p->generation_latency);
     double rate = defect(p->seq_per_s) + defect(p->tokens_per_s) + defect(p->tokens_per_s_per_user);
