@@ -10,8 +10,27 @@ typedef struct pieces {
     uint32_t *images_of;                     /* per live point that encodes */
     uint32_t *shape_of, *walk_of[SRV_PARTS]; /* per live point */
     srv_sums *context_sums;                  /* per context table, of points that do not encode */
-    srv_folded frames; /* per table of the still part: all rows of the phase, moving ones to be filled in */
+    srv_folded frames;  /* per table of the still part: all rows of the phase, moving ones to be filled in */
+    bool energy, basis; /* some table has one that is not 0; else the block's rows are 0 before gathering */
+    bool gaps;          /* some table is refused */
 } pieces;
+
+/* Notes what the first `count` tables have. */
+static void look_at(pieces *p, const srv_folded *f, size_t count) {
+    uint64_t energy = 0;
+    unsigned basis = 0;
+    for (size_t r = 0; r < count * f->n_rows; r++) {
+        uint64_t bits; /* -0 counts, too */
+        memcpy(&bits, &f->energy[r], sizeof bits);
+        energy |= bits;
+    }
+    for (size_t t = 0; t < count; t++) {
+        basis |= f->any[t];
+        p->gaps = p->gaps || f->gap[t].cls != OP_OK;
+    }
+    p->energy = p->energy || energy;
+    p->basis = p->basis || basis;
+}
 
 static void scale_table(srv_folded *f, size_t i, double scale) {
     for (size_t r = i * f->n_rows; r < (i + 1) * f->n_rows; r++) {
@@ -20,14 +39,14 @@ static void scale_table(srv_folded *f, size_t i, double scale) {
     }
 }
 
-/* Adds up rows of a phase in their order. */
+/* Adds up rows of a phase in their order. powered is never -0: it starts at 0. */
 static void sum_rows(const double *latency, const double *energy, size_t n, double *sum_latency,
                      double *sum_energy, double *powered) {
     double l = *sum_latency, e = *sum_energy, p = *powered; /* in registers: rows are doubles, too */
     for (size_t r = 0; r < n; r++) {
         l += latency[r];
         e += energy[r];
-        p += energy[r] > 0 ? latency[r] : 0; /* never -0: nothing but a sum from 0 up */
+        p += energy[r] > 0 ? latency[r] : 0;
     }
     *sum_latency = l;
     *sum_energy = e;
@@ -40,6 +59,7 @@ static void price_encoder(const srv_deployment *d, srv_block *b, pieces *p, size
     p->encoder = srv_encoder_tables(d, b, p->live, n, p->images_of, &count);
     for (size_t t = 0; t < count; t++)
         scale_table(&p->encoder, t, d->tuning.latency_scale);
+    look_at(p, &p->encoder, count);
 }
 
 static void price_context(const srv_deployment *d, srv_block *b, pieces *p, size_t n) {
@@ -57,6 +77,7 @@ static void price_context(const srv_deployment *d, srv_block *b, pieces *p, size
         sum_rows(p->context.latency + at, p->context.energy + at, p->context.n_rows, &s->context_latency,
                  &s->context_energy, &s->powered);
     }
+    look_at(p, &p->context, count);
 }
 
 /* Puts the still part's rows in their places, scaled. */
@@ -90,15 +111,21 @@ static void price_still(const srv_deployment *d, srv_block *b, pieces *p, size_t
         some[i] = p->live[some[i]];
     p->decode[SRV_STILL] = srv_decode_sums(d, b, SRV_STILL, some, count, walks);
     p->frames = make_frames(d, b, &p->decode[SRV_STILL], count);
+    look_at(p, &p->decode[SRV_STILL], count);
     for (size_t k = 0; k < n; k++)
         of[k] = walks[of[k]];
     p->walk_of[SRV_STILL] = of;
 }
 
 static void price_decode(const srv_deployment *d, srv_block *b, pieces *p, size_t n) {
+    uint32_t *walk_of = srv_take(b, n, sizeof *walk_of);
+    size_t count = 0;
     price_still(d, b, p, n);
-    p->walk_of[SRV_MOVING] = srv_take(b, n, sizeof(uint32_t));
-    p->decode[SRV_MOVING] = srv_decode_sums(d, b, SRV_MOVING, p->live, n, p->walk_of[SRV_MOVING]);
+    p->decode[SRV_MOVING] = srv_decode_sums(d, b, SRV_MOVING, p->live, n, walk_of);
+    p->walk_of[SRV_MOVING] = walk_of;
+    for (size_t k = 0; k < n; k++)
+        count = walk_of[k] >= count ? (size_t)walk_of[k] + 1 : count;
+    look_at(p, &p->decode[SRV_MOVING], count);
 }
 
 static bool comes_before(const srv_gap *a, const srv_gap *b) {
@@ -126,61 +153,101 @@ static const srv_gap *first_gap(const srv_deployment *d, const srv_point *point,
     return first;
 }
 
-/* Copies rows of table t to those of the block from `at` on. */
-static void copy_rows(const srv_folded *f, size_t t, srv_block *b, size_t at) {
-    size_t n = f->n_rows;
-    memcpy(b->latency + at, f->latency + t * n, n * sizeof(double));
-    memcpy(b->energy + at, f->energy + t * n, n * sizeof(double));
-    memcpy(b->source + at, f->source + t * n, n);
-    memcpy(b->basis + at, f->basis + t * n, n);
+/* A phase has a dozen rows or so: not worth a call. The last word may overlap the one before. */
+static void copy_bytes(uint8_t *to, const uint8_t *from, size_t n) {
+    enum { WORD = 8 };
+    if (n < WORD) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+        return;
+    }
+    for (size_t i = 0; i + WORD < n; i += WORD)
+        memcpy(to + i, from + i, WORD);
+    memcpy(to + n - WORD, from + n - WORD, WORD);
 }
 
-static void add_evidence(const srv_folded *f, size_t t, srv_sums *s) {
-    s->basis |= f->any[t];
+/* Copies rows of table t to those of the block from `at` on. */
+static void copy_rows(const pieces *p, const srv_folded *f, size_t t, srv_block *b, size_t at) {
+    size_t n = f->n_rows;
+    memcpy(b->latency + at, f->latency + t * n, n * sizeof(double));
+    if (p->energy)
+        memcpy(b->energy + at, f->energy + t * n, n * sizeof(double));
+    copy_bytes(b->source + at, f->source + t * n, n);
+    if (p->basis)
+        copy_bytes(b->basis + at, f->basis + t * n, n);
+}
+
+/* Adds a table's cover to a point's, and what its rows rest on. */
+static void add_evidence(const srv_folded *f, size_t t, double *restrict cover, srv_basis *basis) {
+    *basis |= f->any[t];
     for (int c = 0; c < OP_COVERS; c++)
-        s->cover[c] += f->cover[t][c];
+        cover[c] += f->cover[t][c];
 }
 
 /* The rows of the context phase, and of the encoder before it where the point has images. */
 static void gather_prefill(const pieces *p, size_t k, bool encodes, srv_block *b, size_t at, srv_sums *s) {
     size_t t = p->shape_of[k], n = p->encoder.n_rows;
-    copy_rows(&p->context, t, b, at + n);
+    copy_rows(p, &p->context, t, b, at + n);
     if (!encodes) {
         *s = p->context_sums[t];
         return;
     }
-    copy_rows(&p->encoder, p->images_of[k], b, at);
-    add_evidence(&p->encoder, p->images_of[k], s);
+    copy_rows(p, &p->encoder, p->images_of[k], b, at);
+    add_evidence(&p->encoder, p->images_of[k], s->cover, &s->basis);
     sum_rows(b->latency + at, b->energy + at, n, &s->encoder_latency, &s->encoder_energy, &s->powered);
     at += n;
-    add_evidence(&p->context, t, s);
+    add_evidence(&p->context, t, s->cover, &s->basis);
     sum_rows(b->latency + at, b->energy + at, p->context.n_rows, &s->context_latency, &s->context_energy,
              &s->powered);
 }
 
-/* The rows of generation: the frame of the still ones, into which the moving ones go. */
+/* One column of generation: the frame's rows with the moving ones in their places. Returns their sum in row
+ * order. */
+static double lay_column(const srv_part *moving, const double *frame, size_t n_rows, const double *values,
+                         double scale, double *to) {
+    double sum = 0;
+    size_t r = 0;
+    for (size_t m = 0; m < moving->n_rows; m++) {
+        for (; r < moving->rows[m]; r++)
+            sum += to[r] = frame[r];
+        sum += to[r++] = values[m] * scale;
+    }
+    for (; r < n_rows; r++)
+        sum += to[r] = frame[r];
+    return sum;
+}
+
+static void lay_bytes(const srv_part *moving, const uint8_t *frame, size_t n_rows, const uint8_t *values,
+                      uint8_t *to) {
+    copy_bytes(to, frame, n_rows);
+    for (size_t m = 0; m < moving->n_rows; m++)
+        to[moving->rows[m]] = values[m];
+}
+
 static void gather_generation(const srv_part *moving, double scale, const pieces *p, size_t k, srv_block *b,
                               size_t at, srv_sums *s) {
-    const srv_folded *from = &p->decode[SRV_MOVING];
-    size_t still_walk = p->walk_of[SRV_STILL][k], walk = p->walk_of[SRV_MOVING][k], n = moving->n_rows;
-    copy_rows(&p->frames, still_walk, b, at);
-    for (size_t r = 0; r < n; r++) {
-        size_t row = at + moving->rows[r];
-        b->latency[row] = from->latency[walk * n + r] * scale;
-        b->energy[row] = from->energy[walk * n + r] * scale;
-        b->source[row] = from->source[walk * n + r];
-        b->basis[row] = from->basis[walk * n + r];
+    const srv_folded *still = &p->decode[SRV_STILL], *walks = &p->decode[SRV_MOVING], *frames = &p->frames;
+    size_t t = p->walk_of[SRV_STILL][k], walk = p->walk_of[SRV_MOVING][k], n = frames->n_rows;
+    size_t from = t * n, values = walk * moving->n_rows;
+    s->generation_latency =
+        lay_column(moving, frames->latency + from, n, walks->latency + values, scale, b->latency + at);
+    if (p->energy) {
+        s->generation_energy =
+            lay_column(moving, frames->energy + from, n, walks->energy + values, scale, b->energy + at);
+        for (size_t r = at; r < at + n; r++)
+            s->powered += b->energy[r] > 0 ? b->latency[r] : 0;
     }
-    sum_rows(b->latency + at, b->energy + at, p->frames.n_rows, &s->generation_latency, &s->generation_energy,
-             &s->powered);
-    add_evidence(&p->decode[SRV_STILL], still_walk, s);
-    add_evidence(from, walk, s);
+    lay_bytes(moving, frames->source + from, n, walks->source + values, b->source + at);
+    if (p->basis)
+        lay_bytes(moving, frames->basis + from, n, walks->basis + values, b->basis + at);
+    add_evidence(still, t, s->cover, &s->basis);
+    add_evidence(walks, walk, s->cover, &s->basis);
 }
 
 static void gather_point(const srv_deployment *d, srv_block *b, const pieces *p, size_t k) {
     const srv_plan *plan = srv_plan_of(d);
     size_t i = p->live[k], at = i * b->n_rows;
-    const srv_gap *gap = first_gap(d, &b->points[i], p, k);
+    const srv_gap *gap = p->gaps ? first_gap(d, &b->points[i], p, k) : NULL;
     if (gap) {
         srv_point_refuse(&b->points[i], gap->cls, gap->text);
         return;
@@ -213,6 +280,10 @@ void srv_evaluate(const srv_deployment *d, const srv_workload *loads, size_t n, 
         price_context(d, out, &p, n_live);
     if (srv_has_generation(d->request.mode))
         price_decode(d, out, &p, n_live);
+    if (!p.energy)
+        memset(out->energy, 0, n * out->n_rows * sizeof *out->energy);
+    if (!p.basis)
+        memset(out->basis, 0, n * out->n_rows);
     for (size_t k = 0; k < n_live; k++)
         gather_point(d, out, &p, k);
 }

@@ -181,29 +181,30 @@ static void rates(const srv_deployment *d, srv_point *p) {
     p->tokens_per_s_per_user = p->tpot == 0 ? 0 : 1000.0 / p->tpot;
 }
 
-void srv_figures(const srv_deployment *d, const srv_sums *sums, srv_point *p) {
-    const srv_sums s = *sums; /* what is written below cannot change it */
+void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p) {
     double steps = p->load.osl > 1 ? (double)p->load.osl - 1.0 : 0.0;
-    double ttft = s.encoder_latency + s.context_latency, total = ttft + s.generation_latency;
-    double tpot = steps > 0 ? s.generation_latency / steps : 0, latency = ttft + tpot * steps;
-    p->ttft = ttft;
-    p->tpot = tpot;
-    p->request_latency = latency == 0 ? total : latency;
-    p->encoder_latency = s.encoder_latency;
-    p->context_latency = s.context_latency;
-    p->generation_latency = s.generation_latency;
-    p->encoder_energy = s.encoder_energy;
-    p->context_energy = s.context_energy;
-    p->generation_energy = s.generation_energy;
-    rates(d, p);
+    double encoder = s->encoder_latency, context = s->context_latency, generation = s->generation_latency;
+    double ttft = encoder + context, total = ttft + generation;
+    double tpot = steps > 0 ? generation / steps : 0, latency = ttft + tpot * steps;
+    bool any = total > 0;
+    for (int c = 0; c < OP_COVERS; c++)
+        p->cover[c] = any ? s->cover[c] / total : 0;
+    p->encoder_energy = s->encoder_energy;
+    p->context_energy = s->context_energy;
+    p->generation_energy = s->generation_energy;
     p->power = NAN;
-    if (s.powered > 0) { /* else no part of the latency is covered */
-        srv_power power = srv_power_of(&s);
+    if (s->powered > 0) { /* else no part of the latency is covered */
+        srv_power power = srv_power_of(s);
         if (power.coverage >= 0.9)
             p->power = power.watts;
     }
-    for (int c = 0; c < OP_COVERS; c++)
-        p->cover[c] = total > 0 ? s.cover[c] / total : 0;
+    p->ttft = ttft;
+    p->tpot = tpot;
+    p->request_latency = latency == 0 ? total : latency;
+    p->encoder_latency = encoder;
+    p->context_latency = context;
+    p->generation_latency = generation;
+    rates(d, p);
 }
 
 static void round_row(srv_point *p) {
@@ -237,7 +238,7 @@ static double defect(double v) {
     return v - v;
 }
 
-/* A sum or product of figures is finite only where all of them are: those looked at have all others in them. */
+/* Sums and products of figures are finite only where all of them are: these have all others in them. */
 static bool all_finite(const srv_point *p) {
     double latency = defect(p->request_latency) + defect(p->generation_latency);
     double rate = defect(p->seq_per_s) + defect(p->tokens_per_s) + defect(p->tokens_per_s_per_user);
@@ -249,7 +250,7 @@ static bool all_finite(const srv_point *p) {
 void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p) {
     const srv_plan *plan = srv_plan_of(d);
     srv_footprint f;
-    srv_guest encoder = {0};
+    srv_guest encoder;
     srv_workload w = srv_walked(p);
     if (p->encodes)
         encoder = (srv_guest){d->built.encoder_weight_bytes,

@@ -198,11 +198,11 @@ srv_deployment *srv_compile_ops(const srv_env *env, const srv_request *req, cons
 
 /* Sums of one point's walks; scaled, in row order. */
 typedef struct srv_sums {
+    double cover[OP_COVERS];                /* ms; first, so that copies and sums of it move the same words */
     double encoder_latency, encoder_energy; /* 0 where the encoder does not run */
     double context_latency, context_energy, generation_latency, generation_energy;
-    double powered;          /* ms of rows with measured energy, in row order */
-    double cover[OP_COVERS]; /* ms */
-    srv_basis basis;         /* of all rows */
+    double powered;  /* ms of rows with measured energy, in row order */
+    srv_basis basis; /* of all rows */
 } srv_sums;
 
 typedef struct srv_power {

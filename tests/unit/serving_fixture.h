@@ -13,6 +13,8 @@ typedef struct fake_params {
     uint32_t refuse_from; /* 0 = never: refuses when its largest visible field reaches this */
     op_class refusal;
     bool poisonous; /* answers NaN energy at every shape */
+    op_tier tier;   /* of every answer */
+    pdb_origins from;
 } fake_params;
 
 static inline op_class fake_query(const op_bound *b, op_mode mode, const op_shape *s, op_result *out,
@@ -31,6 +33,8 @@ static inline op_class fake_query(const op_bound *b, op_mode mode, const op_shap
     out->latency = (p->base + p->slope * sqrt(load)) * (mode == OP_SOL ? 0.5 : 1.0);
     out->energy = p->poisonous ? NAN : p->energy * out->latency;
     out->cover[length % 2 ? OP_MEASURED : OP_INTERPOLATED] = out->latency;
+    out->tier = p->tier;
+    out->from = p->from;
     out->has_sol = mode == OP_SOL;
     out->sol_math = out->latency;
     out->sol_mem = out->latency / 2;

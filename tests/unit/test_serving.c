@@ -48,30 +48,42 @@ static void assert_same_points(const srv_block *a, const srv_block *b) {
     assert_same_images(a, b, 0);
 }
 
-static void random_ops(srv_deployment *d, op_list *list, uint32_t refusals) {
-    static const char *const names[] = {"embedding", "qkv", "attention", "proj", "ffn", "logits", "ar"};
-    size_t n = 1 + draw(12);
+/* What the ops of a deployment are drawn with. */
+typedef struct world {
+    uint32_t refusals; /* of 100 ops */
+    bool energy;       /* some op measures it */
+    bool basis;        /* some answer is estimated, or from other versions */
+} world;
+
+static void random_ops(srv_deployment *d, op_list *list, const world *w) {
+    static const char *const names[] = {"embedding", "qkv",    "attention", "proj", "ffn",
+                                        "logits",    "ar",     "norm",      "gate", "act",
+                                        "dispatch",  "router", "conv",      "p2p",  "mtp"};
+    uint32_t refusals = draw(2) ? w->refusals : 0;
+    size_t n = 1 + draw(draw(2) ? 30 : 8);
     for (size_t i = 0; i < n; i++) {
-        fake_params p = {
-            .base = 0.001 * draw(1000), .slope = 0.01 * draw(100), .energy = draw(3) ? draw(500) : 0};
+        fake_params p = {.base = 0.001 * draw(1000), .slope = 0.01 * draw(100)};
+        p.energy = w->energy && draw(3) ? draw(500) : 0;
+        p.tier = w->basis && draw(4) == 0 ? (op_tier)draw(OP_TIER_COUNT) : OP_TIER_none;
+        p.from = w->basis && draw(4) == 0 ? PDB_OTHER_VERSION : 0;
         if (draw(100) < refusals) {
             p.refuse_from = 1 + draw(3000);
             p.refusal = draw(4) ? OP_MISSING : OP_INVALID;
         }
-        const char *name = names[draw(7)];
+        const char *name = names[draw(sizeof names / sizeof *names)];
         fake_add(d->arena, list, fake_op(d->arena, name, draw(16), draw(4) ? draw(70) : 64.0 / 61.0, p));
     }
 }
 
 /* Ops inside and behind the encoder, in any order. */
-static void random_encoder(srv_deployment *d, uint32_t refusals) {
+static void random_encoder(srv_deployment *d, const world *w) {
     static const char *const names[] = {"encoder_qkv", "encoder_attention", "encoder_projector",
                                         "all_gather"};
     op_list *list = &d->built.encoder;
     d->built.model = &FAKE_SEEING;
     d->built.encoder_ranks = 1 + draw(4);
     d->built.encoder_weight_bytes = 1e8 * draw(10);
-    random_ops(d, list, refusals);
+    random_ops(d, list, w);
     for (size_t i = 0; i < list->count; i++)
         list->items[i]->name = names[draw(4)];
 }
@@ -109,10 +121,11 @@ static void factored_equals_plain(void **state) {
         d.tuning.latency_scale = draw(2) ? 1.0 : 1.08;
         d.built.nextn = draw(3) ? 0 : draw(4);
         d.request.nextn_accepted = d.built.nextn ? 0.5 : NAN;
+        const world w = {.refusals = draw(3) ? 10 : 0, .energy = draw(2), .basis = draw(2)};
         if (draw(2))
-            random_encoder(&d, draw(2) ? 10 : 0);
-        random_ops(&d, &d.built.context, draw(2) ? 10 : 0);
-        random_ops(&d, &d.built.generation, draw(2) ? 10 : 0);
+            random_encoder(&d, &w);
+        random_ops(&d, &d.built.context, &w);
+        random_ops(&d, &d.built.generation, &w);
         fake_plan(&d);
         assert_int_equal(d.refused, SRV_ST_ok);
         size_t n = random_loads(loads, MOST);
@@ -334,8 +347,9 @@ static void explanation_adds_up(void **state) {
     (void)state;
     for (int round = 0; round < 40; round++) {
         srv_deployment d = fake_deployment((srv_mode)draw(SRV_MODE_COUNT));
-        random_ops(&d, &d.built.context, 0);
-        random_ops(&d, &d.built.generation, 0);
+        const world all = {.energy = true, .basis = true};
+        random_ops(&d, &d.built.context, &all);
+        random_ops(&d, &d.built.generation, &all);
         fake_plan(&d);
         srv_workload w = {.batch = 1 + draw(4), .isl = 1 + draw(500), .osl = draw(200)};
         srv_block b = {0};
