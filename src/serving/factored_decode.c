@@ -1,6 +1,7 @@
 /* Decode walks of a block. Rows that do not read the KV position are walked once per batch, the others once
  * per (batch, isl); output lengths on the same walk take snapshots of one running sum, and steps are shared
  * between walks that meet at a (batch, position). */
+#include "serving/answers.h"
 #include "serving/folded.h"
 #include <string.h>
 
@@ -24,6 +25,7 @@ typedef struct walker {
     srv_folded sum;   /* one table: the running sum of full strides */
     srv_folded walks; /* the snapshots */
     size_t n_walks;
+    uint32_t *lengths; /* batch, isl and the output lengths of the walk at hand */
 } walker;
 
 static size_t slot_of(const steps *s, uint32_t stride, uint32_t position) {
@@ -123,6 +125,59 @@ static void walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_
     }
 }
 
+/* ---- walks that another deployment took ---------------------------------------------------------- */
+
+/* Walks of fewer steps are as fast taken as found. */
+enum { MIN_STEPS = 3 };
+
+static srv_question question_of(walker *w, const srv_key *keys, size_t from, size_t to) {
+    size_t n = 2;
+    w->lengths[0] = (uint32_t)(keys[from].hi >> 32);
+    w->lengths[1] = (uint32_t)keys[from].hi;
+    for (size_t i = from; i < to; i++)
+        if (i == from || keys[i].lo != keys[i - 1].lo)
+            w->lengths[n++] = (uint32_t)keys[i].lo;
+    uint32_t stride = w->d->tuning.stride, longest = w->lengths[n - 1];
+    uint32_t steps = longest > 1 ? (longest - 2) / stride + 1 : 0;
+    return (srv_question){.who = w->part->who,
+                          .bytes = w->lengths,
+                          .len = n * sizeof *w->lengths,
+                          .queries = steps * (uint32_t)w->part->n_ops};
+}
+
+static void number_walks(const walker *w, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
+    size_t id = w->n_walks;
+    for (size_t i = from; i < to; i++) {
+        id += i > from && keys[i].lo != keys[i - 1].lo;
+        walk_of[keys[i].item] = (uint32_t)id;
+    }
+}
+
+/* The same, from what others found out, or for them to find. */
+static void share_walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
+    srv_answers *shared = srv_plan_of(w->d)->answers;
+    srv_question q = question_of(w, keys, from, to);
+    size_t first = w->n_walks, n = q.len / sizeof *w->lengths - 2;
+    if (q.queries < MIN_STEPS * w->part->n_ops) {
+        walk(w, keys, from, to, walk_of);
+        return;
+    }
+    srv_answer *a = srv_answers_find(shared, &q);
+    if (a) {
+        srv_folded_unpack(&w->walks, first, n, w->part->ops, w->b, a->value);
+        srv_answers_release(a);
+        number_walks(w, keys, from, to, walk_of);
+        w->n_walks += n;
+        return;
+    }
+    walk(w, keys, from, to, walk_of);
+    a = srv_answers_draft(shared, &q, srv_folded_packed(&w->walks, first, n));
+    if (a) {
+        srv_folded_pack(&w->walks, first, n, w->part->ops, w->part->n_ops, a->value);
+        srv_answers_put(shared, a);
+    }
+}
+
 static steps new_steps(const walker *w, const srv_key *keys, size_t n) {
     size_t longest = 1, slots = 1;
     for (size_t k = 0; w->moving && k < n; k++) {
@@ -151,11 +206,15 @@ srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, cons
     w.store = new_steps(&w, keys, n);
     w.sum = srv_folded_take(b, 1, w.part->n_rows);
     w.walks = srv_folded_take(b, n, w.part->n_rows);
+    w.lengths = srv_take(b, n + 2, sizeof *w.lengths);
     for (size_t from = 0; from < n;) {
         size_t to = from + 1;
         while (to < n && keys[to].hi == keys[from].hi)
             to++;
-        walk(&w, keys, from, to, walk_of);
+        if (w.part->who)
+            share_walk(&w, keys, from, to, walk_of);
+        else
+            walk(&w, keys, from, to, walk_of);
         from = to;
     }
     return w.walks;

@@ -68,3 +68,87 @@ void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j)
     to->any[i] = from->any[j];
     to->gap[i] = from->gap[j];
 }
+
+/* ---- tables as bytes --------------------------------------------------------------------------- */
+
+/* The columns of n tables one behind another, doubles first; then, where there are gaps, one record for each
+ * table and the reasons, each ended by a 0. */
+typedef struct packed_gap {
+    uint32_t cls, step, op, text; /* text: place among the reasons */
+} packed_gap;
+
+enum { COLUMNS = 6 };
+typedef struct columns {
+    void *at[COLUMNS];
+    size_t bytes[COLUMNS];
+} columns;
+
+static columns columns_of(const srv_folded *f, size_t i, size_t n) {
+    size_t rows = f->n_rows;
+    return (columns){.at = {f->latency + i * rows, f->energy + i * rows, f->cover + i, f->source + i * rows,
+                            f->basis + i * rows, f->any + i},
+                     .bytes = {n * rows * sizeof(double), n * rows * sizeof(double), n * sizeof *f->cover,
+                               n * rows, n * rows * sizeof(srv_basis), n * sizeof(srv_basis)}};
+}
+
+static bool any_gap(const srv_folded *f, size_t i, size_t n) {
+    for (size_t k = i; k < i + n; k++)
+        if (f->gap[k].cls != OP_OK)
+            return true;
+    return false;
+}
+
+size_t srv_folded_packed(const srv_folded *f, size_t i, size_t n) {
+    columns c = columns_of(f, i, n);
+    size_t bytes = 1; /* are there gaps? */
+    for (int k = 0; k < COLUMNS; k++)
+        bytes += c.bytes[k];
+    if (any_gap(f, i, n))
+        for (size_t k = i; k < i + n; k++)
+            bytes += sizeof(packed_gap) + (f->gap[k].cls != OP_OK ? strlen(f->gap[k].text) + 1 : 0);
+    return bytes;
+}
+
+static uint32_t place_of(uint32_t op, const uint32_t *ops, size_t n_ops) {
+    uint32_t at = 0;
+    while (at + 1 < n_ops && ops[at] != op)
+        at++;
+    return at;
+}
+
+void srv_folded_pack(const srv_folded *f, size_t i, size_t n, const uint32_t *ops, size_t n_ops, void *out) {
+    columns c = columns_of(f, i, n);
+    unsigned char *to = out;
+    for (int k = 0; k < COLUMNS; to += c.bytes[k++])
+        memcpy(to, c.at[k], c.bytes[k]);
+    *to++ = any_gap(f, i, n);
+    if (!to[-1])
+        return;
+    char *texts = (char *)to + n * sizeof(packed_gap), *text = texts;
+    for (size_t k = i; k < i + n; k++, to += sizeof(packed_gap)) {
+        const srv_gap *g = &f->gap[k];
+        packed_gap p = {.cls = g->cls, .step = g->step, .op = place_of(g->op, ops, n_ops)};
+        p.text = (uint32_t)(text - texts);
+        memcpy(to, &p, sizeof p);
+        if (g->cls != OP_OK)
+            text = strcpy(text, g->text) + strlen(g->text) + 1;
+    }
+}
+
+void srv_folded_unpack(srv_folded *f, size_t i, size_t n, const uint32_t *ops, srv_block *b, const void *in) {
+    columns c = columns_of(f, i, n);
+    const unsigned char *from = in;
+    for (int k = 0; k < COLUMNS; from += c.bytes[k++])
+        memcpy(c.at[k], from, c.bytes[k]);
+    bool gaps = *from++;
+    const char *texts = (const char *)from + n * sizeof(packed_gap);
+    for (size_t k = i; k < i + n; k++) {
+        packed_gap p = {.cls = OP_OK};
+        if (gaps)
+            memcpy(&p, from + (k - i) * sizeof p, sizeof p);
+        f->gap[k] = (srv_gap){.cls = (op_class)p.cls};
+        if (p.cls != OP_OK)
+            f->gap[k] = (srv_gap){.cls = (op_class)p.cls, .step = p.step, .op = ops[p.op],
+                                  .text = srv_block_text(b, texts + p.text)};
+    }
+}

@@ -31,6 +31,13 @@ void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t ste
                      bool first);
 void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j);
 
+/* Tables i .. i + n - 1 as bytes, aligned for doubles. Ops of gaps are written as their places in ops (n_ops
+ * ascending indices), so that deployments that number their ops differently understand each other. */
+size_t srv_folded_packed(const srv_folded *f, size_t i, size_t n);
+void srv_folded_pack(const srv_folded *f, size_t i, size_t n, const uint32_t *ops, size_t n_ops, void *out);
+/* The reverse, into tables of as many rows; reasons become the block's own. */
+void srv_folded_unpack(srv_folded *f, size_t i, size_t n, const uint32_t *ops, srv_block *b, const void *in);
+
 /* Encoder tables of what points `live` (n of them) encode; images_of[k] is the table of point live[k], left
  * alone where it encodes nothing. Returns an empty one when none does. */
 srv_folded srv_encoder_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
