@@ -70,6 +70,28 @@ static void fill(grid_arrays *to, int axes, size_t kept, const uint64_t *coords,
         to->first[level][at[level]] = at[level + 1];
 }
 
+/* Columns for runs along the last axis (grid_run.c). */
+static void fill_columns(aic_arena *a, pdb_grid *g) {
+    const uint32_t n = g->n[g->axes - 1];
+    const uint64_t *keys = g->keys[g->axes - 1];
+    double *real = aic_arena_alloc(a, n, sizeof *real), *latency = aic_arena_alloc(a, n, sizeof *latency);
+    double *power = NULL;
+    bool doubles = true;
+    for (uint32_t i = 0; i < n; i++) {
+        doubles = doubles && keys[i] < UINT64_C(1) << 53;
+        real[i] = pdb_key_real(keys[i]);
+        latency[i] = g->leaf[i].latency;
+        double p = pdb_blend_power(&g->leaf[i]);
+        if (!power && (p != 0 || signbit(p))) /* a NaN is not 0 either */
+            power = aic_arena_alloc(a, n, sizeof *power);
+        if (power)
+            power[i] = p;
+    }
+    g->real = doubles ? real : NULL;
+    g->latency = latency;
+    g->power = power;
+}
+
 const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
                                const pdb_leaf *leaves, const pdb_origins *from, bool *keep) {
     uint32_t *order = aic_alloc(n, sizeof *order);
@@ -97,6 +119,7 @@ const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t 
         g->log2_key[i] = logs;
     }
     g->leaf = to.leaf;
+    fill_columns(a, g);
     return g;
 }
 

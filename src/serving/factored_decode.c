@@ -39,27 +39,37 @@ typedef struct asked {
     size_t slot[OP_RUN_MAX];
 } asked;
 
-/* Folds one op's answers into the steps that have none missing so far. */
-static void ask_op(walker *w, uint32_t batch, size_t index, const asked *a) {
+/* One by one: some step has no measured answer. Folds into the steps that have none missing so far. */
+static void ask_op_singly(walker *w, uint32_t batch, size_t index, const asked *a) {
     const srv_plan *plan = srv_plan_of(w->d);
     const srv_op *o = &plan->generation.ops[w->part->ops[index]];
     srv_folded *t = &w->store.tables;
-    op_shape shape = srv_decode_shape(w->d, batch, a->position[0]);
-    op_result r[OP_RUN_MAX];
-    bool all = op_query_run(&o->bound, plan->mode, &shape, a->position, a->n, r);
     for (size_t i = 0; i < a->n; i++) {
         size_t slot = a->slot[i];
+        op_shape shape = srv_decode_shape(w->d, batch, a->position[i]);
+        op_result r;
         op_refusal why;
         if (t->gap[slot].cls != OP_OK)
             continue;
-        shape = srv_decode_shape(w->d, batch, a->position[i]);
-        op_class cls = all ? OP_OK : op_query(&o->bound, plan->mode, &shape, &r[i], &why);
+        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, &why);
         if (cls == OP_OK)
-            srv_folded_op(t, slot, w->part->slots[index], o->opens, &r[i]);
+            srv_folded_op(t, slot, w->part->slots[index], o->opens, &r);
         else
             t->gap[slot] =
                 (srv_gap){.cls = cls, .op = w->part->ops[index], .text = srv_block_text(w->b, why.text)};
     }
+}
+
+/* Folds one op's answers into the steps that have none missing so far. */
+static void ask_op(walker *w, uint32_t batch, size_t index, const asked *a) {
+    const srv_plan *plan = srv_plan_of(w->d);
+    const srv_op *o = &plan->generation.ops[w->part->ops[index]];
+    op_shape shape = srv_decode_shape(w->d, batch, a->position[0]);
+    op_columns run;
+    if (op_query_run(&o->bound, plan->mode, &shape, a->position, a->n, &run))
+        srv_folded_run(&w->store.tables, a->slot, a->n, w->part->slots[index], o->opens, &run);
+    else
+        ask_op_singly(w, batch, index, a);
 }
 
 static uint64_t step_key(uint32_t batch, uint32_t position) {
@@ -105,6 +115,36 @@ static void add_step(walker *w, srv_folded *to, size_t i, srv_key group, uint32_
     }
 }
 
+/* How many full strides from slot on, up to `most` and no further than the slots go, are known to have
+ * answers. */
+static size_t known_steps(const walker *w, size_t slot, uint32_t batch, uint32_t position, size_t most) {
+    const steps *s = &w->store;
+    size_t n = 0, room = s->mask + 1 - slot;
+    most = most < room ? most : room;
+    uint64_t key = step_key(batch, position);
+    while (n < most && s->keys[slot + n] == key && s->tables.gap[slot + n].cls == OP_OK) {
+        n++;
+        key += w->d->tuning.stride;
+    }
+    return n;
+}
+
+/* Adds the next full strides of the walk to the running sum: at least one, at most `most` of them. Returns how
+ * many. */
+static uint32_t add_strides(walker *w, srv_key group, uint32_t done, uint32_t most) {
+    uint32_t stride = w->d->tuning.stride, batch = (uint32_t)(group.hi >> 32);
+    uint32_t position = (uint32_t)group.hi + done + 1;
+    if (w->moving && done > 0) {
+        size_t slot = step_at(w, batch, position), n = known_steps(w, slot, batch, position, most);
+        if (n > 0) {
+            srv_folded_steps(&w->sum, 0, &w->store.tables, slot, n, (double)stride);
+            return (uint32_t)n;
+        }
+    }
+    add_step(w, &w->sum, 0, group, done, stride);
+    return 1;
+}
+
 /* One walk: keys[from..to) share batch and isl and ascend in osl. */
 static void walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
     uint32_t stride = w->d->tuning.stride, done = 0;
@@ -114,8 +154,8 @@ static void walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_
     for (size_t i = from; i < to;) {
         uint64_t osl = keys[i].lo;
         uint32_t upper = osl > 1 ? (uint32_t)osl - 1 : 0;
-        for (; w->sum.gap[0].cls == OP_OK && upper - done >= stride; done += stride)
-            add_step(w, &w->sum, 0, keys[from], done, stride);
+        while (w->sum.gap[0].cls == OP_OK && upper - done >= stride)
+            done += stride * add_strides(w, keys[from], done, (upper - done) / stride);
         size_t id = w->n_walks++;
         srv_folded_copy(&w->walks, id, &w->sum, 0);
         if (w->sum.gap[0].cls == OP_OK && upper > done)

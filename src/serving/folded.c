@@ -38,6 +38,21 @@ void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_r
         f->cover[i][c] += r->cover[c];
 }
 
+void srv_folded_run(srv_folded *f, const size_t *i, size_t n, uint32_t row, bool opens, const op_columns *r) {
+    for (size_t k = 0; k < n; k++) {
+        size_t t = i[k], at = t * f->n_rows + row;
+        if (f->gap[t].cls != OP_OK)
+            continue;
+        f->latency[at] += r->latency[k];
+        f->energy[at] += r->energy[k];
+        f->source[at] = opens || f->source[at] == OP_SRC_silicon ? OP_SRC_silicon : OP_SRC_mixed;
+        f->basis[at] |= srv_basis_of(OP_TIER_none, r->from[k]);
+        f->any[t] |= f->basis[at];
+        for (int c = 0; c < OP_COVERS; c++)
+            f->cover[t][c] += r->cover[c][k];
+    }
+}
+
 void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t step, double repeats,
                      bool first) {
     size_t n = f->n_rows;
@@ -56,6 +71,37 @@ void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t ste
         f->basis[i * n + r] |= from->basis[step * n + r];
     for (int c = 0; c < OP_COVERS; c++)
         f->cover[i][c] += from->cover[step][c] * repeats;
+}
+
+/* Row by row, the sum of each taken over all steps: many rows and many steps come to the same. */
+void srv_folded_steps(srv_folded *f, size_t i, const srv_folded *from, size_t step, size_t n,
+                      double repeats) {
+    const size_t rows = f->n_rows;
+    srv_basis any = 0;
+    for (size_t k = 0; k < n; k++)
+        any |= from->any[step + k];
+    f->any[i] |= any;
+    for (size_t r = 0; r < rows; r++) {
+        const size_t at = i * rows + r, first = step * rows + r;
+        double latency = f->latency[at], energy = f->energy[at];
+        uint8_t source = f->source[at];
+        for (size_t k = 0; k < n; k++) {
+            latency += from->latency[first + k * rows] * repeats;
+            energy += from->energy[first + k * rows] * repeats;
+            source = source == from->source[first + k * rows] ? source : OP_SRC_mixed;
+        }
+        f->latency[at] = latency;
+        f->energy[at] = energy;
+        f->source[at] = source;
+        for (size_t k = 0; any && k < n; k++)
+            f->basis[at] |= from->basis[first + k * rows];
+    }
+    double cover[OP_COVERS];
+    memcpy(cover, f->cover[i], sizeof cover);
+    for (size_t k = 0; k < n; k++)
+        for (int c = 0; c < OP_COVERS; c++)
+            cover[c] += from->cover[step + k][c] * repeats;
+    memcpy(f->cover[i], cover, sizeof cover);
 }
 
 void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j) {
