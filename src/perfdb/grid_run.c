@@ -25,6 +25,7 @@ typedef struct plan {
     leg legs[LEGS];     /* by branch less first_leg */
     int first_leg;
     bool blended; /* a level above the last met no key exactly */
+    double low, high; /* below and above these, all legs are left behind */
 } plan;
 
 /* False: a branch is outside its level. */
@@ -258,25 +259,63 @@ static pdb_miss ask_plainly(const pdb_grid *g, double *coords, double last, int 
     return PDB_HIT;
 }
 
+static void find_ends(plan *p) {
+    const double *keys = p->g->real;
+    p->low = INFINITY;
+    p->high = -INFINITY;
+    for (int k = 0; k <= p->first_leg; k++) {
+        if (!p->used[p->first_leg + k])
+            continue;
+        p->low = fmin(p->low, keys[p->legs[k].lo]);
+        p->high = fmax(p->high, keys[p->legs[k].hi - 1]);
+    }
+}
+
+/* Lengths of a tile that the plan does not answer. Those beyond all legs stand together, as they ascend. */
+static pdb_miss ask_outside(const plan *p, double *coords, const tile *t, pdb_sol sol, const void *ctx,
+                            pdb_values *out, size_t first) {
+    for (size_t i = 0, done; i < t->n; i += done) {
+        size_t n = 0;
+        pdb_miss miss = PDB_HIT;
+        done = 1;
+        if (!t->outside[i])
+            continue;
+        while (i + n < t->n && t->outside[i + n] && (t->c[i + n] > p->high || t->c[i + n] < p->low))
+            n++;
+        pdb_values to = {out->latency + first + i, out->energy + first + i, out->how + first + i,
+                         out->from + first + i};
+        done = 0;
+        if (n > 0)
+            miss = pdb_grid_hold_last(p->g, coords, t->c + i, n, sol, ctx, &done, &to);
+        if (miss == PDB_HIT && done == 0) {
+            miss = ask_plainly(p->g, coords, t->c[i], p->sqrt_axis, sol, ctx, &to, 0);
+            done = 1;
+        }
+        if (miss != PDB_HIT)
+            return miss;
+    }
+    return PDB_HIT;
+}
+
 pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, size_t n, int sqrt_axis,
                              pdb_sol sol, const void *ctx, pdb_values *out) {
     if (g->n[0] == 0)
         return PDB_MISS_EMPTY;
     plan p = {.g = g, .sqrt_axis = sqrt_axis, .first_leg = (1 << (g->axes - 1)) - 1};
-    bool laid = g->real && lay_out(&p, coords, 0, 0, 0, g->n[0]);
     tile t;
-    for (size_t first = 0; first < n; first += TILE) {
+    pdb_miss miss = PDB_HIT;
+    if (!g->real || !lay_out(&p, coords, 0, 0, 0, g->n[0])) {
+        for (size_t i = 0; i < n && miss == PDB_HIT; i++)
+            miss = ask_plainly(g, coords, last[i], sqrt_axis, sol, ctx, out, i);
+        return miss;
+    }
+    find_ends(&p);
+    for (size_t first = 0; first < n && miss == PDB_HIT; first += TILE) {
         t.n = n - first < TILE ? n - first : TILE;
         t.c = last + first;
-        if (laid)
-            ask_tile(&p, &t, out, first);
-        for (size_t i = 0; (!laid || t.any_outside) && i < t.n; i++) {
-            if (laid && !t.outside[i])
-                continue;
-            pdb_miss miss = ask_plainly(g, coords, t.c[i], sqrt_axis, sol, ctx, out, first + i);
-            if (miss != PDB_HIT)
-                return miss;
-        }
+        ask_tile(&p, &t, out, first);
+        if (t.any_outside)
+            miss = ask_outside(&p, coords, &t, sol, ctx, out, first);
     }
-    return PDB_HIT;
+    return miss;
 }
