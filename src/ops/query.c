@@ -61,11 +61,15 @@ op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_res
 /* finish() for a column. */
 static void finish_column(const op_bound *b, double *restrict v, size_t n) {
     const double repeat = b->op->repeat;
-    if (!b->op->desc->unclamped)
+    if (b->op->desc->unclamped) {
+#pragma omp simd
         for (size_t i = 0; i < n; i++)
-            v[i] = op_max(v[i], 0.0);
+            v[i] *= repeat;
+        return;
+    }
+#pragma omp simd
     for (size_t i = 0; i < n; i++)
-        v[i] *= repeat;
+        v[i] = (v[i] > 0.0 ? v[i] : 0.0) * repeat; /* op_max(v, 0) */
 }
 
 bool op_query_run(const op_bound *b, op_mode mode, const op_shape *shape, const uint32_t *s, size_t n,

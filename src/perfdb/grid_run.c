@@ -112,6 +112,7 @@ static void cut(const double *keys, leg l, tile *t) {
             double low = keys[up - 1], high = keys[up], width = high - low;
             while (end < n && t->c[end] > low && t->c[end] < high && !t->outside[end])
                 end++;
+#pragma omp simd
             for (uint32_t k = i; k < end; k++)
                 t->w[k] = (t->c[k] - low) / width;
         }
@@ -129,6 +130,7 @@ static void fill_column(const double *leaves, const tile *t, double *restrict ou
             continue;
         }
         const double rise = leaves[sp->at + 1] - a;
+#pragma omp simd
         for (uint32_t i = sp->from; i < sp->to; i++)
             out[i] = a + rise * t->w[i];
     }
@@ -181,12 +183,14 @@ static void ask_legs(const plan *p, tile *t) {
 
 static void blend_column(const double *restrict l, const double *restrict r, double w, bool root, size_t n,
                          double *restrict out) {
-    if (root)
+    if (root) {
         for (size_t i = 0; i < n; i++)
             out[i] = pdb_blend(l[i], r[i], w, true);
-    else
-        for (size_t i = 0; i < n; i++)
-            out[i] = l[i] + (r[i] - l[i]) * w;
+        return;
+    }
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        out[i] = l[i] + (r[i] - l[i]) * w;
 }
 
 /* Branch b of every length from its children; lengths outside carry garbage along. */
@@ -218,6 +222,7 @@ static void put_exact(const plan *p, const tile *t, pdb_values *out, size_t firs
 }
 
 static void ask_tile(const plan *p, tile *t, pdb_values *out, size_t first) {
+    static const double none[TILE];
     const size_t n = t->n;
     t->any_outside = false;
     memset(t->outside, 0, n);
@@ -230,14 +235,11 @@ static void ask_tile(const plan *p, tile *t, pdb_values *out, size_t first) {
             blend_branch(p, b, level, t);
     }
     double *restrict latency = out->latency + first, *restrict energy = out->energy + first;
+    const double *power = p->g->power ? t->power[0] : none;
+    memcpy(latency, t->latency[0], n * sizeof *latency);
+#pragma omp simd
     for (size_t i = 0; i < n; i++)
-        latency[i] = t->latency[0][i];
-    if (p->g->power)
-        for (size_t i = 0; i < n; i++)
-            energy[i] = t->power[0][i] * latency[i];
-    else
-        for (size_t i = 0; i < n; i++)
-            energy[i] = 0.0 * latency[i];
+        energy[i] = power[i] * latency[i];
     memset(out->how + first, PDB_INSIDE, n);
     memcpy(out->from + first, t->from, n * sizeof *t->from);
     if (!p->blended)
