@@ -109,6 +109,13 @@ typedef struct op_result {
     double cover[OP_COVERS]; /* ms of the latency by evidence; sums to latency up to rounding */
 } op_result;
 
+/* Measured results of up to OP_RUN_MAX shapes, in columns: source silicon, tier none, no SOL pair. */
+enum { OP_RUN_MAX = 64 };
+typedef struct op_columns {
+    double latency[OP_RUN_MAX], energy[OP_RUN_MAX], cover[OP_COVERS][OP_RUN_MAX];
+    pdb_origins from[OP_RUN_MAX];
+} op_columns;
+
 /* Algebra (docs/model/results.md): used by families and by serving. */
 op_result op_zero(op_source s);        /* latency 0, energy 0 */
 op_result op_seed(void);               /* start of a sum: zero, source empirical, no SOL pair */
@@ -187,8 +194,9 @@ typedef struct op_desc {
      * every_mode. */
     op_class (*query)(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                       op_refusal *why);
-    /* Measured answers for op_query_run, or NULL. False when some shape has none. */
-    bool (*run)(const op_bound *b, const op_shape *shape, const uint32_t *s, size_t n, op_result *out);
+    /* Measured answers for op_query_run, neither clamped nor repeated, or NULL. False when some shape has none.
+     */
+    bool (*run)(const op_bound *b, const op_shape *shape, const uint32_t *s, size_t n, op_columns *out);
     double (*weight_bytes)(const op *o); /* without repeat; NULL = 0 */
     const char *definition;              /* SHA-256 of the file that declares the kind; NULL = built in */
     const void *family;                  /* what tells the kinds of a family apart: static data, or NULL */
@@ -296,9 +304,8 @@ op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_res
 bool op_never_answers(const op_bound *b, op_mode mode);
 /* Answers for n shapes (at most OP_RUN_MAX) that differ in s alone, s[i] each: the bits of op_query, faster.
  * False: the kind has no such path, or some shape has no measured answer; ask one at a time then. */
-enum { OP_RUN_MAX = 64 };
 bool op_query_run(const op_bound *b, op_mode mode, const op_shape *shape, const uint32_t *s, size_t n,
-                  op_result *out);
+                  op_columns *out);
 
 /* ---- what is measured for large expert parallelism (docs/model/moe_large_ep.md) -------------------------
  */

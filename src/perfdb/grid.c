@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANCHORS = 4 };
-
 const char *pdb_miss_text(pdb_miss m) {
     static const char *const texts[] = {
         [PDB_HIT] = "answered",
@@ -70,6 +68,28 @@ static void fill(grid_arrays *to, int axes, size_t kept, const uint64_t *coords,
         to->first[level][at[level]] = at[level + 1];
 }
 
+/* Columns for runs along the last axis (grid_run.c). */
+static void fill_columns(aic_arena *a, pdb_grid *g) {
+    const uint32_t n = g->n[g->axes - 1];
+    const uint64_t *keys = g->keys[g->axes - 1];
+    double *real = aic_arena_alloc(a, n, sizeof *real), *latency = aic_arena_alloc(a, n, sizeof *latency);
+    double *power = NULL;
+    bool doubles = true;
+    for (uint32_t i = 0; i < n; i++) {
+        doubles = doubles && keys[i] < UINT64_C(1) << 53;
+        real[i] = pdb_key_real(keys[i]);
+        latency[i] = g->leaf[i].latency;
+        double p = pdb_blend_power(&g->leaf[i]);
+        if (!power && (p != 0 || signbit(p))) /* a NaN is not 0 either */
+            power = aic_arena_alloc(a, n, sizeof *power);
+        if (power)
+            power[i] = p;
+    }
+    g->real = doubles ? real : NULL;
+    g->latency = latency;
+    g->power = power;
+}
+
 const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
                                const pdb_leaf *leaves, const pdb_origins *from, bool *keep) {
     uint32_t *order = aic_alloc(n, sizeof *order);
@@ -97,6 +117,7 @@ const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t 
         g->log2_key[i] = logs;
     }
     g->leaf = to.leaf;
+    fill_columns(a, g);
     return g;
 }
 
@@ -185,79 +206,6 @@ static answer interior(query *q, int level, uint32_t lo, uint32_t hi, double *la
     return ANSWERED;
 }
 
-/* ---- beyond the range ------------------------------------------------------------------------ */
-
-static bool anchor_ok(const void *ctx, const uint32_t *path, double *sol) {
-    const query *q = ctx;
-    const pdb_grid *g = q->g;
-    if (!pdb_valid(g->leaf[path[g->axes - 1]].latency))
-        return false;
-    double at[PDB_MAX_AXES];
-    for (int i = 0; i < g->axes; i++)
-        at[i] = (double)g->keys[i][path[i]];
-    *sol = q->sol(q->ctx, at);
-    return pdb_valid(*sol);
-}
-
-/* Weight of an anchor: inverse square distance, tapered to zero at the support radius (distance of the fifth
- * anchor). */
-static double weigh(double distance, double radius) {
-    if (isinf(radius))
-        return 1 / (distance * distance + 1e-12);
-    double t = (radius - distance > 0 ? radius - distance : 0) / (radius * distance + 1e-12);
-    return t * t;
-}
-
-static pdb_miss finish(const query *q, double efficiency, double power, double *latency, double *power_out) {
-    double sol = q->sol(q->ctx, q->c);
-    if (!pdb_valid(sol))
-        return PDB_MISS_QUERY_SOL;
-    *latency = sol / efficiency;
-    *power_out = power;
-    return PDB_HIT;
-}
-
-static pdb_miss hold(query *q, double *latency, double *power) {
-    const pdb_grid *g = q->g;
-    pdb_near_tree tree = {.axes = g->axes, .roots = g->n[0]};
-    double target[PDB_MAX_AXES];
-    for (int i = 0; i < g->axes; i++) {
-        tree.pos[i] = g->log2_key[i];
-        tree.first[i] = g->first[i];
-        target[i] = pdb_log2_floor(q->c[i]);
-    }
-    pdb_near_hit hit[ANCHORS + 1];
-    int found = pdb_near(&tree, target, ANCHORS + 1, anchor_ok, q, hit);
-    if (!found)
-        return PDB_MISS_NO_ANCHOR;
-    double radius = found > ANCHORS ? hit[ANCHORS].distance : INFINITY, w[ANCHORS], sum = 0, u = 0, p = 0;
-    int n = found < ANCHORS ? found : ANCHORS;
-    for (int i = 0; i < n; i++)
-        sum += w[i] = weigh(hit[i].distance, radius);
-    if (sum <= 0) { /* all anchors at the radius */
-        sum = 0;
-        for (int i = 0; i < n; i++)
-            sum += w[i] = 1;
-    }
-    for (int i = 0; i < n; i++) {
-        const pdb_leaf *leaf = &g->leaf[hit[i].leaf];
-        u += w[i] * (hit[i].value / leaf->latency);
-        p += w[i] * pdb_blend_power(leaf);
-        q->from |= w[i] > 0 ? pdb_leaf_from(g, hit[i].leaf) : 0;
-    }
-    return finish(q, u / sum, p / sum, latency, power);
-}
-
-static pdb_miss hold_curve(query *q, double *latency, double *power) {
-    const pdb_grid *g = q->g;
-    uint32_t end = g->n[0] - 1, at = q->c[0] > (double)g->keys[0][end] ? end : 0;
-    double key = (double)g->keys[0][at], sol = q->sol(q->ctx, &key);
-    if (!(g->leaf[at].latency > 0 && sol > 0))
-        return PDB_MISS_NO_ANCHOR;
-    q->from |= pdb_leaf_from(g, at);
-    return finish(q, sol / g->leaf[at].latency, pdb_blend_power(&g->leaf[at]), latency, power);
-}
-
 static pdb_miss ask(query *q, pdb_value *out) {
     double latency, power;
     q->blended = q->beyond = false;
@@ -268,7 +216,7 @@ static pdb_miss ask(query *q, pdb_value *out) {
         return PDB_HIT;
     }
     if (!inside) {
-        pdb_miss miss = q->g->axes == 1 ? hold_curve(q, &latency, &power) : hold(q, &latency, &power);
+        pdb_miss miss = pdb_grid_hold(q->g, q->c, q->sol, q->ctx, &latency, &power, &q->from);
         if (miss != PDB_HIT)
             return miss;
     }

@@ -330,4 +330,29 @@ typedef bool (*pdb_near_accept)(const void *ctx, const uint32_t *path, double *v
 int pdb_near(const pdb_near_tree *t, const double *target, int want, pdb_near_accept accept, const void *ctx,
              pdb_near_hit *hit);
 
+/* Leaves that can be near any of several targets that differ in their last coordinate. */
+enum { PDB_NEAR_LIST = 64 };
+typedef struct pdb_near_list {
+    int n;
+    double partial[PDB_NEAR_LIST]; /* squared distances of the axes before the last, added up */
+    double pos[PDB_NEAR_LIST];     /* along the last */
+    double value[PDB_NEAR_LIST];   /* what accept left */
+    uint32_t leaf[PDB_NEAR_LIST];
+} pdb_near_list;
+/* Lists every leaf that pdb_near could find for some target whose last coordinate lies in low .. high, the
+ * others being target's. tree->rank must be NULL. False: more than a list holds. */
+bool pdb_near_gather(const pdb_near_tree *t, const double *target, double low, double high, int want,
+                     pdb_near_accept accept, const void *ctx, pdb_near_list *list);
+/* What pdb_near finds for the target with this last coordinate. */
+int pdb_near_pick(const pdb_near_list *list, double last, int want, pdb_near_hit *hit);
+
+/* ---- GRID beyond its range (grid_hold.c) ---- */
+
+pdb_miss pdb_grid_hold(const pdb_grid *g, const double *coords, pdb_sol sol, const void *ctx, double *latency,
+                       double *power, pdb_origins *from);
+/* The same for the first *done of n queries that differ in the last coordinate, into the front of out: as many
+ * as share a search, 0 where none do and one at a time is as good. coords[axes - 1] is overwritten. */
+pdb_miss pdb_grid_hold_last(const pdb_grid *g, double *coords, const double *last, size_t n, pdb_sol sol,
+                            const void *ctx, size_t *done, pdb_values *out);
+
 #endif

@@ -64,6 +64,9 @@ typedef struct pdb_grid {
     const uint32_t *first[4];  /* n[i]+1 entries, levels 0..axes-2 */
     const pdb_leaf *leaf;      /* n[axes-1] leaves in lexicographic key order */
     const double *log2_key[4]; /* log2(max(key, 1e-12)) of every key, for distances */
+    const double *real;        /* keys of the last level; NULL when some are no doubles */
+    const double *latency;     /* by leaf: the same as in leaf, in a column */
+    const double *power;       /* by leaf: what powers are blended from; NULL when all are 0 */
     const pdb_origins *from;   /* by leaf; NULL: all rows are the view's own */
 } pdb_grid;
 
@@ -80,10 +83,17 @@ static inline pdb_origins pdb_leaf_from(const pdb_grid *g, size_t leaf) {
 pdb_miss pdb_grid_query(const pdb_grid *g, const double *coords, int sqrt_axis, pdb_sol sol, const void *ctx,
                         pdb_value *out);
 
-/* n queries that differ in the last coordinate: out[i] answers for last[i], as n calls of pdb_grid_query
- * would; the first miss ends it. coords[axes - 1] is overwritten. */
-pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, int n, int sqrt_axis,
-                             pdb_sol sol, const void *ctx, pdb_value *out);
+/* Columns of values. */
+typedef struct pdb_values {
+    double *latency, *energy;
+    uint8_t *how; /* pdb_how */
+    pdb_origins *from;
+} pdb_values;
+
+/* n queries that differ in the last coordinate: out holds for last[i] what pdb_grid_query would answer; the
+ * first miss ends it. coords[axes - 1] is overwritten. */
+pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, size_t n, int sqrt_axis,
+                             pdb_sol sol, const void *ctx, pdb_values *out);
 
 /* SITES: shapes (two site axes) with one curve each, in enumeration order (it decides exact distance ties).
  */

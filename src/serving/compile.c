@@ -155,6 +155,7 @@ srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const sr
         srv_plan_build(d, b, &facts, model_kv_bytes, &d->built);
         pdb_reads_end(&reads, tables);
         srv_inputs_digest(d, tables);
+        srv_share_answers(d, env->answers);
     }
     return d;
 }

@@ -44,15 +44,16 @@ static srv_cost *cost_of(srv_costs *c, op_mode mode, srv_phase phase, const char
 
 /* Asks for a run as the walks do: at once where the kind can, else one by one. Returns the refusals. */
 static size_t ask_run(const op_bound *b, op_mode mode, const run *r, const uint32_t *lengths) {
-    op_result results[OP_RUN_MAX];
+    op_columns results;
+    op_result result;
     op_refusal why;
     op_shape shape = r->shape;
     size_t refused = 0;
-    if (op_query_run(b, mode, &shape, lengths + r->from, r->n, results))
+    if (op_query_run(b, mode, &shape, lengths + r->from, r->n, &results))
         return 0;
     for (size_t i = 0; i < r->n; i++) {
         shape.s = lengths[r->from + i];
-        refused += op_query(b, mode, &shape, &results[0], &why) != OP_OK;
+        refused += op_query(b, mode, &shape, &result, &why) != OP_OK;
     }
     return refused;
 }

@@ -1,6 +1,7 @@
 /* Decode walks of a block. Rows that do not read the KV position are walked once per batch, the others once
  * per (batch, isl); output lengths on the same walk take snapshots of one running sum, and steps are shared
  * between walks that meet at a (batch, position). */
+#include "serving/answers.h"
 #include "serving/folded.h"
 #include <string.h>
 
@@ -24,6 +25,7 @@ typedef struct walker {
     srv_folded sum;   /* one table: the running sum of full strides */
     srv_folded walks; /* the snapshots */
     size_t n_walks;
+    uint32_t *lengths; /* batch, isl and the output lengths of the walk at hand */
 } walker;
 
 static size_t slot_of(const steps *s, uint32_t stride, uint32_t position) {
@@ -37,27 +39,37 @@ typedef struct asked {
     size_t slot[OP_RUN_MAX];
 } asked;
 
-/* Folds one op's answers into the steps that have none missing so far. */
-static void ask_op(walker *w, uint32_t batch, size_t index, const asked *a) {
+/* One by one: some step has no measured answer. Folds into the steps that have none missing so far. */
+static void ask_op_singly(walker *w, uint32_t batch, size_t index, const asked *a) {
     const srv_plan *plan = srv_plan_of(w->d);
     const srv_op *o = &plan->generation.ops[w->part->ops[index]];
     srv_folded *t = &w->store.tables;
-    op_shape shape = srv_decode_shape(w->d, batch, a->position[0]);
-    op_result r[OP_RUN_MAX];
-    bool all = op_query_run(&o->bound, plan->mode, &shape, a->position, a->n, r);
     for (size_t i = 0; i < a->n; i++) {
         size_t slot = a->slot[i];
+        op_shape shape = srv_decode_shape(w->d, batch, a->position[i]);
+        op_result r;
         op_refusal why;
         if (t->gap[slot].cls != OP_OK)
             continue;
-        shape = srv_decode_shape(w->d, batch, a->position[i]);
-        op_class cls = all ? OP_OK : op_query(&o->bound, plan->mode, &shape, &r[i], &why);
+        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, &why);
         if (cls == OP_OK)
-            srv_folded_op(t, slot, w->part->slots[index], o->opens, &r[i]);
+            srv_folded_op(t, slot, w->part->slots[index], o->opens, &r);
         else
             t->gap[slot] =
                 (srv_gap){.cls = cls, .op = w->part->ops[index], .text = srv_block_text(w->b, why.text)};
     }
+}
+
+/* Folds one op's answers into the steps that have none missing so far. */
+static void ask_op(walker *w, uint32_t batch, size_t index, const asked *a) {
+    const srv_plan *plan = srv_plan_of(w->d);
+    const srv_op *o = &plan->generation.ops[w->part->ops[index]];
+    op_shape shape = srv_decode_shape(w->d, batch, a->position[0]);
+    op_columns run;
+    if (op_query_run(&o->bound, plan->mode, &shape, a->position, a->n, &run))
+        srv_folded_run(&w->store.tables, a->slot, a->n, w->part->slots[index], o->opens, &run);
+    else
+        ask_op_singly(w, batch, index, a);
 }
 
 static uint64_t step_key(uint32_t batch, uint32_t position) {
@@ -103,6 +115,36 @@ static void add_step(walker *w, srv_folded *to, size_t i, srv_key group, uint32_
     }
 }
 
+/* How many full strides from slot on, up to `most` and no further than the slots go, are known to have
+ * answers. */
+static size_t known_steps(const walker *w, size_t slot, uint32_t batch, uint32_t position, size_t most) {
+    const steps *s = &w->store;
+    size_t n = 0, room = s->mask + 1 - slot;
+    most = most < room ? most : room;
+    uint64_t key = step_key(batch, position);
+    while (n < most && s->keys[slot + n] == key && s->tables.gap[slot + n].cls == OP_OK) {
+        n++;
+        key += w->d->tuning.stride;
+    }
+    return n;
+}
+
+/* Adds the next full strides of the walk to the running sum: at least one, at most `most` of them. Returns how
+ * many. */
+static uint32_t add_strides(walker *w, srv_key group, uint32_t done, uint32_t most) {
+    uint32_t stride = w->d->tuning.stride, batch = (uint32_t)(group.hi >> 32);
+    uint32_t position = (uint32_t)group.hi + done + 1;
+    if (w->moving && done > 0) {
+        size_t slot = step_at(w, batch, position), n = known_steps(w, slot, batch, position, most);
+        if (n > 0) {
+            srv_folded_steps(&w->sum, 0, &w->store.tables, slot, n, (double)stride);
+            return (uint32_t)n;
+        }
+    }
+    add_step(w, &w->sum, 0, group, done, stride);
+    return 1;
+}
+
 /* One walk: keys[from..to) share batch and isl and ascend in osl. */
 static void walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
     uint32_t stride = w->d->tuning.stride, done = 0;
@@ -112,14 +154,67 @@ static void walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_
     for (size_t i = from; i < to;) {
         uint64_t osl = keys[i].lo;
         uint32_t upper = osl > 1 ? (uint32_t)osl - 1 : 0;
-        for (; w->sum.gap[0].cls == OP_OK && upper - done >= stride; done += stride)
-            add_step(w, &w->sum, 0, keys[from], done, stride);
+        while (w->sum.gap[0].cls == OP_OK && upper - done >= stride)
+            done += stride * add_strides(w, keys[from], done, (upper - done) / stride);
         size_t id = w->n_walks++;
         srv_folded_copy(&w->walks, id, &w->sum, 0);
         if (w->sum.gap[0].cls == OP_OK && upper > done)
             add_step(w, &w->walks, id, keys[from], done, upper - done);
         for (; i < to && keys[i].lo == osl; i++)
             walk_of[keys[i].item] = (uint32_t)id;
+    }
+}
+
+/* ---- walks that another deployment took ---------------------------------------------------------- */
+
+/* Walks of fewer steps are as fast taken as found. */
+enum { MIN_STEPS = 3 };
+
+static srv_question question_of(walker *w, const srv_key *keys, size_t from, size_t to) {
+    size_t n = 2;
+    w->lengths[0] = (uint32_t)(keys[from].hi >> 32);
+    w->lengths[1] = (uint32_t)keys[from].hi;
+    for (size_t i = from; i < to; i++)
+        if (i == from || keys[i].lo != keys[i - 1].lo)
+            w->lengths[n++] = (uint32_t)keys[i].lo;
+    uint32_t stride = w->d->tuning.stride, longest = w->lengths[n - 1];
+    uint32_t steps = longest > 1 ? (longest - 2) / stride + 1 : 0;
+    return (srv_question){.who = w->part->who,
+                          .bytes = w->lengths,
+                          .len = n * sizeof *w->lengths,
+                          .queries = steps * (uint32_t)w->part->n_ops};
+}
+
+static void number_walks(const walker *w, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
+    size_t id = w->n_walks;
+    for (size_t i = from; i < to; i++) {
+        id += i > from && keys[i].lo != keys[i - 1].lo;
+        walk_of[keys[i].item] = (uint32_t)id;
+    }
+}
+
+/* The same, from what others found out, or for them to find. */
+static void share_walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
+    srv_answers *shared = srv_plan_of(w->d)->answers;
+    srv_question q = question_of(w, keys, from, to);
+    size_t first = w->n_walks, n = q.len / sizeof *w->lengths - 2;
+    if (q.queries < MIN_STEPS * w->part->n_ops) {
+        walk(w, keys, from, to, walk_of);
+        return;
+    }
+    srv_answer *a = srv_answers_find(shared, &q);
+    if (a) {
+        srv_folded_unpack(&w->walks, first, n, w->part->ops, w->b, a->value);
+        srv_answers_release(a);
+        number_walks(w, keys, from, to, walk_of);
+        w->n_walks += n;
+        return;
+    }
+    walk(w, keys, from, to, walk_of);
+    a = srv_answers_draft(shared, &q, srv_folded_packed(&w->walks, first, n));
+    if (a) {
+        srv_folded_pack(&w->walks, first, n, w->part->ops, w->part->n_ops, a->value);
+        srv_answers_put(shared, a);
     }
 }
 
@@ -151,11 +246,15 @@ srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, cons
     w.store = new_steps(&w, keys, n);
     w.sum = srv_folded_take(b, 1, w.part->n_rows);
     w.walks = srv_folded_take(b, n, w.part->n_rows);
+    w.lengths = srv_take(b, n + 2, sizeof *w.lengths);
     for (size_t from = 0; from < n;) {
         size_t to = from + 1;
         while (to < n && keys[to].hi == keys[from].hi)
             to++;
-        walk(&w, keys, from, to, walk_of);
+        if (w.part->who)
+            share_walk(&w, keys, from, to, walk_of);
+        else
+            walk(&w, keys, from, to, walk_of);
         from = to;
     }
     return w.walks;

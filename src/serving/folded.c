@@ -38,6 +38,21 @@ void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_r
         f->cover[i][c] += r->cover[c];
 }
 
+void srv_folded_run(srv_folded *f, const size_t *i, size_t n, uint32_t row, bool opens, const op_columns *r) {
+    for (size_t k = 0; k < n; k++) {
+        size_t t = i[k], at = t * f->n_rows + row;
+        if (f->gap[t].cls != OP_OK)
+            continue;
+        f->latency[at] += r->latency[k];
+        f->energy[at] += r->energy[k];
+        f->source[at] = opens || f->source[at] == OP_SRC_silicon ? OP_SRC_silicon : OP_SRC_mixed;
+        f->basis[at] |= srv_basis_of(OP_TIER_none, r->from[k]);
+        f->any[t] |= f->basis[at];
+        for (int c = 0; c < OP_COVERS; c++)
+            f->cover[t][c] += r->cover[c][k];
+    }
+}
+
 void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t step, double repeats,
                      bool first) {
     size_t n = f->n_rows;
@@ -58,6 +73,37 @@ void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t ste
         f->cover[i][c] += from->cover[step][c] * repeats;
 }
 
+/* Row by row, the sum of each taken over all steps: many rows and many steps come to the same. */
+void srv_folded_steps(srv_folded *f, size_t i, const srv_folded *from, size_t step, size_t n,
+                      double repeats) {
+    const size_t rows = f->n_rows;
+    srv_basis any = 0;
+    for (size_t k = 0; k < n; k++)
+        any |= from->any[step + k];
+    f->any[i] |= any;
+    for (size_t r = 0; r < rows; r++) {
+        const size_t at = i * rows + r, first = step * rows + r;
+        double latency = f->latency[at], energy = f->energy[at];
+        uint8_t source = f->source[at];
+        for (size_t k = 0; k < n; k++) {
+            latency += from->latency[first + k * rows] * repeats;
+            energy += from->energy[first + k * rows] * repeats;
+            source = source == from->source[first + k * rows] ? source : OP_SRC_mixed;
+        }
+        f->latency[at] = latency;
+        f->energy[at] = energy;
+        f->source[at] = source;
+        for (size_t k = 0; any && k < n; k++)
+            f->basis[at] |= from->basis[first + k * rows];
+    }
+    double cover[OP_COVERS];
+    memcpy(cover, f->cover[i], sizeof cover);
+    for (size_t k = 0; k < n; k++)
+        for (int c = 0; c < OP_COVERS; c++)
+            cover[c] += from->cover[step + k][c] * repeats;
+    memcpy(f->cover[i], cover, sizeof cover);
+}
+
 void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j) {
     size_t n = to->n_rows;
     memcpy(to->latency + i * n, from->latency + j * n, n * sizeof(double));
@@ -67,4 +113,88 @@ void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j)
     memcpy(to->cover[i], from->cover[j], sizeof to->cover[i]);
     to->any[i] = from->any[j];
     to->gap[i] = from->gap[j];
+}
+
+/* ---- tables as bytes --------------------------------------------------------------------------- */
+
+/* The columns of n tables one behind another, doubles first; then, where there are gaps, one record for each
+ * table and the reasons, each ended by a 0. */
+typedef struct packed_gap {
+    uint32_t cls, step, op, text; /* text: place among the reasons */
+} packed_gap;
+
+enum { COLUMNS = 6 };
+typedef struct columns {
+    void *at[COLUMNS];
+    size_t bytes[COLUMNS];
+} columns;
+
+static columns columns_of(const srv_folded *f, size_t i, size_t n) {
+    size_t rows = f->n_rows;
+    return (columns){.at = {f->latency + i * rows, f->energy + i * rows, f->cover + i, f->source + i * rows,
+                            f->basis + i * rows, f->any + i},
+                     .bytes = {n * rows * sizeof(double), n * rows * sizeof(double), n * sizeof *f->cover,
+                               n * rows, n * rows * sizeof(srv_basis), n * sizeof(srv_basis)}};
+}
+
+static bool any_gap(const srv_folded *f, size_t i, size_t n) {
+    for (size_t k = i; k < i + n; k++)
+        if (f->gap[k].cls != OP_OK)
+            return true;
+    return false;
+}
+
+size_t srv_folded_packed(const srv_folded *f, size_t i, size_t n) {
+    columns c = columns_of(f, i, n);
+    size_t bytes = 1; /* are there gaps? */
+    for (int k = 0; k < COLUMNS; k++)
+        bytes += c.bytes[k];
+    if (any_gap(f, i, n))
+        for (size_t k = i; k < i + n; k++)
+            bytes += sizeof(packed_gap) + (f->gap[k].cls != OP_OK ? strlen(f->gap[k].text) + 1 : 0);
+    return bytes;
+}
+
+static uint32_t place_of(uint32_t op, const uint32_t *ops, size_t n_ops) {
+    uint32_t at = 0;
+    while (at + 1 < n_ops && ops[at] != op)
+        at++;
+    return at;
+}
+
+void srv_folded_pack(const srv_folded *f, size_t i, size_t n, const uint32_t *ops, size_t n_ops, void *out) {
+    columns c = columns_of(f, i, n);
+    unsigned char *to = out;
+    for (int k = 0; k < COLUMNS; to += c.bytes[k++])
+        memcpy(to, c.at[k], c.bytes[k]);
+    *to++ = any_gap(f, i, n);
+    if (!to[-1])
+        return;
+    char *texts = (char *)to + n * sizeof(packed_gap), *text = texts;
+    for (size_t k = i; k < i + n; k++, to += sizeof(packed_gap)) {
+        const srv_gap *g = &f->gap[k];
+        packed_gap p = {.cls = g->cls, .step = g->step, .op = place_of(g->op, ops, n_ops)};
+        p.text = (uint32_t)(text - texts);
+        memcpy(to, &p, sizeof p);
+        if (g->cls != OP_OK)
+            text = strcpy(text, g->text) + strlen(g->text) + 1;
+    }
+}
+
+void srv_folded_unpack(srv_folded *f, size_t i, size_t n, const uint32_t *ops, srv_block *b, const void *in) {
+    columns c = columns_of(f, i, n);
+    const unsigned char *from = in;
+    for (int k = 0; k < COLUMNS; from += c.bytes[k++])
+        memcpy(c.at[k], from, c.bytes[k]);
+    bool gaps = *from++;
+    const char *texts = (const char *)from + n * sizeof(packed_gap);
+    for (size_t k = i; k < i + n; k++) {
+        packed_gap p = {.cls = OP_OK};
+        if (gaps)
+            memcpy(&p, from + (k - i) * sizeof p, sizeof p);
+        f->gap[k] = (srv_gap){.cls = (op_class)p.cls};
+        if (p.cls != OP_OK)
+            f->gap[k] = (srv_gap){.cls = (op_class)p.cls, .step = p.step, .op = ops[p.op],
+                                  .text = srv_block_text(b, texts + p.text)};
+    }
 }

@@ -26,10 +26,21 @@ srv_folded srv_folded_take(srv_block *b, size_t count, size_t n_rows);
 void srv_folded_clear(srv_folded *f, size_t i);
 /* Adds one op's result to row `row` of table i; `opens` marks the row's first op. */
 void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_result *r);
+/* The same for the first n of a run, into tables i[0 .. n), but those with gaps. */
+void srv_folded_run(srv_folded *f, const size_t *i, size_t n, uint32_t row, bool opens, const op_columns *r);
 /* Adds table `step` of `from`, times repeats, to table i; `first` marks the first step. */
 void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t step, double repeats,
                      bool first);
+/* The same for tables step .. step + n - 1, one after another, none of them the first. */
+void srv_folded_steps(srv_folded *f, size_t i, const srv_folded *from, size_t step, size_t n, double repeats);
 void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j);
+
+/* Tables i .. i + n - 1 as bytes, aligned for doubles. Ops of gaps are written as their places in ops (n_ops
+ * ascending indices), so that deployments that number their ops differently understand each other. */
+size_t srv_folded_packed(const srv_folded *f, size_t i, size_t n);
+void srv_folded_pack(const srv_folded *f, size_t i, size_t n, const uint32_t *ops, size_t n_ops, void *out);
+/* The reverse, into tables of as many rows; reasons become the block's own. */
+void srv_folded_unpack(srv_folded *f, size_t i, size_t n, const uint32_t *ops, srv_block *b, const void *in);
 
 /* Encoder tables of what points `live` (n of them) encode; images_of[k] is the table of point live[k], left
  * alone where it encodes nothing. Returns an empty one when none does. */

@@ -141,11 +141,13 @@ typedef struct srv_key_class {
 /* Generation rows of one behaviour. A row moves when any of its ops reads the KV position; the others repeat
  * one value. */
 enum { SRV_STILL, SRV_MOVING, SRV_PARTS };
+typedef struct srv_identity srv_identity; /* answers.h */
 typedef struct srv_part {
     size_t n_rows, n_ops;
     uint32_t *rows;  /* rows of the phase, ascending */
     uint32_t *ops;   /* indices into the phase's ops, ascending */
     uint32_t *slots; /* per op: index of its row within `rows` */
+    const srv_identity *who; /* of its sums; NULL = not shared */
 } srv_part;
 
 /* X(name, text): workload rules, checked in this order. Texts carry no figures of the workload: they are
@@ -163,6 +165,7 @@ typedef struct srv_part {
 
 typedef struct srv_plan {
     op_mode mode;
+    srv_answers *answers; /* NULL = none are shared */
     srv_walk encoder, context, generation; /* empty when the mode has no such phase */
     size_t n_keys;
     srv_key_class *keys;
@@ -185,6 +188,9 @@ static inline bool srv_has_generation(srv_mode m) {
 /* Binds d->built on d->view; fills rows and plan, or d->refused and d->why. */
 void srv_plan_build(srv_deployment *d, const srv_backend *b, const srv_facts *facts,
                     double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx);
+
+/* Lets a deployment with a plan share its answers; s may be NULL (answers.c). */
+void srv_share_answers(srv_deployment *d, srv_answers *s);
 
 /* Compiles ready-made op lists in place of a model's: par, nextn, lists and weight_bytes of `built` are used.
  * The lists' ops are taken over (their repeats are rewritten); ctx of kv_bytes must outlive the deployment.

@@ -176,11 +176,27 @@ void srv_backends_close(srv_backends *b);
 size_t srv_backend_count(const srv_backends *b);
 const char *srv_backend_name(const srv_backends *b, size_t i); /* bytewise sorted */
 
+/* Answers that the deployments of a sweep share: those of ops that are the same in several of them, for shapes
+ * that several ask for. Any thread; it changes no result (docs/model/serving.md, "factoring"). */
+typedef struct srv_answers srv_answers;
+#define SRV_ANSWERS_BYTES ((size_t)32 << 20)
+/* Keeps up to so many bytes. The default holds what the last few dozen deployments asked for a thousand
+ * workloads each: those that are alike mostly stand close together in a sweep. */
+srv_answers *srv_answers_new(size_t bytes);
+void srv_answers_free(srv_answers *s); /* after all deployments that use it; NULL is allowed */
+typedef struct srv_answers_counts {
+    uint64_t found, kept, dropped;         /* answers */
+    uint64_t queries_saved, queries_asked; /* questions to ops that were looked for there */
+    size_t bytes;                          /* held now */
+} srv_answers_counts;
+srv_answers_counts srv_answers_count(srv_answers *s); /* NULL: all 0 */
+
 typedef struct srv_env {
     pdb *db;
     mdl_catalogue *models;
     const srv_backends *backends;
-    bool allow_unlisted; /* accept versions that are not slots */
+    bool allow_unlisted;  /* accept versions that are not slots */
+    srv_answers *answers; /* shared by the deployments compiled under it; NULL = each asks for itself */
 } srv_env;
 
 /* Digest of the sources and the compiler that figures come from. */

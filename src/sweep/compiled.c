@@ -14,7 +14,7 @@ typedef struct entry {
 
 struct swp_compiled {
     const swp_sweep *s;
-    const srv_env *env;
+    srv_env env; /* with a store of answers of its own */
     pthread_mutex_t lock; /* guards entries, failure and seconds; never held while compiling */
     pthread_cond_t ready;
     entry *entries;
@@ -25,7 +25,8 @@ struct swp_compiled {
 swp_compiled *swp_compiled_new(const swp_sweep *s, const srv_env *env) {
     swp_compiled *c = AIC_NEW(swp_compiled);
     c->s = s;
-    c->env = env;
+    c->env = *env;
+    c->env.answers = srv_answers_new(SRV_ANSWERS_BYTES);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->ready, NULL);
     c->entries = AIC_NEW_ARRAY(entry, s->n_deps);
@@ -40,6 +41,7 @@ void swp_compiled_free(swp_compiled *c) {
     for (size_t i = 0; i < c->s->n_deps; i++)
         srv_free(c->entries[i].d);
     free(c->entries);
+    srv_answers_free(c->env.answers);
     pthread_cond_destroy(&c->ready);
     pthread_mutex_destroy(&c->lock);
     free(c);
@@ -76,7 +78,7 @@ const srv_deployment *swp_compiled_get(swp_compiled *c, size_t dep, aic_error *e
         e->state = COMPILING;
         pthread_mutex_unlock(&c->lock);
         double start = aic_now();
-        srv_deployment *d = swp_compile(c->s, c->env, dep, &why);
+        srv_deployment *d = swp_compile(c->s, &c->env, dep, &why);
         pthread_mutex_lock(&c->lock);
         c->seconds += aic_now() - start;
         e->d = d;

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "perfdb/perfdb.h"
+#include <math.h>
+#include <string.h>
 
 /* A small linear congruential generator: the same cases everywhere. */
 static uint32_t next(uint32_t *seed) {
@@ -66,48 +68,75 @@ static void test_aimed_sites(void **state) {
 
 static double uneven(const void *ctx, const double *c) {
     (void)ctx;
-    return c[0] * c[2] + c[1] * c[1];
+    return c[0] * (c[2] < 1e9 ? c[2] : 1.0) + c[1] * c[1]; /* NaN: 1 */
 }
 
 /* Ragged grids, so that branches end early and queries fall outside some of them. */
-static const pdb_grid *random_grid(aic_arena *a, uint32_t *seed, int axes, size_t rows) {
+static const pdb_grid *random_grid(aic_arena *a, uint32_t *seed, int axes, size_t rows, bool powered) {
     uint64_t *coords = aic_arena_alloc(a, rows * 4, sizeof *coords);
     pdb_leaf *leaves = aic_arena_alloc(a, rows, sizeof *leaves);
     pdb_origins *from = aic_arena_alloc(a, rows, sizeof *from);
     for (size_t i = 0; i < rows * (size_t)axes; i++)
         coords[i] = 1 + next(seed) % 9;
     for (size_t i = 0; i < rows; i++) {
-        leaves[i] = (pdb_leaf){(double)(1 + next(seed) % 1000), 0.0, (double)(next(seed) % 3)};
+        leaves[i] = (pdb_leaf){(double)(1 + next(seed) % 1000), 0.0, powered ? (double)(next(seed) % 3) : 0.0};
         from[i] = 1u << next(seed) % 32;
     }
     return pdb_grid_build(a, axes, rows, coords, leaves, from, NULL);
 }
 
+/* In any order, or ascending from a place inside or beyond the grid in small steps, as decode walks have it. */
+static void random_lengths(uint32_t *seed, double *last, size_t n) {
+    if (next(seed) % 2) {
+        for (size_t i = 0; i < n; i++)
+            last[i] = (double)(next(seed) % 48) / 4.0 + 0.25;
+        return;
+    }
+    double step = (double)(next(seed) % 4) / 16.0;
+    last[0] = (double)(next(seed) % 56) / 4.0;
+    for (size_t i = 1; i < n; i++)
+        last[i] = next(seed) % 50 ? last[i - 1] + step : last[0];
+    if (next(seed) % 10 == 0)
+        last[next(seed) % n] = next(seed) % 2 ? NAN : 1e300;
+}
+
+/* The same, bit by bit. */
+static bool same(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
 static void test_runs_along_the_last_axis(void **state) {
     (void)state;
-    enum { RUN = 5 };
+    enum { RUN = 150 };
     uint32_t seed = 7;
+    size_t exact = 0, inside = 0, beyond = 0;
     for (int round = 0; round < 3000; round++) {
         aic_arena *a = aic_arena_new();
         int axes = 3 + (int)(next(&seed) % 2), sqrt_axis = (int)(next(&seed) % 4) - 1;
-        const pdb_grid *g = random_grid(a, &seed, axes, 1 + next(&seed) % 200);
-        double c[4], last[RUN];
+        const pdb_grid *g = random_grid(a, &seed, axes, 1 + next(&seed) % (round % 2 ? 200 : 6000),
+                                        next(&seed) % 2);
+        double c[4], last[RUN], latency[RUN], energy[RUN];
+        uint8_t how[RUN];
+        pdb_origins from[RUN];
+        pdb_values run = {latency, energy, how, from};
+        size_t n = 1 + next(&seed) % RUN;
         for (int i = 0; i < 4; i++)
-            c[i] = (double)(next(&seed) % 40) / 4.0 + 0.25;
-        for (int i = 0; i < RUN; i++)
-            last[i] = (double)(next(&seed) % 48) / 4.0 + 0.25;
-        pdb_value run[RUN];
-        assert_int_equal(pdb_grid_query_last(g, c, last, RUN, sqrt_axis, uneven, NULL, run), PDB_HIT);
-        for (int i = 0; i < RUN; i++) {
+            c[i] = next(&seed) % 2 ? (double)(next(&seed) % 40) / 4.0 + 0.25 : 1.0 + next(&seed) % 9;
+        random_lengths(&seed, last, n);
+        assert_int_equal(pdb_grid_query_last(g, c, last, n, sqrt_axis, uneven, NULL, &run), PDB_HIT);
+        for (size_t i = 0; i < n; i++) {
             pdb_value plain = {0};
             c[axes - 1] = last[i];
             assert_int_equal(pdb_grid_query(g, c, sqrt_axis, uneven, NULL, &plain), PDB_HIT);
-            assert_true(plain.latency == run[i].latency && plain.power == run[i].power &&
-                        plain.energy == run[i].energy && plain.how == run[i].how &&
-                        plain.from == run[i].from && plain.from);
+            assert_true(same(plain.latency, latency[i]) && same(plain.energy, energy[i]) &&
+                        plain.how == how[i] && plain.from == from[i] && plain.from);
+            exact += plain.how == PDB_EXACT;
+            inside += plain.how == PDB_INSIDE;
+            beyond += plain.how == PDB_BEYOND;
         }
         aic_arena_free(a);
     }
+    assert_true(exact > 1000 && inside > 10000 && beyond > 10000);
 }
 
 int main(void) {
