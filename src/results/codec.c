@@ -16,7 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_LEVEL = 1, CANNED = 32 };
+enum {
+    OWN_LEVEL = 1,
+    WIDEST = 8, /* bytes of a number */
+    CANNED = 32
+};
 
 /* A chunk of one value over and over as it was encoded before: most columns are that most of the time. */
 typedef struct canned {
@@ -102,12 +106,16 @@ static void deflate_pieces(res_codec *c, const uint8_t *in, size_t n, size_t pie
 
 /* Are these numbers for our own deflate? */
 static bool is_own(const res_codec *c, size_t width) {
-    return c->level == OWN_LEVEL && width <= 8;
+    return c->level == OWN_LEVEL && width <= WIDEST;
+}
+
+static bool words_recur(res_codec *c, const uint8_t *in, size_t bytes) {
+    return c->level > 0 && bytes % 8 == 0 && res_deflate_recurs(c->own, in, bytes / 8, 8);
 }
 
 static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
     size_t bytes = width * chunk;
-    if (c->level > 0 && bytes % 8 == 0 && res_deflate_recurs(c->own, in, bytes / 8, 8)) {
+    if (words_recur(c, in, bytes)) {
         out->skipped = RES_SKIP_SHUFFLE;
         if (is_own(c, width))
             deflate_words(c, in, bytes, 8, out);

@@ -344,17 +344,17 @@ static void put_coded(res_deflate *d, bits *b, const uint8_t *in, size_t bytes, 
 /* What pays for a piece: nothing, a code for its bytes, matches. */
 typedef enum sort { NOISE, CODED, MATCHED } sort;
 
-/* Judged by what stands in the middle. Matches pay where they are long and cover three quarters: looking for
- * others takes longer than writing what they save. A code pays where bytes are as unlike in frequency as
- * those of text. */
+/* Judged by what stands in the middle. Among matches a byte that is none costs some 5 ns, a match 18 ns and
+ * two bytes; saving a byte of the file is taken to be worth 4 ns. A code pays where bytes are as unlike in
+ * frequency as those of text. */
 static sort sort_of(res_deflate *d, const uint8_t *in, size_t from, size_t end) {
-    enum { SAMPLE = 2048, BYTES = 512 };
+    enum { SAMPLE = 1024, BYTES = 512 };
     size_t n = end - from < SAMPLE ? end - from : SAMPLE, at = from + (end - from - n) / 2, literals = 0;
     match_sequence *s = room_for(d, n);
     size_t matches = match_find(&d->memory, in, at, at + n, 1, s) - 1;
     for (size_t i = 0; i <= matches; i++)
         literals += s[i].literals;
-    if (literals <= n / 4 && matches <= n / 8)
+    if (9 * literals + 27 * matches <= 4 * n)
         return MATCHED;
     uint32_t lanes[4][256] = {{0}};
     uint64_t squares = 0;

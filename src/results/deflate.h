@@ -18,7 +18,8 @@ size_t res_deflate_bound(size_t bytes, size_t pieces);
 size_t res_deflate_words(res_deflate *d, const uint8_t *in, size_t n, unsigned word, uint8_t *out);
 /* Do they, for so long at a time that res_deflate_words serves them well? Judged by a sample. */
 bool res_deflate_recurs(res_deflate *d, const uint8_t *in, size_t n, unsigned word);
-/* n pieces of `piece` bytes, such as byte planes: each is looked at for what is worth doing with it. */
+/* n pieces of `piece` bytes, such as byte planes, 8 at most: each is looked at for what is worth doing with
+ * it. */
 size_t res_deflate_pieces(res_deflate *d, const uint8_t *in, size_t n, size_t piece, uint8_t *out);
 
 #endif
