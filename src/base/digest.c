@@ -1,4 +1,5 @@
 #include "base/digest.h"
+#include "base/digest_internal.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -63,7 +64,10 @@ void aic_sha256_text(const void *data, size_t len, char out[65]) {
 
 void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]) {
     XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, len));
+    if (aic_xxh128_wide_works())
+        aic_xxh128_wide(data, len, canonical.digest);
+    else
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, len));
     hex_of(canonical.digest, sizeof canonical.digest, out);
 }
 

@@ -29,6 +29,7 @@ typedef struct canned {
     uint64_t value;
     res_coded coded;
     aic_buf bytes; /* its bytes */
+    char digest[AIC_XXH128_HEX];
 } canned;
 
 struct res_codec {
@@ -39,6 +40,7 @@ struct res_codec {
     uint8_t *padded, *planes, *coded;
     size_t padded_cap, planes_cap, coded_cap;
     canned canned[CANNED]; /* chunk 0 = nothing yet */
+    const canned *last;    /* a whole chunk of one value that was encoded last, or NULL */
 };
 
 res_codec *res_codec_new(int level) {
@@ -166,7 +168,9 @@ static void encode_constant(res_codec *c, const uint8_t *in, size_t width, size_
         aic_buf_clear(&known->bytes);
         aic_buf_addn(&known->bytes, (const char *)known->coded.bytes, known->coded.size);
         known->coded.bytes = (const uint8_t *)known->bytes.data;
+        aic_xxh128_text(in, width * chunk, known->digest);
     }
+    c->last = known;
     *out = known->coded;
 }
 
@@ -174,6 +178,7 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
                 bool sparse, res_coded *out) {
     size_t bytes = aic_mul(chunk, width), used = rows * width;
     const uint8_t *in = data;
+    c->last = NULL;
     bool constant = is_constant(in, used, width);
     if (sparse && constant && res_all_zero(in, rows ? width : 0))
         return false;
@@ -188,7 +193,13 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
         encode_constant(c, in, width, chunk, shuffled, out);
     else
         encode(c, in, width, chunk, shuffled, out);
+    if (rows < chunk)
+        c->last = NULL; /* what is known is the digest of the chunk */
     return true;
+}
+
+const char *res_codec_digest(const res_codec *c) {
+    return c->last ? c->last->digest : NULL;
 }
 
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
