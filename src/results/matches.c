@@ -41,16 +41,14 @@ __attribute__((always_inline)) static inline size_t find(match_memory *m, const 
     for (size_t i = from; i + width <= end;) {
         uint64_t v = load(in + i, width);
         uint32_t *slot = slot_of(m, v);
-        size_t distance = back;
-        if (!back || load(in + i - back, width) != v) {
+        size_t last = i - *slot, distance = 0;
+        if (last - 1 < MATCH_REACH && load(in + *slot, width) == v)
+            distance = last;
+        if (older && load(in + i - older, width) == v)
             distance = older;
-            if (!older || load(in + i - older, width) != v) {
-                distance = *slot ? i - (*slot - 1) : 0;
-                if (distance > MATCH_REACH || (distance && load(in + i - distance, width) != v))
-                    distance = 0;
-            }
-        }
-        *slot = (uint32_t)i + 1;
+        if (back && load(in + i - back, width) == v)
+            distance = back;
+        *slot = (uint32_t)i;
         if (!distance) {
             i += step == 1 ? 1 + ((i - literal) >> 6) : step;
             continue;
