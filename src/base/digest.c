@@ -1,4 +1,5 @@
 #include "base/digest.h"
+#include "base/digest_internal.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -23,6 +24,16 @@ static void must(int ok) {
     _Exit(AIC_IO);
 }
 
+/* out: 2 * n digits and a zero. */
+static void hex_of(const unsigned char *bytes, size_t n, char *out) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * n] = '\0';
+}
+
 aic_sha256 *aic_sha256_new(void) {
     aic_sha256 *h = malloc(sizeof *h);
     must(h != NULL);
@@ -42,8 +53,7 @@ void aic_sha256_hex(aic_sha256 *h, char out[65]) {
     must(EVP_DigestFinal_ex(h->ctx, bytes, NULL));
     EVP_MD_CTX_free(h->ctx);
     free(h);
-    for (size_t i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", (unsigned)bytes[i]);
+    hex_of(bytes, 32, out);
 }
 
 void aic_sha256_text(const void *data, size_t len, char out[65]) {
@@ -54,9 +64,11 @@ void aic_sha256_text(const void *data, size_t len, char out[65]) {
 
 void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]) {
     XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, len));
-    for (size_t i = 0; i < sizeof canonical.digest; i++)
-        snprintf(out + 2 * i, 3, "%02x", (unsigned)canonical.digest[i]);
+    if (aic_xxh128_wide_works())
+        aic_xxh128_wide(data, len, canonical.digest);
+    else
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, len));
+    hex_of(canonical.digest, sizeof canonical.digest, out);
 }
 
 uint64_t aic_hash64(const void *data, size_t len, uint64_t seed) {

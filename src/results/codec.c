@@ -1,56 +1,55 @@
 /* One HDF5 chunk to and from its stored bytes: byte shuffle for columns that say so, then deflate, as HDF5's
- * own filters would read and write them; a chunk may skip filters that would not pay (HDF5 keeps a mask).
+ * own filters would read and write them; a chunk may skip the shuffle (HDF5 keeps a mask).
  *
- * Figures come in three sorts, told apart by samples of a chunk:
- * - whole values recur (one prefill, many output lengths): deflate finds them best unshuffled;
- * - five of eight byte planes or more are noise: deflate would save little, the chunk is stored as it is;
- * - anything else is shuffled, so that like bytes stand together. Deflate spends most of its time failing to
- *   find anything in noise: a plane that looks like it becomes stored blocks of the same stream.
+ * Figures come in two sorts, told apart by a sample of a chunk:
+ * - whole values recur (one prefill, many output lengths): they are deflated as they are, which a shuffle
+ * would hide;
+ * - anything else is shuffled, so that like bytes stand together: most planes are either noise or nearly
+ *   nothing.
+ * At level 1, which is what runs use, numbers go through a deflate of our own (deflate.h), texts and other
+ * levels through libdeflate.
  */
+#include "results/deflate.h"
 #include "results/internal.h"
-#include "results/words.h"
 #include <assert.h>
 #include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
-    SAMPLE = 1024, /* rows of a sample, and bytes of one of its planes */
-    HASHES = 1024,
-    NOISY_PLANES = 5, /* of eight: from here on compression does not pay */
-    BLANKS = 8
+    OWN_LEVEL = 1,
+    WIDEST = 8, /* bytes of a number */
+    CANNED = 32
 };
 
-/* A chunk of zero bytes as it was encoded the first time: columns that nobody uses are nothing else. */
-typedef struct blank {
+/* A chunk of one value over and over as it was encoded before: most columns are that most of the time. */
+typedef struct canned {
     size_t chunk, width;
     bool shuffled;
-    uint8_t *bytes;
+    uint64_t value;
     res_coded coded;
-} blank;
+    aic_buf bytes; /* its bytes */
+    char digest[AIC_XXH128_HEX];
+} canned;
 
 struct res_codec {
-    z_stream deflate;                    /* for chunks of byte planes */
-    int level, current;                  /* asked for; in effect inside the stream */
-    struct libdeflate_compressor *whole; /* for chunks of one piece: faster, but one level for all of it */
-    res_words *words;                    /* for chunks in which words recur: faster still */
-    struct libdeflate_decompressor *inflate;
-    uint8_t *plain, *coded;
-    size_t plain_cap, coded_cap;
-    blank blanks[BLANKS];
-    size_t n_blanks;
+    int level;
+    struct libdeflate_compressor *compressor;
+    struct libdeflate_decompressor *decompressor;
+    res_deflate *own;
+    uint8_t *padded, *planes, *coded;
+    size_t padded_cap, planes_cap, coded_cap;
+    canned canned[CANNED]; /* chunk 0 = nothing yet */
+    const canned *last;    /* a whole chunk of one value that was encoded last, or NULL */
 };
 
 res_codec *res_codec_new(int level) {
     res_codec *c = AIC_NEW(res_codec);
-    c->level = c->current = level;
-    c->whole = libdeflate_alloc_compressor(level);
-    c->words = res_words_new();
-    c->inflate = libdeflate_alloc_decompressor();
-    bool ok = c->whole && c->inflate &&
-              deflateInit2(&c->deflate, level, Z_DEFLATED, 15, 9, Z_DEFAULT_STRATEGY) == Z_OK;
-    if (!ok)
+    c->level = level;
+    c->compressor = libdeflate_alloc_compressor(level);
+    c->decompressor = libdeflate_alloc_decompressor();
+    c->own = res_deflate_new();
+    if (!c->compressor || !c->decompressor)
         (void)aic_mul(SIZE_MAX, 2); /* only memory can lack: ends the process as other allocations do */
     return c;
 }
@@ -58,13 +57,13 @@ res_codec *res_codec_new(int level) {
 void res_codec_free(res_codec *c) {
     if (!c)
         return;
-    libdeflate_free_compressor(c->whole);
-    res_words_free(c->words);
-    deflateEnd(&c->deflate);
-    libdeflate_free_decompressor(c->inflate);
-    for (size_t i = 0; i < c->n_blanks; i++)
-        free(c->blanks[i].bytes);
-    free(c->plain);
+    libdeflate_free_compressor(c->compressor);
+    libdeflate_free_decompressor(c->decompressor);
+    res_deflate_free(c->own);
+    for (size_t i = 0; i < CANNED; i++)
+        aic_buf_free(&c->canned[i].bytes);
+    free(c->padded);
+    free(c->planes);
     free(c->coded);
     free(c);
 }
@@ -77,210 +76,130 @@ void res_make_room(uint8_t **buffer, size_t *cap, size_t bytes) {
     *cap = bytes;
 }
 
-/* ---- deflate ----------------------------------------------------------------------------------------- */
+/* ---- encoding ---------------------------------------------------------------------------------------- */
 
-/* Does four-byte text recur within the sample? */
-static bool recurs(const uint8_t *p) {
-    uint16_t seen[HASHES] = {0};
-    unsigned again = 0;
-    for (size_t i = 1; i + 4 <= SAMPLE; i++) {
-        uint32_t word;
-        memcpy(&word, p + i, 4);
-        uint16_t *slot = &seen[(word * 2654435761u) >> 22];
-        again += *slot && memcmp(p + *slot, p + i, 4) == 0;
-        *slot = (uint16_t)i;
-    }
-    return again > SAMPLE / 32;
-}
-
-/* Noise: all byte values about equally often, and no text recurs. */
-static bool is_noise(const uint8_t *p) {
-    uint32_t counts[256] = {0};
-    for (size_t i = 0; i < SAMPLE; i++)
-        counts[p[i]]++;
-    uint64_t squares = 0;
-    for (size_t i = 0; i < 256; i++)
-        squares += (uint64_t)counts[i] * counts[i];
-    const uint64_t even =
-        SAMPLE + (uint64_t)SAMPLE * (SAMPLE - 1) / 256; /* expected of uniformly random bytes */
-    return squares * 5 < even * 6 && !recurs(p);
-}
-
-/* Does half of the words of a sample stand in it before? */
-static bool words_recur(const uint8_t *words, size_t word) {
-    uint64_t seen[HASHES] = {0};
-    unsigned again = 0;
-    for (size_t i = 0; i < SAMPLE; i++) {
-        uint64_t v = 0;
-        memcpy(&v, words + i * word, word);
-        uint64_t *slot = &seen[(v * UINT64_C(0x9E3779B97F4A7C15)) >> 54];
-        again += *slot == v;
-        *slot = v;
-    }
-    return again >= SAMPLE / 2;
-}
-
-/* Are NOISY_PLANES of the byte planes of a sample noise? */
-static bool is_noisy(const uint8_t *rows) {
-    uint8_t planes[8 * SAMPLE];
-    unsigned noisy = 0, plain = 0;
-    aic_shuffle(rows, planes, SAMPLE, 8);
-    for (size_t j = 8; j-- > 0 && noisy < NOISY_PLANES && plain <= 8 - NOISY_PLANES;) {
-        bool noise = is_noise(planes + j * SAMPLE); /* the signs and exponents first: they rule most out */
-        noisy += noise;
-        plain += !noise;
-    }
-    return noisy >= NOISY_PLANES;
-}
-
-/* The ways to store a chunk. */
-typedef enum way { SHUFFLED, WHOLE, WORDS, RAW } way;
-
-/* Bytes of the words that may recur: a value of a column that is stored as it is, else eight. */
-static unsigned word_of(size_t width, bool shuffled) {
-    return width == 4 && !shuffled ? 4 : 8;
-}
-
-/* The way that pays, judged by two samples of a chunk of `bytes`. */
-static way way_of(const uint8_t *data, size_t bytes, size_t width, bool shuffled) {
-    enum { PIECE = SAMPLE * 8 };
-    if (bytes < 4 * PIECE || bytes % 8 != 0)
-        return shuffled ? SHUFFLED : WHOLE;
-    const uint8_t *a = data + bytes / 64 * 8, *b = data + bytes / 64 * 40;
-    unsigned word = word_of(width, shuffled);
-    if (words_recur(a, word) && words_recur(b, word))
-        return WORDS;
-    if (!shuffled)
-        return WHOLE;
-    bool noise = width == 8 && is_noisy(a) && is_noisy(b);
-    return noise ? RAW : SHUFFLED;
-}
-
-static void set_level(res_codec *c, int level) {
-    if (c->current == level)
-        return;
-    int code = deflateParams(&c->deflate, level, Z_DEFAULT_STRATEGY);
-    assert(code == Z_OK); /* the output has room for twice the input */
-    (void)code;
-    c->current = level;
-}
-
-/* Which planes are noise, as bits; judged by a sample from the middle of each. */
-static unsigned noise_bits(const uint8_t *in, size_t planes, size_t plane) {
-    unsigned bits = 0;
-    for (size_t i = 0; i < planes && plane >= SAMPLE; i++)
-        if (is_noise(in + i * plane + (plane - SAMPLE) / 2))
-            bits |= 1u << i;
-    return bits;
-}
-
-static size_t deflate_planes(res_codec *c, const uint8_t *in, size_t planes, size_t plane, unsigned noise) {
-    res_make_room(&c->coded, &c->coded_cap, aic_add(aic_mul(aic_mul(planes, plane), 2), 1024));
-    z_stream *z = &c->deflate;
-    deflateReset(z);
-    z->next_out = c->coded;
-    z->avail_out = (uInt)c->coded_cap;
-    int code = Z_OK;
-    for (size_t i = 0; i < planes; i++) {
-        set_level(c, noise >> i & 1 ? 0 : c->level);
-        z->next_in = (Bytef *)(uintptr_t)(in + i * plane);
-        z->avail_in = (uInt)plane;
-        code = deflate(z, i + 1 == planes ? Z_FINISH : Z_NO_FLUSH);
-    }
-    assert(code == Z_STREAM_END);
-    (void)code;
-    return z->total_out;
-}
-
-static size_t deflate_whole(res_codec *c, const uint8_t *in, size_t bytes) {
-    size_t bound = libdeflate_zlib_compress_bound(c->whole, bytes);
-    res_make_room(&c->coded, &c->coded_cap, bound);
-    size_t n = libdeflate_zlib_compress(c->whole, in, bytes, c->coded, c->coded_cap);
-    assert(n > 0); /* there is room for the worst case */
-    return n;
+/* Does p repeat its first `width` bytes all along? */
+static bool is_constant(const uint8_t *p, size_t n, size_t width) {
+    return n <= width || memcmp(p, p + width, n - width) == 0;
 }
 
 bool res_all_zero(const uint8_t *p, size_t n) {
-    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+    return n == 0 || (p[0] == 0 && is_constant(p, n, 1));
 }
 
-static size_t deflate_shuffled(res_codec *c, const uint8_t *in, size_t width, size_t chunk) {
-    unsigned noise = noise_bits(in, width, chunk);
-    return noise ? deflate_planes(c, in, width, chunk, noise) : deflate_whole(c, in, aic_mul(width, chunk));
-}
-
-static size_t deflate_words(res_codec *c, const uint8_t *in, size_t bytes, unsigned word) {
-    res_make_room(&c->coded, &c->coded_cap, res_words_bound(bytes));
-    return res_words_deflate(c->words, in, bytes / word, word, c->coded);
-}
-
-static const blank *find_blank(const res_codec *c, size_t chunk, size_t width, bool shuffled) {
-    for (size_t i = 0; i < c->n_blanks; i++) {
-        const blank *b = &c->blanks[i];
-        if (b->chunk == chunk && b->width == width && b->shuffled == shuffled)
-            return b;
-    }
-    return NULL;
-}
-
-static void keep_blank(res_codec *c, size_t chunk, size_t width, bool shuffled, const res_coded *coded) {
-    if (c->n_blanks == BLANKS)
-        return;
-    blank *b = &c->blanks[c->n_blanks++];
-    *b = (blank){chunk, width, shuffled, aic_alloc(coded->size, 1), *coded};
-    b->coded.bytes = memcpy(b->bytes, coded->bytes, coded->size);
-}
-
-/* planes: the second half of c->plain. */
-static void encode_as(res_codec *c, way way, const uint8_t *from, size_t width, size_t chunk, bool shuffled,
-                      res_coded *out) {
-    size_t bytes = width * chunk;
-    uint8_t *planes = c->plain + bytes;
-    *out = (res_coded){0};
-    switch (way) {
-    case RAW:
-        *out = (res_coded){from, bytes, RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE};
-        return;
-    case WORDS:
-        out->size = deflate_words(c, from, bytes, word_of(width, shuffled));
-        out->skipped = shuffled ? RES_SKIP_SHUFFLE : 0;
-        break;
-    case SHUFFLED:
-        aic_shuffle(from, planes, chunk, width);
-        out->size = deflate_shuffled(c, planes, width, chunk);
-        break;
-    case WHOLE:
-        out->size = deflate_whole(c, from, bytes);
-    }
+static void deflate_whole(res_codec *c, const uint8_t *in, size_t bytes, res_coded *out) {
+    res_make_room(&c->coded, &c->coded_cap, libdeflate_zlib_compress_bound(c->compressor, bytes));
     out->bytes = c->coded;
+    out->size = libdeflate_zlib_compress(c->compressor, in, bytes, c->coded, c->coded_cap);
+    assert(out->size > 0); /* there is room for the worst case */
+}
+
+static void deflate_words(res_codec *c, const uint8_t *in, size_t bytes, unsigned word, res_coded *out) {
+    res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(bytes, 1));
+    out->bytes = c->coded;
+    out->size = res_deflate_words(c->own, in, bytes / word, word, c->coded);
+}
+
+static void deflate_pieces(res_codec *c, const uint8_t *in, size_t n, size_t piece, res_coded *out) {
+    res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(aic_mul(n, piece), n));
+    out->bytes = c->coded;
+    out->size = res_deflate_pieces(c->own, in, n, piece, c->coded);
+}
+
+/* Are these numbers for our own deflate? */
+static bool is_own(const res_codec *c, size_t width) {
+    return c->level == OWN_LEVEL && width <= WIDEST;
+}
+
+static bool words_recur(res_codec *c, const uint8_t *in, size_t bytes) {
+    return c->level > 0 && bytes % 8 == 0 && res_deflate_recurs(c->own, in, bytes / 8, 8);
+}
+
+static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
+    size_t bytes = width * chunk;
+    if (words_recur(c, in, bytes)) {
+        out->skipped = RES_SKIP_SHUFFLE;
+        if (is_own(c, width))
+            deflate_words(c, in, bytes, 8, out);
+        else
+            deflate_whole(c, in, bytes, out);
+        return;
+    }
+    res_make_room(&c->planes, &c->planes_cap, bytes);
+    aic_shuffle(in, c->planes, chunk, width);
+    if (is_own(c, width))
+        deflate_pieces(c, c->planes, width, chunk, out);
+    else
+        deflate_whole(c, c->planes, bytes, out);
+}
+
+static void encode_plain(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
+    if (!is_own(c, width))
+        deflate_whole(c, in, width * chunk, out);
+    else if (width == 8 || width == 4)
+        deflate_words(c, in, width * chunk, (unsigned)width, out);
+    else
+        deflate_pieces(c, in, 1, width * chunk, out);
+}
+
+/* A whole chunk. */
+static void encode(res_codec *c, const uint8_t *in, size_t width, size_t chunk, bool shuffled,
+                   res_coded *out) {
+    *out = (res_coded){0};
+    if (shuffled)
+        encode_shuffled(c, in, width, chunk, out);
+    else
+        encode_plain(c, in, width, chunk, out);
+}
+
+/* The same of one value over and over, from what is kept if possible. */
+static void encode_constant(res_codec *c, const uint8_t *in, size_t width, size_t chunk, bool shuffled,
+                            res_coded *out) {
+    uint64_t value = 0;
+    memcpy(&value, in, width);
+    canned *known = &c->canned[(value ^ (chunk * 2 + width)) * UINT64_C(0x9E3779B97F4A7C15) >> 59];
+    if (known->chunk != chunk || known->width != width || known->shuffled != shuffled ||
+        known->value != value) {
+        encode(c, in, width, chunk, shuffled, &known->coded);
+        known->chunk = chunk;
+        known->width = width;
+        known->shuffled = shuffled;
+        known->value = value;
+        aic_buf_clear(&known->bytes);
+        aic_buf_addn(&known->bytes, (const char *)known->coded.bytes, known->coded.size);
+        known->coded.bytes = (const uint8_t *)known->bytes.data;
+        aic_xxh128_text(in, width * chunk, known->digest);
+    }
+    c->last = known;
+    *out = known->coded;
 }
 
 bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
                 bool sparse, res_coded *out) {
     size_t bytes = aic_mul(chunk, width), used = rows * width;
-    bool zero = res_all_zero(data, used);
-    const blank *known = zero ? find_blank(c, chunk, width, shuffled) : NULL;
-    if (sparse && zero)
+    const uint8_t *in = data;
+    c->last = NULL;
+    bool constant = is_constant(in, used, width);
+    if (sparse && constant && res_all_zero(in, rows ? width : 0))
         return false;
-    if (known) {
-        *out = known->coded;
-        return true;
-    }
-    const uint8_t *from = data;
-    res_make_room(&c->plain, &c->plain_cap, aic_mul(bytes, 2));
     if (rows < chunk) {
-        memcpy(c->plain, data, used);
-        memset(c->plain + used, 0, bytes - used);
-        from = c->plain;
+        res_make_room(&c->padded, &c->padded_cap, bytes);
+        memcpy(c->padded, data, used);
+        memset(c->padded + used, 0, bytes - used);
+        in = c->padded;
+        constant = constant && res_all_zero(in, width);
     }
-    encode_as(c,
-              c->level > 0 ? way_of(from, bytes, width, shuffled)
-              : shuffled   ? SHUFFLED
-                           : WHOLE,
-              from, width, chunk, shuffled, out);
-    if (zero)
-        keep_blank(c, chunk, width, shuffled, out);
+    if (constant && width <= sizeof(uint64_t))
+        encode_constant(c, in, width, chunk, shuffled, out);
+    else
+        encode(c, in, width, chunk, shuffled, out);
+    if (rows < chunk)
+        c->last = NULL; /* what is known is the digest of the chunk */
     return true;
+}
+
+const char *res_codec_digest(const res_codec *c) {
+    return c->last ? c->last->digest : NULL;
 }
 
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
@@ -297,9 +216,11 @@ bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, 
     return true;
 }
 
+/* ---- decoding ---------------------------------------------------------------------------------------- */
+
 static bool inflate_exactly(res_codec *c, const res_coded *in, uint8_t *to, size_t bytes) {
     size_t taken, made;
-    return libdeflate_zlib_decompress_ex(c->inflate, in->bytes, in->size, to, bytes, &taken, &made) ==
+    return libdeflate_zlib_decompress_ex(c->decompressor, in->bytes, in->size, to, bytes, &taken, &made) ==
                LIBDEFLATE_SUCCESS &&
            taken == in->size && made == bytes;
 }
@@ -321,9 +242,9 @@ bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, b
     }
     if (!shuffled)
         return inflate_exactly(c, in, out, bytes);
-    res_make_room(&c->plain, &c->plain_cap, bytes);
-    if (!inflate_exactly(c, in, c->plain, bytes))
+    res_make_room(&c->planes, &c->planes_cap, bytes);
+    if (!inflate_exactly(c, in, c->planes, bytes))
         return false;
-    aic_unshuffle(c->plain, out, chunk, width);
+    aic_unshuffle(c->planes, out, chunk, width);
     return true;
 }

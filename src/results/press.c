@@ -210,10 +210,11 @@ static void encode(const res_press *p, res_codec *codec, res_stripe *s, size_t f
                                   g->sparse, &s->kept[f]);
     if (rows < g->chunk)
         return; /* digested when it is full, or at the very end */
-    if (stored)
-        res_digest_rows(data, rows * width, s->hex[f]);
+    const char *known = stored ? res_codec_digest(codec) : p->zeros[s->g][f];
+    if (known)
+        memcpy(s->hex[f], known, sizeof s->hex[f]);
     else
-        memcpy(s->hex[f], p->zeros[s->g][f], sizeof s->hex[f]);
+        res_digest_rows(data, rows * width, s->hex[f]);
 }
 
 static void encode_task(res_press *p, const task *t) {

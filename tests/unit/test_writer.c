@@ -492,86 +492,6 @@ static void test_mistakes_of_callers(void **state) {
     fix_free(s);
 }
 
-/* ---- codec
- * --------------------------------------------------------------------------------------------------- */
-
-enum { CODEC_CHUNK = 16384, CODEC_WIDTH = 33 };
-
-/* Kinds: zero, recurring bytes, noise, recurring noise (as figures of one prefill and many output lengths).
- * What lies behind `used` is zero, as the codec pads. */
-enum { ZERO, RECURRING, NOISE, RECURRING_NOISE, CODEC_KINDS };
-
-static void fill(uint8_t *data, size_t used, size_t width, int kind) {
-    memset(data, 0, (size_t)CODEC_CHUNK * CODEC_WIDTH);
-    for (size_t i = 0; kind != ZERO && i < used; i++) {
-        size_t seed = kind == RECURRING_NOISE ? i / width / 16 * width + i % width : i;
-        data[i] = kind == RECURRING ? (uint8_t)(i / width % 7) : (uint8_t)(fix_random(seed) * 256);
-    }
-}
-
-/* What only a damaged or foreign file holds. */
-static void check_refusals(res_codec *c, const res_coded *coded, size_t width, bool shuffled, uint8_t *back) {
-    res_coded bad = *coded;
-    bad.size--;
-    assert_false(res_decode(c, &bad, width, CODEC_CHUNK, shuffled, back));
-    assert_false(res_decode(c, coded, width, CODEC_CHUNK + 8, shuffled, back));
-    assert_false(res_decode(c, coded, width, CODEC_CHUNK - 8, shuffled, back));
-    bad = *coded;
-    bad.skipped |= 4;
-    assert_false(res_decode(c, &bad, width, CODEC_CHUNK, shuffled, back));
-    bad.skipped = RES_SKIP_DEFLATE; /* shuffled, not deflated: no writer does that */
-    assert_false(res_decode(c, &bad, width, CODEC_CHUNK, shuffled, back));
-    bad.skipped = RES_SKIP_SHUFFLE;
-    assert_true(shuffled || !res_decode(c, &bad, width, CODEC_CHUNK, shuffled, back));
-}
-
-static unsigned check_codec(int level, size_t width, bool shuffled, size_t rows, int kind) {
-    uint8_t *data = aic_calloc(CODEC_CHUNK, CODEC_WIDTH), *back = aic_calloc(CODEC_CHUNK + 8, CODEC_WIDTH);
-    res_codec *c = res_codec_new(level);
-    res_coded coded, unused;
-    fill(data, rows * width, width, kind);
-    for (int again = 0; again < 2; again++) { /* streams are reused */
-        assert_true(res_encode(c, data, rows, width, CODEC_CHUNK, shuffled, false, &coded));
-        assert_true(res_decode(c, &coded, width, CODEC_CHUNK, shuffled, back));
-        assert_memory_equal(data, back, CODEC_CHUNK * width);
-        check_refusals(c, &coded, width, shuffled, back);
-    }
-    assert_true(res_encode(c, data, rows, width, CODEC_CHUNK, shuffled, true, &unused) == (kind != ZERO));
-    res_codec_free(c);
-    free(data);
-    free(back);
-    return coded.skipped;
-}
-
-static void test_codec_round_trip(void **state) {
-    (void)state;
-    static const size_t widths[] = {1, 2, 4, 8, CODEC_WIDTH};
-    for (int level = 0; level <= 9; level += 3)
-        for (int kind = 0; kind < CODEC_KINDS; kind++)
-            for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
-                bool number = widths[w] > 1 && widths[w] <= 8;
-                for (int shuffled = 0; shuffled <= number; shuffled++) {
-                    check_codec(level, widths[w], shuffled, CODEC_CHUNK, kind);
-                    check_codec(level, widths[w], shuffled, 777, kind);
-                }
-            }
-}
-
-/* Chunks skip the filters that do not pay. */
-static void test_codec_skips_what_does_not_pay(void **state) {
-    (void)state;
-    const unsigned skips[CODEC_KINDS] = {[ZERO] = RES_SKIP_SHUFFLE,
-                                         [RECURRING] = RES_SKIP_SHUFFLE,
-                                         [NOISE] = RES_SKIP_SHUFFLE | RES_SKIP_DEFLATE,
-                                         [RECURRING_NOISE] = RES_SKIP_SHUFFLE};
-    for (int kind = 0; kind < CODEC_KINDS; kind++) {
-        assert_int_equal(check_codec(1, 8, true, CODEC_CHUNK, kind), skips[kind]);
-        assert_int_equal(check_codec(1, 8, true, CODEC_CHUNK - 1, kind), skips[kind]);
-        assert_int_equal(check_codec(0, 8, true, CODEC_CHUNK, kind), 0);
-        assert_int_equal(check_codec(1, 4, true, CODEC_CHUNK, kind), kind == NOISE ? 0 : RES_SKIP_SHUFFLE);
-    }
-}
-
 /* ---- running
  * -------------------------------------------------------------------------------------------------- */
 
@@ -609,8 +529,6 @@ int main(void) {
         TEST(test_what_a_killed_run_leaves_is_cleared),
         TEST(test_write_errors),
         TEST(test_mistakes_of_callers),
-        TEST(test_codec_round_trip),
-        TEST(test_codec_skips_what_does_not_pay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,462 @@
+#include "results/deflate.h"
+#include "base/base.h"
+#include "results/huffman.h"
+#include "results/matches.h"
+#include <libdeflate.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LENGTH_MIN = 3,
+    LENGTH_MAX = 258,
+    PIECES_MAX = 8,
+    LITERALS = 286, /* symbols for bytes, the end and lengths */
+    DISTANCES = 30,
+    FIXED = HUF_SYMBOLS, /* of the fixed code, two of them never used */
+    END = 256,
+    FULL = 285,       /* the symbol of LENGTH_MAX */
+    ZEROS_SHORT = 17, /* code lengths: 3 to 10 zeros, 11 to 138 zeros */
+    ZEROS_LONG = 18,
+    LENGTH_SYMBOLS = 19,
+    STORED_MAX = 65535, /* bytes of a stored block */
+    COPIED = 1024       /* bytes of a step */
+};
+
+/* Codes of a block, and what a length is sent as by them: code and extra bits in one, their number above bit
+ * 24. */
+typedef struct codes {
+    huf_code literals, distances;
+    uint32_t lengths[LENGTH_MAX + 1];
+} codes;
+
+struct res_deflate {
+    match_memory memory;
+    match_sequence *sequences;
+    size_t cap;
+    codes fixed, own; /* deflate's fixed codes, those of the block at hand */
+};
+
+/* ---- output ------------------------------------------------------------------------------------------ */
+
+typedef struct bits {
+    uint8_t *out;
+    uint64_t held; /* the bits that are not out yet */
+    unsigned n;    /* of them; below 8 after a drain */
+} bits;
+
+/* Adds to what is held: 56 bits between drains. */
+static inline void put(bits *b, uint64_t value, unsigned n) {
+    b->held |= value << b->n;
+    b->n += n;
+}
+
+/* Writes whole bytes; up to seven behind them are written, too, and lost again. */
+static inline void drain(bits *b) {
+    memcpy(b->out, &b->held, sizeof b->held);
+    b->out += b->n >> 3;
+    b->held >>= b->n & ~7u;
+    b->n &= 7;
+}
+
+static void align(bits *b) {
+    b->n = (b->n + 7) & ~7u;
+    drain(b);
+}
+
+/* ---- symbols ----------------------------------------------------------------------------------------- */
+
+typedef struct symbol {
+    uint32_t symbol, extra_bits, extra;
+} symbol;
+
+/* Lengths from 3 to 257 in groups of four per power of two; 258 has a symbol to itself. */
+static inline symbol length_symbol(uint32_t length) {
+    if (length == LENGTH_MAX)
+        return (symbol){FULL, 0, 0};
+    uint32_t x = length - 3;
+    if (x < 8)
+        return (symbol){257 + x, 0, 0};
+    uint32_t top = 31 - (uint32_t)__builtin_clz(x), bits = top - 2;
+    return (symbol){257 + 4 * bits + (x >> bits), bits, x & ((1u << bits) - 1)};
+}
+
+/* Distances in groups of two per power of two. */
+static inline symbol distance_symbol(uint32_t distance) {
+    uint32_t x = distance - 1;
+    if (x < 2)
+        return (symbol){x, 0, 0};
+    uint32_t top = 31 - (uint32_t)__builtin_clz(x), bits = top - 1;
+    return (symbol){2 * bits + (x >> bits), bits, x & ((1u << bits) - 1)};
+}
+
+/* A match as it is coded: `full` pieces of the greatest length, then one or two more; 0 = none. A piece is
+ * three bytes at least, so what is left over by one or two takes them from a piece before. */
+typedef struct split {
+    uint32_t full, last[2];
+} split;
+
+static inline split split_of(uint32_t bytes) {
+    if (bytes < LENGTH_MAX)
+        return (split){0, {bytes, 0}};
+    uint32_t full = bytes / LENGTH_MAX, rest = bytes % LENGTH_MAX;
+    if (rest >= 3 || rest == 0)
+        return (split){full, {rest, 0}};
+    return (split){full - 1, {LENGTH_MAX - 3, rest + 3}};
+}
+
+/* ---- sequences --------------------------------------------------------------------------------------- */
+
+/* How often what is sent; lengths apart from the symbols they share. */
+typedef struct counts {
+    uint32_t literals[LITERALS], distances[DISTANCES], lengths[LENGTH_MAX + 1];
+} counts;
+
+/* Four histograms side by side: equal bytes follow each other, and the same counter would be waited for. */
+static inline void count_bytes(uint32_t lanes[4][256], const uint8_t *in, size_t n) {
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        lanes[0][in[i]]++;
+        lanes[1][in[i + 1]]++;
+        lanes[2][in[i + 2]]++;
+        lanes[3][in[i + 3]]++;
+    }
+    for (; i < n; i++)
+        lanes[0][in[i]]++;
+}
+
+static void count_symbols(const match_sequence *s, size_t n, const uint8_t *in, counts *out) {
+    uint32_t lanes[4][256] = {{0}}, *lengths = out->lengths;
+    memset(out, 0, sizeof *out);
+    for (const match_sequence *end = s + n; s < end; s++) {
+        count_bytes(lanes, in, s->literals);
+        in += s->literals + s->match;
+        if (s->match == 0)
+            continue;
+        uint32_t pieces = 1;
+        if (s->match < LENGTH_MAX) {
+            lengths[s->match]++;
+        } else {
+            split p = split_of(s->match);
+            lengths[LENGTH_MAX] += pieces = p.full;
+            for (int k = 0; k < 2 && p.last[k]; k++, pieces++)
+                lengths[p.last[k]]++;
+        }
+        out->distances[distance_symbol(s->distance).symbol] += pieces;
+    }
+    for (size_t i = 0; i < 256; i++)
+        out->literals[i] = lanes[0][i] + lanes[1][i] + lanes[2][i] + lanes[3][i];
+    for (uint32_t i = LENGTH_MIN; i <= LENGTH_MAX; i++)
+        if (lengths[i])
+            out->literals[length_symbol(i).symbol] += lengths[i];
+    out->literals[END] = 1;
+}
+
+static inline void put_code(bits *b, uint32_t code) {
+    put(b, huf_bits(code), huf_length(code));
+}
+
+static inline void put_literals(bits *b, const uint32_t *code, const uint8_t *in, size_t n) {
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        put_code(b, code[in[i]]);
+        put_code(b, code[in[i + 1]]);
+        put_code(b, code[in[i + 2]]);
+        put_code(b, code[in[i + 3]]);
+        drain(b);
+    }
+    for (; i < n; i++) {
+        put_code(b, code[in[i]]);
+        drain(b);
+    }
+}
+
+static inline void put_length(bits *b, uint32_t length) {
+    put(b, length & 0xFFFFFF, length >> 24);
+}
+
+static void put_long(bits *b, uint32_t match, const codes *c, uint32_t back, unsigned back_bits) {
+    split p = split_of(match);
+    for (uint32_t k = 0; k < p.full + 2; k++) {
+        uint32_t length = k < p.full ? LENGTH_MAX : p.last[k - p.full];
+        if (length == 0)
+            break;
+        put_length(b, c->lengths[length]);
+        put(b, back, back_bits);
+        drain(b);
+    }
+}
+
+static void put_sequences(bits *to, const match_sequence *s, size_t n, const uint8_t *in, const codes *c) {
+    bits b = *to; /* in registers: as far as a compiler sees, the bytes written could be those of *to */
+    for (const match_sequence *end = s + n; s < end; s++) {
+        put_literals(&b, c->literals.of, in, s->literals);
+        in += s->literals + s->match;
+        if (s->match == 0)
+            continue;
+        symbol distance = distance_symbol(s->distance);
+        uint32_t code = c->distances.of[distance.symbol];
+        uint32_t back = huf_bits(code) | distance.extra << huf_length(code);
+        unsigned back_bits = huf_length(code) + distance.extra_bits;
+        if (s->match < LENGTH_MAX) {
+            put_length(&b, c->lengths[s->match]);
+            put(&b, back, back_bits);
+            drain(&b);
+        } else {
+            put_long(&b, s->match, c, back, back_bits);
+        }
+    }
+    put_code(&b, c->literals.of[END]);
+    drain(&b);
+    *to = b;
+}
+
+/* ---- codes ------------------------------------------------------------------------------------------- */
+
+/* Of the lengths that are in use; NULL: of all. */
+static void prepare_lengths(codes *c, const uint32_t *used) {
+    for (uint32_t i = LENGTH_MIN; i <= LENGTH_MAX; i++) {
+        if (used && !used[i])
+            continue;
+        symbol s = length_symbol(i);
+        uint32_t code = c->literals.of[s.symbol];
+        c->lengths[i] =
+            huf_bits(code) | s.extra << huf_length(code) | (huf_length(code) + s.extra_bits) << 24;
+    }
+}
+
+static void prepare_fixed(codes *c) {
+    uint8_t lengths[FIXED];
+    for (int i = 0; i < FIXED; i++)
+        lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
+    huf_assign(lengths, FIXED, &c->literals);
+    memset(lengths, 5, 32);
+    huf_assign(lengths, 32, &c->distances);
+    prepare_lengths(c, NULL);
+}
+
+/* The code lengths of both codes, runs of zeros shortened. Their own code is fixed: 4 bits for fourteen
+ * symbols, 5 for the four others in use. */
+static void put_codes(bits *b, const codes *c) {
+    static const uint8_t order[LENGTH_SYMBOLS] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                                  11, 4,  12, 3, 13, 2, 14, 1, 15};
+    static const uint8_t own[LENGTH_SYMBOLS] = {4, 5, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 0, 4, 4};
+    huf_code code;
+    uint8_t lengths[LITERALS + DISTANCES + 1];
+    huf_assign(own, LENGTH_SYMBOLS, &code);
+    put(b, (LITERALS - 257) | (DISTANCES - 1) << 5 | (LENGTH_SYMBOLS - 4) << 10, 14);
+    drain(b);
+    for (size_t i = 0; i < LENGTH_SYMBOLS; i++) {
+        put(b, own[order[i]], 3);
+        drain(b);
+    }
+    for (size_t i = 0; i < LITERALS; i++)
+        lengths[i] = (uint8_t)huf_length(c->literals.of[i]);
+    for (size_t i = 0; i < DISTANCES; i++)
+        lengths[LITERALS + i] = (uint8_t)huf_length(c->distances.of[i]);
+    lengths[LITERALS + DISTANCES] = 1; /* ends the last run of zeros */
+    for (uint32_t i = 0, run; i < LITERALS + DISTANCES; i += run) {
+        for (run = 0; !lengths[i + run] && run < 138;)
+            run++;
+        if (run >= 11) {
+            put_code(b, code.of[ZEROS_LONG]);
+            put(b, run - 11, 7);
+        } else if (run >= 3) {
+            put_code(b, code.of[ZEROS_SHORT]);
+            put(b, run - 3, 3);
+        } else {
+            put_code(b, code.of[lengths[i]]);
+            run = 1;
+        }
+        drain(b);
+    }
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------------ */
+
+/* Bits that the sequences take, without the header. */
+static uint64_t coded_bits(const counts *n, const codes *c) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < LITERALS; i++) {
+        uint32_t extra = i < 265 || i == FULL ? 0 : (i - 261) / 4;
+        sum += (uint64_t)n->literals[i] * (huf_length(c->literals.of[i]) + extra);
+    }
+    for (uint32_t i = 0; i < DISTANCES; i++)
+        sum += (uint64_t)n->distances[i] * (huf_length(c->distances.of[i]) + (i < 4 ? 0 : i / 2 - 1));
+    return sum;
+}
+
+/* Copied in steps for which memcpy takes registers: its string instructions for longer ones need twenty times
+ * as long (AMD Zen) where the target stands a few bytes further into its page than the source, as blocks of a
+ * buffer do here. */
+static void put_stored(bits *b, const uint8_t *in, size_t n, bool last) {
+    do {
+        size_t take = n < STORED_MAX ? n : STORED_MAX;
+        put(b, last && take == n, 3);
+        align(b);
+        put(b, take | (~(uint64_t)take & 0xFFFF) << 16, 32);
+        drain(b);
+        n -= take;
+        for (size_t piece; take > 0; take -= piece) {
+            piece = take < COPIED ? take : COPIED;
+            memcpy(b->out, in, piece);
+            b->out += piece;
+            in += piece;
+        }
+    } while (n > 0);
+}
+
+static match_sequence *room_for(res_deflate *d, size_t bytes) {
+    size_t most = match_most(bytes);
+    if (most > d->cap) {
+        free(d->sequences);
+        d->cap = most;
+        d->sequences = aic_alloc(d->cap, sizeof *d->sequences);
+    }
+    return d->sequences;
+}
+
+/* Are sequences so few that codes of their own would take more than they save? */
+static bool is_short(const match_sequence *s, size_t n) {
+    enum { SYMBOLS = 192 };
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n && sum <= SYMBOLS; i++)
+        sum += s[i].literals + (s[i].match + LENGTH_MAX - 1) / LENGTH_MAX;
+    return sum <= SYMBOLS;
+}
+
+/* The bytes of n sequences as a block: by the fixed codes where they are few, since codes of its own would
+ * take more than they save; or as they are where that is shorter. */
+static void put_coded(res_deflate *d, bits *b, const uint8_t *in, size_t bytes, size_t n, bool last) {
+    counts counts;
+    if (is_short(d->sequences, n)) {
+        put(b, last | 1 << 1, 3);
+        put_sequences(b, d->sequences, n, in, &d->fixed);
+        return;
+    }
+    count_symbols(d->sequences, n, in, &counts);
+    huf_build(counts.literals, LITERALS, &d->own.literals);
+    huf_build(counts.distances, DISTANCES, &d->own.distances);
+    if (coded_bits(&counts, &d->own) / 8 >= bytes) {
+        put_stored(b, in, bytes, last);
+        return;
+    }
+    prepare_lengths(&d->own, counts.lengths);
+    put(b, last | 2 << 1, 3);
+    put_codes(b, &d->own);
+    put_sequences(b, d->sequences, n, in, &d->own);
+}
+
+/* ---- pieces ------------------------------------------------------------------------------------------ */
+
+/* What pays for a piece: nothing, a code for its bytes, matches. */
+typedef enum sort { NOISE, CODED, MATCHED } sort;
+
+/* Judged by what stands in the middle. Among matches a byte that is none costs some 5 ns, a match 18 ns and
+ * two bytes; saving a byte of the file is taken to be worth 4 ns. A code pays where bytes are as unlike in
+ * frequency as those of text. */
+static sort sort_of(res_deflate *d, const uint8_t *in, size_t from, size_t end) {
+    enum { SAMPLE = 1024, BYTES = 512 };
+    size_t n = end - from < SAMPLE ? end - from : SAMPLE, at = from + (end - from - n) / 2, literals = 0;
+    match_sequence *s = room_for(d, n);
+    size_t matches = match_find(&d->memory, in, at, at + n, 1, s) - 1;
+    for (size_t i = 0; i <= matches; i++)
+        literals += s[i].literals;
+    if (9 * literals + 27 * matches <= 4 * n)
+        return MATCHED;
+    uint32_t lanes[4][256] = {{0}};
+    uint64_t squares = 0;
+    n = n < BYTES ? n : BYTES;
+    count_bytes(lanes, in + at, n);
+    for (size_t i = 0; i < 256; i++) {
+        uint64_t count = lanes[0][i] + lanes[1][i] + lanes[2][i] + lanes[3][i];
+        squares += count * count;
+    }
+    return squares * 28 > n * n ? CODED : NOISE; /* below 4.8 bits a byte, as far as squares tell */
+}
+
+static void put_pieces(res_deflate *d, bits *b, const uint8_t *in, size_t from, size_t end, sort sort,
+                       bool last) {
+    size_t n = 1;
+    match_sequence *s = room_for(d, end - from);
+    s[0] = (match_sequence){(uint32_t)(end - from), 0, 0};
+    if (sort == NOISE) {
+        put_stored(b, in + from, end - from, last);
+        return;
+    }
+    if (sort == MATCHED)
+        n = match_find(&d->memory, in, from, end, 1, s);
+    put_coded(d, b, in + from, end - from, n, last);
+}
+
+/* ---- whole ------------------------------------------------------------------------------------------- */
+
+res_deflate *res_deflate_new(void) {
+    res_deflate *d = AIC_NEW(res_deflate);
+    prepare_fixed(&d->fixed);
+    return d;
+}
+
+void res_deflate_free(res_deflate *d) {
+    if (d)
+        free(d->sequences);
+    free(d);
+}
+
+size_t res_deflate_bound(size_t bytes, size_t pieces) {
+    enum { HEADER = 256, STORED = 5, ENDS = 32 };
+    size_t stored = aic_mul(aic_add(bytes / STORED_MAX, aic_add(pieces, 1)), STORED);
+    return aic_add(aic_add(bytes, aic_mul(pieces, HEADER)), aic_add(stored, ENDS));
+}
+
+static void forget(res_deflate *d) {
+    memset(&d->memory, 0, sizeof d->memory);
+}
+
+static bits start(uint8_t *out) {
+    bits b = {.out = out};
+    put(&b, 0x0178, 16); /* zlib: deflate, 32 KiB, fastest */
+    drain(&b);
+    return b;
+}
+
+static size_t finish(bits *b, const uint8_t *out, const uint8_t *in, size_t n) {
+    align(b);
+    uint32_t adler = __builtin_bswap32(libdeflate_adler32(1, in, n));
+    memcpy(b->out, &adler, sizeof adler);
+    b->out += sizeof adler;
+    return (size_t)(b->out - out);
+}
+
+size_t res_deflate_words(res_deflate *d, const uint8_t *in, size_t n, unsigned word, uint8_t *out) {
+    bits b = start(out);
+    forget(d);
+    size_t sequences = match_find(&d->memory, in, 0, n * word, word, room_for(d, n * word));
+    put_coded(d, &b, in, n * word, sequences, true);
+    return finish(&b, out, in, n * word);
+}
+
+bool res_deflate_recurs(res_deflate *d, const uint8_t *in, size_t n, unsigned word) {
+    enum { SAMPLE = 512 };
+    size_t taken = n < SAMPLE ? n : SAMPLE, from = (n - taken) / 2 * word, bytes = taken * word, literals = 0;
+    match_sequence *s = room_for(d, bytes);
+    forget(d);
+    size_t matches = match_find(&d->memory, in, from, from + bytes, word, s) - 1;
+    for (size_t i = 0; i <= matches; i++)
+        literals += s[i].literals;
+    return literals <= bytes / 8 && matches <= taken / 4;
+}
+
+size_t res_deflate_pieces(res_deflate *d, const uint8_t *in, size_t n, size_t piece, uint8_t *out) {
+    bits b = start(out);
+    sort sorts[PIECES_MAX];
+    forget(d);
+    for (size_t i = 0; i < n; i++)
+        sorts[i] = sort_of(d, in, i * piece, (i + 1) * piece);
+    forget(d); /* text seen in the samples is ahead of where the search begins */
+    for (size_t i = 0, after; i < n; i = after) { /* neighbours become one block, but for their codes' sake */
+        for (after = i + 1; after < n && sorts[after] == sorts[i] && sorts[i] != CODED;)
+            after++;
+        put_pieces(d, &b, in, i * piece, after * piece, sorts[i], after == n);
+    }
+    return finish(&b, out, in, n * piece);
+}
