@@ -1,0 +1,35 @@
+# The target hdf5: its archive where one links, else what find_package(HDF5) found.
+#
+# Debian's shared library can read from S3 and for that maps libcurl and thirty libraries behind it: a third of the
+# time of a one-point `estimate`. Nothing of the archive that is linked here refers to them.
+
+add_library(hdf5 INTERFACE)
+target_include_directories(hdf5 INTERFACE ${HDF5_C_INCLUDE_DIRS})
+
+set(hdf5_libraries ${HDF5_C_LIBRARIES})
+if(AICFG_STATIC_HDF5)
+  include(CheckCSourceCompiles)
+  list(GET HDF5_C_LIBRARIES 0 hdf5_shared)
+  get_filename_component(hdf5_folder "${hdf5_shared}" DIRECTORY)
+  find_library(HDF5_ARCHIVE NAMES libhdf5.a libhdf5_serial.a HINTS "${hdf5_folder}")
+  find_library(SZIP_ARCHIVE NAMES libsz.a)
+  find_library(AEC_ARCHIVE NAMES libaec.a)
+  mark_as_advanced(HDF5_ARCHIVE SZIP_ARCHIVE AEC_ARCHIVE)
+  if(HDF5_ARCHIVE)
+    set(hdf5_archives ${HDF5_ARCHIVE})
+    foreach(archive ${SZIP_ARCHIVE} ${AEC_ARCHIVE}) # absent where HDF5 was built without szip
+      list(APPEND hdf5_archives ${archive})
+    endforeach()
+    list(APPEND hdf5_archives ${ZLIB_LIBRARIES} Threads::Threads ${CMAKE_DL_LIBS} m)
+    set(CMAKE_REQUIRED_INCLUDES ${HDF5_C_INCLUDE_DIRS})
+    set(CMAKE_REQUIRED_LIBRARIES ${hdf5_archives})
+    check_c_source_compiles("#include <hdf5.h>
+      int main(void) { return H5open() < 0 || H5Fopen(\"\", 0, H5P_DEFAULT) < 0; }" HDF5_ARCHIVE_LINKS)
+    unset(CMAKE_REQUIRED_INCLUDES)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+    if(HDF5_ARCHIVE_LINKS)
+      set(hdf5_libraries ${hdf5_archives})
+    endif()
+  endif()
+endif()
+target_link_libraries(hdf5 INTERFACE ${hdf5_libraries})
