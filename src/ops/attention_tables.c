@@ -62,20 +62,22 @@ static bool admit(const pdb_view *view, const pdb_schema *schema, pdb_row *row) 
 enum { GEN_KV = 1, GEN_KV_HEADS, GEN_HEAD, GEN_WINDOW };
 
 /* Decode rows never beat the speed of light. */
-static double generation_floor(const pdb_view *view, const uint64_t *cat, const uint64_t *axis) {
+static bool generation_floor(const pdb_view *view, const uint64_t *cat, size_t n, const uint64_t *axis,
+                             double *least) {
     const pdb_system *sys = view->system;
     pdb_quant kv = pdb_quant_parse(pdb_text(view, cat[GEN_KV]), PDB_KV);
     if (kv == PDB_Q_UNSET)
-        return 0.0;
+        return false;
     attention_sol a = {.kv_key = (double)cat[GEN_KV_HEADS],
                        .head_size = (double)cat[GEN_HEAD],
                        .window = (double)cat[GEN_WINDOW],
                        .kv_bytes = pdb_quant_get(kv)->bytes,
                        .flops = pdb_flops(sys, attention_decode_mode(sys, kv)),
                        .mem_bw = sys->mem_bw};
-    if (!(a.flops > 0.0))
-        return 0.0;
-    return attention_generation_table_sol(&a, (double[]){(double)axis[0], (double)axis[1], (double)axis[2]});
+    for (size_t i = 0; a.flops > 0.0 && i < n; i++, axis += 3)
+        least[i] = attention_generation_table_sol(
+            &a, (double[]){(double)axis[0], (double)axis[1], (double)axis[2]});
+    return a.flops > 0.0;
 }
 
 #define LANE                                                                                                 \
@@ -95,7 +97,8 @@ const pdb_schema attention_context_schema = {
     .n_cats = 6,
     .axes = {{.column = "num_heads"}, {.column = "isl"}, {.column = "batch_size"}},
     .n_axes = 3,
-    .admit = admit};
+    .admit = admit,
+    .n_admit_axes = 1};
 
 const pdb_schema attention_generation_schema = {
     .table = "generation_attention_perf",
@@ -104,6 +107,7 @@ const pdb_schema attention_generation_schema = {
     .axes = {{.column = "num_heads"}, {.column = "batch_size"}, {.column = "isl", .plus = "step"}},
     .n_axes = 3,
     .admit = admit,
+    .n_admit_axes = 1,
     .floor = generation_floor};
 
 /* ---- the slice that answers ---------------------------------------------------------------------------- */

@@ -39,12 +39,15 @@ static double table_sol(const void *ctx, const double *c) {
 /* ---- tables -------------------------------------------------------------------------------------------- */
 
 /* Rows never beat the speed of light; a mode without FLOPS entry stays as measured. */
-static double table_floor(const pdb_view *view, const uint64_t *cat, const uint64_t *axis) {
+static bool table_floor(const pdb_view *view, const uint64_t *cat, size_t n, const uint64_t *axis,
+                        double *least) {
     pdb_quant q = pdb_quant_parse(pdb_text(view, cat[0]), PDB_GEMM);
     if (q == PDB_Q_UNSET || !(pdb_flops(view->system, q) > 0.0))
-        return 0.0;
+        return false;
     gemm_sol s = sol_of(view->system, q);
-    return table_sol(&s, (double[]){(double)axis[0], (double)axis[1], (double)axis[2]});
+    for (size_t i = 0; i < n; i++, axis += 3)
+        least[i] = table_sol(&s, (double[]){(double)axis[0], (double)axis[1], (double)axis[2]});
+    return true;
 }
 
 static const pdb_schema gemm_schema = {.table = "gemm_perf",

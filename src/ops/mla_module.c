@@ -54,7 +54,8 @@ static const pdb_schema context_schema = {
     .n_cats = 6,
     .n_extra = 2,
     KERNEL_PREFILL_AXES,
-    .admit = module_admit};
+    .admit = module_admit,
+    .n_admit_axes = 1};
 
 static const pdb_schema generation_schema = {
     .table = "mla_generation_module_perf",
@@ -62,7 +63,8 @@ static const pdb_schema generation_schema = {
     .n_cats = 5,
     .n_extra = 2,
     KERNEL_DECODE_AXES,
-    .admit = module_admit};
+    .admit = module_admit,
+    .n_admit_axes = 1};
 
 /* ---- the slice that answers ---------------------------------------------------------------------------- */
 

@@ -76,29 +76,22 @@ static double sample_heads(double heads) {
 
 /* ---- tables -------------------------------------------------------------------------------------------- */
 
-/* Rows were measured without power. */
-static bool wideep_admit(const pdb_view *view, const pdb_schema *schema, pdb_row *row) {
-    (void)view;
-    (void)schema;
-    row->power = 0.0;
-    return true;
-}
-
 #define KERNEL_SOURCE                                                                                        \
     { .column = "kernel_source", .text = true }
 enum { CAT_KERNEL = 0 };
 
+/* Rows were measured without power. */
 static const pdb_schema context_schema = {.table = "wideep_context_mla_perf",
                                           .cats = {KERNEL_SOURCE, MLA_DTYPE, MLA_KV_DTYPE},
                                           .n_cats = 3,
                                           KERNEL_PREFILL_AXES,
-                                          .admit = wideep_admit};
+                                          .no_power = true};
 
 static const pdb_schema generation_schema = {.table = "wideep_generation_mla_perf",
                                              .cats = {KERNEL_SOURCE, MLA_KV_DTYPE},
                                              .n_cats = 2,
                                              KERNEL_DECODE_AXES,
-                                             .admit = wideep_admit};
+                                             .no_power = true};
 
 /* ---- the slice that answers ---------------------------------------------------------------------------- */
 

@@ -6,14 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-void pdb_lock_init(pthread_mutex_t *m, bool recursive) {
-    pthread_mutexattr_t attr;
-    pthread_mutexattr_init(&attr);
-    pthread_mutexattr_settype(&attr, recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_DEFAULT);
-    pthread_mutex_init(m, &attr);
-    pthread_mutexattr_destroy(&attr);
-}
-
 /* Visible names in a folder. */
 static bool list_folder(aic_arena *a, const char *dir, const char ***names, size_t *n, aic_error *err) {
     DIR *d = opendir(dir);
@@ -144,8 +136,8 @@ static bool find_sheets(pdb *db, const char *dir, aic_error *err) {
 pdb *pdb_open(const char *const *dirs, size_t n_dirs, const char *release, const char *const *systems_dirs,
               size_t n_systems_dirs, aic_error *err) {
     pdb *db = AIC_NEW(pdb);
-    pdb_lock_init(&db->lock, false);
-    pdb_lock_init(&db->text_lock, false);
+    pthread_mutex_init(&db->lock, NULL);
+    pthread_mutex_init(&db->text_lock, NULL);
     db->arena = aic_arena_new();
     db->texts = aic_intern_new();
     bool ok = open_releases(db, dirs, n_dirs, release && *release ? release : NULL, err);

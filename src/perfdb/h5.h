@@ -12,6 +12,7 @@ struct pdb_file {
     char *path;
     hid_t id;
     pdb_head head;
+    pdb_shelf *shelf;
 };
 
 bool pdb_h5_has(hid_t from, const char *path);                            /* reachable through hard links */

@@ -153,6 +153,7 @@ pdb_file *pdb_file_open(const char *path, aic_error *err) {
     pdb_file *f = AIC_NEW(pdb_file);
     f->path = aic_alloc(strlen(path) + 1, 1);
     strcpy(f->path, path);
+    f->shelf = pdb_shelf_new(f);
     pdb_hdf5_lock();
     f->id = -1;
     bool ok = check_signature(path, err);
@@ -171,6 +172,7 @@ pdb_file *pdb_file_open(const char *path, aic_error *err) {
 void pdb_file_close(pdb_file *f) {
     if (!f)
         return;
+    pdb_shelf_free(f->shelf);
     pdb_hdf5_lock();
     if (f->id >= 0)
         H5Fclose(f->id);
@@ -181,6 +183,10 @@ void pdb_file_close(pdb_file *f) {
 
 const char *pdb_file_path(const pdb_file *f) {
     return f->path;
+}
+
+pdb_shelf *pdb_file_shelf(const pdb_file *f) {
+    return f->shelf;
 }
 
 const pdb_head *pdb_file_head(const pdb_file *f) {

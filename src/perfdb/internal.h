@@ -108,6 +108,33 @@ bool pdb_group_is_boolean(pdb_group *g, const char *column);
 bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err);
 void pdb_cells_free(pdb_cells *c);
 
+/* ---- columns in memory (shelf.c) --------------------------------------------------------------- */
+
+/* A column, read once and shared by all tables of all views that are made from it. */
+typedef struct pdb_stored {
+    pdb_cells cells;
+    uint32_t *ids;                 /* texts: interned id by cell value; else NULL */
+    char content[AIC_XXH128_HEX]; /* digest of the cells as stored */
+} pdb_stored;
+
+/* The groups and columns of a file that were asked for. A group stays open, a column lives as long as someone
+ * holds it. For any thread; threads that want different columns do not wait for one another, but where HDF5
+ * makes them. */
+typedef struct pdb_shelf pdb_shelf;
+typedef struct pdb_shelf_group pdb_shelf_group;
+typedef struct pdb_shelf_column pdb_shelf_column;
+
+pdb_shelf *pdb_shelf_new(pdb_file *f);
+void pdb_shelf_free(pdb_shelf *s); /* NULL is allowed */
+pdb_shelf *pdb_file_shelf(const pdb_file *f);
+pdb_shelf_group *pdb_shelf_open(pdb_shelf *s, const char *path, aic_error *err); /* NULL = failed */
+size_t pdb_shelf_rows(const pdb_shelf_group *g);
+/* Takes hold of a column; texts get ids of db. NULL: there is none (*absent), or it cannot be read. */
+pdb_shelf_column *pdb_shelf_hold(pdb_shelf_group *g, const char *column, pdb *db, bool *absent,
+                                 aic_error *err);
+const pdb_stored *pdb_shelf_stored(const pdb_shelf_column *c); /* one that is held */
+void pdb_shelf_drop(pdb_shelf_column *c);
+
 /* ---- databases and views (database.c, view.c) ------------------------------------------------ */
 
 typedef struct pdb_sheet {
@@ -137,6 +164,7 @@ struct pdb {
 };
 
 typedef struct pdb_made { /* what pdb_derived keeps */
+    bool ready; /* false: some thread is building it */
     const void *identity, *object;
     const void *key; /* NULL: the identity says it all */
     size_t key_size;
@@ -164,8 +192,15 @@ typedef struct pdb_view_impl {
     pdb_view pub;               /* first, so that a pdb_view * is a pdb_view_impl * */
     const pdb_release *release; /* NULL: the system has no data */
     pdb_file *file;             /* NULL likewise */
-    pthread_mutex_t lock;       /* recursive: builders call back; guards everything below */
-    aic_arena *arena;
+    pthread_mutex_t lock;       /* guards everything below; never held while something is built */
+    pthread_cond_t built;       /* an object, a grid or sites became ready */
+    aic_arena *arena;           /* of what is no object */
+    aic_arena **arenas;         /* of objects: each belongs to one builder at a time */
+    size_t n_arenas, cap_arenas;
+    aic_arena **idle; /* those of no builder */
+    size_t n_idle, cap_idle;
+    pdb_shelf_column **held; /* columns its tables are made from */
+    size_t n_held, cap_held;
     pdb_made *made;
     size_t n_made, cap_made;
     uint32_t *made_index; /* its number + 1 by hash of identity and key, 0 = free; at most half full */
@@ -181,31 +216,78 @@ typedef struct pdb_view_impl {
     pdb_loaded loaded; /* since the view was opened */
 } pdb_view_impl;
 
-/* ---- rows of a table on their way into memory (scan.c) ----------------------------------------------------
- */
+/* ---- rows of a table (scan.c, slices.c) ------------------------------------------------------------------- */
 
-enum { PDB_BLOCK = 256 }; /* rows filled column by column before they are visited */
-
-/* Some rows of every column, integers widened and texts interned. Absent optional columns are zero. */
-typedef struct pdb_block {
-    size_t n;
+/* Rows of one source, column by column as stored. Slots follow the schema; NULL = an absent optional column,
+ * which counts as zeros. */
+typedef struct pdb_part {
+    size_t rows; /* 0: the source contributes nothing */
     const pdb_source *source;
-    pdb_origins from;
-    uint64_t cat[PDB_MAX_CATS][PDB_BLOCK], axis[PDB_MAX_AXES][PDB_BLOCK];
-    double latency[PDB_BLOCK], power[PDB_BLOCK];
-} pdb_block;
+    pdb_origins from;         /* of all rows */
+    const pdb_origins *marks; /* in place of it where rows differ; NULL = they do not */
+    const pdb_stored *cat[PDB_MAX_CATS], *axis[PDB_MAX_AXES], *plus[PDB_MAX_AXES], *value[PDB_MAX_VALUES];
+    const pdb_stored *power, *kernel;
+    bool *allowed; /* by cell value of kernel: rows that count; NULL = all do */
+} pdb_part;
 
-/* Where rows go. */
-typedef struct pdb_sink {
-    void *ctx;
-    void (*expect)(void *ctx,
-                   size_t rows); /* told first: no more rows than these follow; NULL = need not know */
-    bool (*visit)(void *ctx, pdb_row *row); /* false stops the scan */
-    void (*block)(void *ctx,
-                  const pdb_block *b); /* in place of visit where every row is admitted; NULL = never */
-} pdb_sink;
-/* pdb_scan for callers that can take more than one row at a time. */
-bool pdb_scan_to(const pdb_view *view, const pdb_schema *schema, const pdb_sink *sink, const char **why);
+/* A reading of all sources of a table. */
+typedef struct pdb_parts {
+    const pdb_view *view;
+    const pdb_schema *schema;
+    pdb_part *part;
+    size_t n;
+    uint32_t rows;           /* of all parts */
+    pdb_shelf_column **held; /* the columns */
+    size_t n_held, cap_held;
+    aic_sha256 *content; /* of all that was read; NULL = this table was read before */
+    double start;
+    aic_error err; /* why the table cannot be used */
+} pdb_parts;
+/* Reads the columns and checks their keys. False: failed, in p->err; pdb_parts_end in any case. */
+bool pdb_parts_read(const pdb_view *view, const pdb_schema *schema, pdb_parts *p);
+bool pdb_parts_fault(pdb_parts *p, const pdb_part *at, const char *fault); /* a hook's; returns false */
+/* Notes what was read and lets go of it, but for the columns where keep is set: the view holds them then.
+ * What went wrong, in a text of the view, or NULL. */
+const char *pdb_parts_end(pdb_parts *p, bool keep);
+
+/* Cell `row` of a column of integers that were checked, or of texts. */
+static inline uint64_t pdb_cell_at(const pdb_cells *c, size_t row) {
+    switch (c->width) {
+    case 1:
+        return ((const uint8_t *)c->data)[row];
+    case 2:
+        return ((const uint16_t *)c->data)[row];
+    case 4:
+        return ((const uint32_t *)c->data)[row];
+    default:
+        return ((const uint64_t *)c->data)[row];
+    }
+}
+
+/* What a row of a part says of itself before the hook: categories, and as many axes. */
+void pdb_part_keys(const pdb_part *p, const pdb_schema *schema, int axes, size_t row, pdb_row *out);
+
+/* Rows grouped by slice. All arrays are the arena's. */
+typedef struct pdb_slicing {
+    pdb_slice *slices; /* first-encounter order; table is left NULL */
+    size_t n_slices;
+    uint32_t *index; /* slice number + 1 by hash of the key, 0 = free; a power of two, at most half full */
+    size_t n_index;
+    uint32_t *start;   /* n_slices + 1: where each slice begins in order */
+    uint32_t *order;   /* rows, numbered through all parts, grouped by slice, in order of precedence within */
+    const char *fault; /* of the first row whose hook found one; the rest is void then */
+    const pdb_part *fault_at;
+} pdb_slicing;
+pdb_slicing pdb_slices_of(aic_arena *a, const pdb_parts *p);
+uint32_t pdb_slices_find(const pdb_slicing *s, const uint64_t *key, int n); /* UINT32_MAX = no such slice */
+
+/* The same for rows that come one by one, numbered from 0. finish: in which sequence they take precedence;
+ * frees g. */
+typedef struct pdb_grouping pdb_grouping;
+pdb_grouping *pdb_grouping_new(int n_key);
+void pdb_grouping_add(pdb_grouping *g, const uint64_t *cat);
+pdb_slicing pdb_grouping_finish(pdb_grouping *g, aic_arena *a, const uint32_t *sequence);
+void pdb_grouping_free(pdb_grouping *g);
 
 static inline pdb_view_impl *pdb_impl(const pdb_view *v) {
     return (pdb_view_impl *)(uintptr_t)v;
@@ -232,7 +314,9 @@ bool pdb_release_files(aic_arena *a, const char *dir, const char ***systems, con
 /* Opens (or finds) a system's file. db->lock held. */
 pdb_file *pdb_file_of(pdb *db, const pdb_release *r, const char *system, aic_error *err);
 void pdb_view_free(pdb_view_impl *v);
-void pdb_lock_init(pthread_mutex_t *m, bool recursive);
+/* An arena of the view for one builder, and back. v->lock held. */
+aic_arena *pdb_arena_take(pdb_view_impl *v);
+void pdb_arena_give(pdb_view_impl *v, aic_arena *a);
 const pdb_system *pdb_sheet_read(aic_arena *a, const char *name, const char *path,
                                  aic_error *err); /* system.c */
 

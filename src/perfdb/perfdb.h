@@ -119,7 +119,7 @@ typedef struct pdb_column {
     bool optional;      /* the column may be absent: text is "" then, an integer is 0 */
 } pdb_column;
 
-/* A row while it is being admitted; the hook may rewrite categories or drop the row. */
+/* A row while it is being admitted, or visited. */
 typedef struct pdb_row {
     uint64_t cat[PDB_MAX_CATS]; /* text categories: interned id (0 = empty or absent), else the integer */
     uint64_t axis[PDB_MAX_AXES];
@@ -153,11 +153,15 @@ typedef struct pdb_schema {
     bool last_in_source; /* inside one source the last row of a coordinate wins; across sources the first as
                             ever */
     bool primary_only;   /* read the version's own file and nothing else */
-    /* Rewrites or drops (returns false) a row; NULL = keep all. view gives system and backend. */
+    bool no_power;     /* the power column counts as zeros */
+    /* Drops a row (returns false) or rewrites its categories; NULL = keep all. view gives system and backend.
+     * Asked once for rows that have everything it may look at in common: source, categories and the first
+     * n_admit_axes axes. */
     bool (*admit)(const pdb_view *view, const struct pdb_schema *schema, pdb_row *row);
-    /* Lower bound of a leaf's latency (SOL clamp at load), or NULL. Not a positive number = leave the leaf
-     * alone. */
-    double (*floor)(const pdb_view *view, const uint64_t *cat, const uint64_t *axis);
+    int n_admit_axes;
+    /* Lower bounds of the latencies of n leaves of a slice (SOL clamp at load), or NULL. axis: n_axes values
+     * per leaf. Not a positive number = leave the leaf alone; false = leave all alone. */
+    bool (*floor)(const pdb_view *view, const uint64_t *cat, size_t n, const uint64_t *axis, double *least);
 } pdb_schema;
 
 typedef struct pdb_table pdb_table;

@@ -191,7 +191,8 @@ static pdb_view_impl *new_view(pdb *db, const pdb_system *system, const request 
     v->arena = aic_arena_new();
     v->release = q->release;
     v->file = file;
-    pdb_lock_init(&v->lock, true);
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_cond_init(&v->built, NULL);
     v->pub = (pdb_view){
         .db = db,
         .system = system,
@@ -236,14 +237,27 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
     return v ? &v->pub : NULL;
 }
 
+/* Frees what tables and objects are made of; nobody is building any. */
+static void empty(pdb_view_impl *v) {
+    aic_arena_free(v->arena);
+    for (size_t i = 0; i < v->n_arenas; i++)
+        aic_arena_free(v->arenas[i]);
+    for (size_t i = 0; i < v->n_held; i++)
+        pdb_shelf_drop(v->held[i]);
+    v->n_arenas = v->n_idle = v->n_held = 0;
+}
+
 void pdb_view_unload(const pdb_view *view) {
     pdb_view_impl *v = pdb_impl(view);
     pthread_mutex_lock(&v->lock);
-    aic_arena_free(v->arena);
+    empty(v);
     v->arena = aic_arena_new();
     v->n_made = 0;
+    if (v->n_made_index)
+        memset(v->made_index, 0, v->n_made_index * sizeof *v->made_index);
     v->n_resolved = 0;
-    v->n_reads = 0; /* they go by addresses in the arena */
+    v->n_origins = 0; /* named by sources in the arena */
+    v->n_reads = 0;   /* they go by addresses in the arena */
     v->n_read_sets = 0;
     pthread_mutex_unlock(&v->lock);
 }
@@ -264,8 +278,12 @@ pdb_loaded pdb_loaded_so_far(pdb *db) {
 }
 
 void pdb_view_free(pdb_view_impl *v) {
-    aic_arena_free(v->arena);
+    empty(v);
+    pthread_cond_destroy(&v->built);
     pthread_mutex_destroy(&v->lock);
+    free(v->arenas);
+    free(v->idle);
+    free(v->held);
     free(v->made);
     free(v->made_index);
     free(v->resolved);
@@ -278,70 +296,6 @@ const char *pdb_lane_default(const pdb_view *view) {
     const pdb_view_impl *v = pdb_impl(view);
     return v->release ? pdb_release_lane(v->release, view->backend, view->version, view->system->sm_version)
                       : NULL;
-}
-
-/* ---- what is computed once ------------------------------------------------------------------- */
-
-static bool is_made(const pdb_made *m, const void *identity, const void *key, size_t size) {
-    return m->identity == identity && m->key_size == size && (size == 0 || memcmp(m->key, key, size) == 0);
-}
-
-static size_t hash_made(const void *identity, const void *key, size_t size) {
-    return (size_t)aic_hash64(key, size, (uint64_t)(uintptr_t)identity);
-}
-
-/* Place of an object in the index: its own, or the free one where it belongs. */
-static uint32_t *place_of(const pdb_view_impl *v, const void *identity, const void *key, size_t size) {
-    size_t mask = v->n_made_index - 1, at = hash_made(identity, key, size) & mask;
-    while (v->made_index[at] && !is_made(&v->made[v->made_index[at] - 1], identity, key, size))
-        at = (at + 1) & mask;
-    return &v->made_index[at];
-}
-
-static void grow_index(pdb_view_impl *v) {
-    if (2 * (v->n_made + 1) <= v->n_made_index)
-        return;
-    free(v->made_index);
-    v->n_made_index = v->n_made_index ? aic_mul(v->n_made_index, 2) : 64;
-    v->made_index = aic_calloc(v->n_made_index, sizeof *v->made_index);
-    for (size_t i = 0; i < v->n_made; i++) {
-        const pdb_made *m = &v->made[i];
-        *place_of(v, m->identity, m->key, m->key_size) = (uint32_t)i + 1;
-    }
-}
-
-static pdb_made make(pdb_view_impl *v, const void *identity, const void *key, size_t size,
-                     pdb_builder build) {
-    pdb_made m = {.identity = identity, .key_size = size};
-    if (size) {
-        void *copy = aic_arena_alloc(v->arena, 1, size);
-        m.key = memcpy(copy, key, size);
-    }
-    pdb_reads_begin(&m.reads, &v->pub);
-    m.object = build(&v->pub, size ? m.key : identity, v->arena, &m.why);
-    pdb_reads_end(&m.reads, NULL);
-    grow_index(v); /* build may have made others */
-    AIC_GROW(v->made, v->n_made, v->cap_made);
-    v->made[v->n_made++] = m;
-    *place_of(v, identity, key, size) = (uint32_t)v->n_made;
-    return m;
-}
-
-const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const void *key, size_t size,
-                              pdb_builder build, const char **why) {
-    pdb_view_impl *v = pdb_impl(view);
-    pthread_mutex_lock(&v->lock);
-    uint32_t at = v->n_made_index ? *place_of(v, identity, key, size) : 0;
-    pdb_made found = at ? v->made[at - 1] : make(v, identity, key, size, build);
-    pdb_reads_add(&found.reads);
-    pthread_mutex_unlock(&v->lock);
-    if (why)
-        *why = found.object ? NULL : found.why;
-    return found.object;
-}
-
-const void *pdb_derived(const pdb_view *view, const void *identity, pdb_builder build, const char **why) {
-    return pdb_derived_keyed(view, identity, NULL, 0, build, why);
 }
 
 /* ---- texts of categories --------------------------------------------------------------------- */

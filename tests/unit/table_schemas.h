@@ -66,14 +66,16 @@ static const pdb_schema context_attention = {.table = "context_attention_perf",
                                                       MAYBE_INT("window_size")},
                                              .n_axes = 3,
                                              .axes = {INT("num_heads"), INT("isl"), INT("batch_size")},
-                                             .admit = admit_context};
+                                             .admit = admit_context,
+                                             .n_admit_axes = 1};
 static const pdb_schema generation_attention = {
     .table = "generation_attention_perf",
     .n_cats = 4,
     .cats = {TEXT("kv_cache_dtype"), INT("num_key_value_heads"), INT("head_dim"), MAYBE_INT("window_size")},
     .n_axes = 3,
     .axes = {INT("num_heads"), INT("batch_size"), SUM("isl", "step")},
-    .admit = admit_generation};
+    .admit = admit_generation,
+    .n_admit_axes = 1};
 static const pdb_schema encoder_attention = {.table = "encoder_attention_perf",
                                              .n_cats = 2,
                                              .cats = {TEXT("attn_dtype"), INT("head_dim")},

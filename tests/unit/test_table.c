@@ -171,10 +171,11 @@ static void test_marks(void **state) {
     maker_end(&m);
 }
 
-static double least_latency(const pdb_view *v, const uint64_t *cat, const uint64_t *axis) {
-    if (strcmp(pdb_text(v, cat[0]), "fp8") == 0)
-        return NAN; /* no bound known */
-    return 3.0 * (double)axis[0];
+static bool least_latency(const pdb_view *v, const uint64_t *cat, size_t n, const uint64_t *axis,
+                          double *least) {
+    for (size_t i = 0; i < n; i++)
+        least[i] = axis[2 * i] == 2 ? NAN : 3.0 * (double)axis[2 * i]; /* NaN: no bound known */
+    return strcmp(pdb_text(v, cat[0]), "fp8") != 0;
 }
 
 static bool admit_some(const pdb_view *v, const pdb_schema *s, pdb_row *r) {
@@ -205,9 +206,9 @@ static void test_rules(void **state) {
     static const pdb_schema floor = {
         .table = "t", T_CATS, T_AXES, .floor = least_latency, .primary_only = true};
     static const pdb_schema last = {.table = "t", T_CATS, T_AXES, .last_in_source = true};
-    static const pdb_schema some = {.table = "t", T_CATS, T_AXES, .admit = admit_some};
+    static const pdb_schema some = {.table = "t", T_CATS, T_AXES, .admit = admit_some, .n_admit_axes = 1};
     static const pdb_schema none = {.table = "t", T_CATS, T_AXES, .admit = admit_none};
-    static const pdb_schema fault = {.table = "t", T_CATS, T_AXES, .admit = admit_fault};
+    static const pdb_schema fault = {.table = "t", T_CATS, T_AXES, .admit = admit_fault, .n_admit_axes = 1};
     maker m;
     pdb *db = make_box(&m);
     const pdb_view *v = view(db, true);

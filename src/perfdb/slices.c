@@ -1,0 +1,382 @@
+/* From rows to slices: which slice each row belongs to, and the rows of each slice together.
+ *
+ * A table has thousands of times more rows than combinations of categories. What a row says of its slice is
+ * packed into a word, or as many as it takes; each distinct one is taken apart, shown to the hook and looked
+ * up among the slices once.
+ */
+#include "perfdb/internal.h"
+#include <stdlib.h>
+
+enum { DROPPED = -1, BLOCK = 512 }; /* BLOCK: rows packed at a time */
+
+/* ---- slices by key --------------------------------------------------------------------------- */
+
+static size_t hash_key(const uint64_t *key, int n) {
+    uint64_t h = 0;
+    for (int i = 0; i < n; i++) {
+        h = (h ^ key[i]) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 32;
+    }
+    return (size_t)h;
+}
+
+static bool same_key(const uint64_t *a, const uint64_t *b, int n) {
+    for (int i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
+/* Place of the key in the index: its own, or the free one where it belongs. */
+static size_t place_of(const pdb_slicing *s, const uint64_t *key, int n) {
+    size_t mask = s->n_index - 1, at = hash_key(key, n) & mask;
+    while (s->index[at] && !same_key(s->slices[s->index[at] - 1].cat, key, n))
+        at = (at + 1) & mask;
+    return at;
+}
+
+uint32_t pdb_slices_find(const pdb_slicing *s, const uint64_t *key, int n) {
+    return s->index[place_of(s, key, n)] - 1;
+}
+
+/* Slices while they are found, on the heap. */
+typedef struct growing {
+    pdb_slicing s;
+    int n_key;
+    size_t cap;
+} growing;
+
+static void grow_index(growing *g) {
+    free(g->s.index);
+    g->s.n_index = g->s.n_index ? aic_mul(g->s.n_index, 2) : 64;
+    g->s.index = AIC_NEW_ARRAY(uint32_t, g->s.n_index);
+    for (size_t i = 0; i < g->s.n_slices; i++)
+        g->s.index[place_of(&g->s, g->s.slices[i].cat, g->n_key)] = (uint32_t)i + 1;
+}
+
+static uint32_t slice_for(growing *g, const uint64_t *cat) {
+    if (2 * (g->s.n_slices + 1) > g->s.n_index)
+        grow_index(g);
+    size_t at = place_of(&g->s, cat, g->n_key);
+    if (!g->s.index[at]) {
+        AIC_GROW(g->s.slices, g->s.n_slices, g->cap);
+        g->s.slices[g->s.n_slices] = (pdb_slice){0};
+        memcpy(g->s.slices[g->s.n_slices].cat, cat, (size_t)g->n_key * sizeof *cat);
+        g->s.index[at] = (uint32_t)++g->s.n_slices;
+    }
+    return g->s.index[at] - 1;
+}
+
+/* Copies n items to the arena. */
+static void *keep(aic_arena *a, void *items, size_t n, size_t size) {
+    void *copy = aic_arena_alloc(a, n, size);
+    if (n)
+        memcpy(copy, items, n * size);
+    free(items);
+    return copy;
+}
+
+static void keep_slices(aic_arena *a, pdb_slicing *s) {
+    s->slices = keep(a, s->slices, s->n_slices, sizeof *s->slices);
+    s->index = keep(a, s->index, s->n_index, sizeof *s->index);
+}
+
+/* ---- combinations ------------------------------------------------------------------------------ */
+
+/* A column of a packed key: the bits of its cells that are not the same in all rows. */
+typedef struct field {
+    const pdb_cells *cells;
+    uint64_t mask;
+    int word, shift;
+} field;
+
+typedef struct packing {
+    int n, words;
+    field fields[PDB_MAX_CATS + PDB_MAX_AXES * 2 + 1];
+} packing;
+
+#define DIFFERING(type)                                                                                      \
+    do {                                                                                                     \
+        const type *x = c->data;                                                                             \
+        type bits = 0;                                                                                       \
+        for (size_t i = 0; i < c->rows; i++)                                                                 \
+            bits |= (type)(x[i] ^ x[0]);                                                                     \
+        differ = bits;                                                                                       \
+    } while (0)
+
+/* All bits up to the highest in which the cells of a column differ. */
+static uint64_t differing(const pdb_cells *c) {
+    uint64_t differ;
+    switch (c->width) {
+    case 1:
+        DIFFERING(uint8_t);
+        break;
+    case 2:
+        DIFFERING(uint16_t);
+        break;
+    case 4:
+        DIFFERING(uint32_t);
+        break;
+    default:
+        DIFFERING(uint64_t);
+    }
+    for (int shift = 1; shift < 64; shift *= 2)
+        differ |= differ >> shift;
+    return differ;
+}
+
+static int bits_of(uint64_t mask) {
+    int n = 0;
+    for (; mask; mask >>= 1)
+        n++;
+    return n;
+}
+
+static void add_field(packing *p, const pdb_stored *column, int *used) {
+    uint64_t mask = column ? differing(&column->cells) : 0;
+    if (!mask)
+        return;
+    int bits = bits_of(mask);
+    if (p->words == 0 || *used + bits > 64) {
+        p->words++;
+        *used = 0;
+    }
+    p->fields[p->n++] = (field){&column->cells, mask, p->words - 1, *used};
+    *used += bits;
+}
+
+/* What tells the rows of a part apart as far as their slices are concerned. */
+static packing packing_of(const pdb_part *part, const pdb_schema *schema) {
+    packing p = {0};
+    int used = 0;
+    for (int i = 0; i < schema->n_cats; i++)
+        add_field(&p, part->cat[i], &used);
+    for (int i = 0; i < schema->n_admit_axes; i++) {
+        add_field(&p, part->axis[i], &used);
+        add_field(&p, part->plus[i], &used);
+    }
+    if (part->allowed)
+        add_field(&p, part->kernel, &used);
+    if (!p.words)
+        p.words = 1;
+    return p;
+}
+
+#define PACK(type)                                                                                           \
+    do {                                                                                                     \
+        const type *x = (const type *)f->cells->data + from;                                                 \
+        for (size_t i = 0; i < n; i++)                                                                       \
+            to[i] |= ((uint64_t)x[i] & f->mask) << f->shift;                                                 \
+    } while (0)
+
+/* Rows from..from+n, n at most BLOCK: word w of row i is out[w * BLOCK + i]. */
+static void pack(const packing *p, size_t from, size_t n, uint64_t *out) {
+    memset(out, 0, (size_t)p->words * BLOCK * sizeof *out);
+    for (const field *f = p->fields; f < p->fields + p->n; f++) {
+        uint64_t *to = out + (size_t)f->word * BLOCK;
+        switch (f->cells->width) {
+        case 1:
+            PACK(uint8_t);
+            break;
+        case 2:
+            PACK(uint16_t);
+            break;
+        case 4:
+            PACK(uint32_t);
+            break;
+        default:
+            PACK(uint64_t);
+        }
+    }
+}
+
+/* The combinations of a part met so far. */
+typedef struct combos {
+    int words;
+    uint64_t *keys; /* words per combination */
+    uint32_t *slice; /* of each; DROPPED */
+    size_t n, cap;
+    uint32_t *index; /* its number + 1 by hash, 0 = free; a power of two, at most half full */
+    size_t n_index;
+} combos;
+
+static uint32_t *combo_place(const combos *c, const uint64_t *key) {
+    size_t mask = c->n_index - 1, at = hash_key(key, c->words) & mask;
+    while (c->index[at] && !same_key(c->keys + (size_t)(c->index[at] - 1) * (size_t)c->words, key, c->words))
+        at = (at + 1) & mask;
+    return &c->index[at];
+}
+
+static void grow_combos(combos *c) {
+    size_t words = (size_t)c->words;
+    c->cap = c->cap ? aic_mul(c->cap, 2) : 64;
+    c->n_index = aic_mul(c->cap, 2);
+    c->keys = aic_realloc(c->keys, aic_mul(c->cap, words), sizeof *c->keys);
+    c->slice = aic_realloc(c->slice, c->cap, sizeof *c->slice);
+    free(c->index);
+    c->index = AIC_NEW_ARRAY(uint32_t, c->n_index);
+    for (size_t i = 0; i < c->n; i++)
+        *combo_place(c, c->keys + i * words) = (uint32_t)i + 1;
+}
+
+static void free_combos(combos *c) {
+    free(c->keys);
+    free(c->slice);
+    free(c->index);
+}
+
+/* ---- rows of a part ---------------------------------------------------------------------------- */
+
+typedef struct assigning {
+    growing *to;
+    const pdb_view *view;
+    const pdb_schema *schema;
+    const pdb_part *part;
+    combos combos;
+    uint64_t *key; /* of the row at hand */
+} assigning;
+
+/* The slice of a row that is the first of its combination. */
+static uint32_t admit(assigning *a, size_t row) {
+    const pdb_part *p = a->part;
+    if (p->allowed && !p->allowed[pdb_cell_at(&p->kernel->cells, row)])
+        return (uint32_t)DROPPED;
+    pdb_row r = {0};
+    pdb_part_keys(p, a->schema, a->schema->n_admit_axes, row, &r);
+    bool admitted = !a->schema->admit || a->schema->admit(a->view, a->schema, &r);
+    if (r.fault && !a->to->s.fault) {
+        a->to->s.fault = r.fault;
+        a->to->s.fault_at = p;
+    }
+    return admitted ? slice_for(a->to, r.cat) : (uint32_t)DROPPED;
+}
+
+static uint32_t slice_at(assigning *a, size_t row) {
+    combos *c = &a->combos;
+    uint32_t *place = c->n_index ? combo_place(c, a->key) : NULL;
+    if (place && *place)
+        return c->slice[*place - 1];
+    if (c->n == c->cap) {
+        grow_combos(c);
+        place = combo_place(c, a->key);
+    }
+    memcpy(c->keys + c->n * (size_t)c->words, a->key, (size_t)c->words * sizeof *a->key);
+    c->slice[c->n] = admit(a, row);
+    *place = (uint32_t)++c->n;
+    return c->slice[c->n - 1];
+}
+
+static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, const pdb_part *part,
+                   uint32_t *slice_of) {
+    packing p = packing_of(part, schema);
+    size_t words = (size_t)p.words;
+    assigning a = {.to = to,
+                   .view = view,
+                   .schema = schema,
+                   .part = part,
+                   .combos = {.words = p.words},
+                   .key = AIC_NEW_ARRAY(uint64_t, words)};
+    uint64_t *packed = aic_alloc(aic_mul(words, BLOCK), sizeof *packed);
+    uint32_t last = 0;
+    for (size_t from = 0; from < part->rows && !to->s.fault; from += BLOCK) {
+        size_t n = part->rows - from < BLOCK ? part->rows - from : BLOCK;
+        pack(&p, from, n, packed);
+        for (size_t i = 0; i < n && !to->s.fault; i++) {
+            uint64_t changed = from + i == 0; /* the row before was often of the same combination */
+            for (size_t w = 0; w < words; w++) {
+                changed |= a.key[w] ^ packed[w * BLOCK + i];
+                a.key[w] = packed[w * BLOCK + i];
+            }
+            last = changed ? slice_at(&a, from + i) : last;
+            slice_of[from + i] = last;
+        }
+    }
+    free(packed);
+    free(a.key);
+    free_combos(&a.combos);
+}
+
+/* Brings the rows of each slice together, in the order of the sequence, or as they stand where it is NULL. */
+static void group(aic_arena *a, pdb_slicing *s, const uint32_t *slice_of, size_t rows,
+                  const uint32_t *sequence) {
+    uint32_t *start = s->start = aic_arena_alloc(a, s->n_slices + 1, sizeof *start);
+    for (size_t i = 0; i < rows; i++)
+        if (slice_of[i] != (uint32_t)DROPPED)
+            start[slice_of[i] + 1]++;
+    for (size_t i = 0; i < s->n_slices; i++)
+        start[i + 1] += start[i];
+    uint32_t *order = s->order = aic_arena_alloc(a, start[s->n_slices], sizeof *order);
+    uint32_t *at = aic_alloc(s->n_slices, sizeof *at);
+    if (s->n_slices)
+        memcpy(at, start, s->n_slices * sizeof *at);
+    for (size_t i = 0; i < rows; i++) {
+        uint32_t row = sequence ? sequence[i] : (uint32_t)i;
+        if (slice_of[row] != (uint32_t)DROPPED)
+            order[at[slice_of[row]]++] = row;
+    }
+    free(at);
+}
+
+/* Where the last row of a source wins, its rows take precedence in reverse; NULL = they do as they stand. */
+static uint32_t *sequence_of(const pdb_parts *parts) {
+    uint32_t *sequence = parts->schema->last_in_source ? aic_alloc(parts->rows, sizeof *sequence) : NULL;
+    size_t first = 0;
+    for (size_t k = 0; sequence && k < parts->n; first += parts->part[k++].rows)
+        for (size_t i = 0, rows = parts->part[k].rows; i < rows; i++)
+            sequence[first + i] = (uint32_t)(first + rows - 1 - i);
+    return sequence;
+}
+
+pdb_slicing pdb_slices_of(aic_arena *a, const pdb_parts *parts) {
+    const pdb_schema *schema = parts->schema;
+    growing g = {.n_key = schema->n_cats - schema->n_extra};
+    uint32_t *slice_of = aic_alloc(parts->rows, sizeof *slice_of);
+    size_t first = 0;
+    grow_index(&g);
+    for (size_t k = 0; k < parts->n && !g.s.fault; first += parts->part[k++].rows)
+        if (parts->part[k].rows)
+            assign(&g, parts->view, schema, &parts->part[k], slice_of + first);
+    keep_slices(a, &g.s);
+    uint32_t *sequence = sequence_of(parts);
+    if (!g.s.fault)
+        group(a, &g.s, slice_of, parts->rows, sequence);
+    free(sequence);
+    free(slice_of);
+    return g.s;
+}
+
+/* ---- rows one by one ----------------------------------------------------------------------------- */
+
+struct pdb_grouping {
+    growing g;
+    uint32_t *slice_of;
+    size_t rows, cap;
+};
+
+pdb_grouping *pdb_grouping_new(int n_key) {
+    pdb_grouping *g = AIC_NEW(pdb_grouping);
+    g->g.n_key = n_key;
+    grow_index(&g->g);
+    return g;
+}
+
+void pdb_grouping_add(pdb_grouping *g, const uint64_t *cat) {
+    AIC_GROW(g->slice_of, g->rows, g->cap);
+    g->slice_of[g->rows++] = slice_for(&g->g, cat);
+}
+
+pdb_slicing pdb_grouping_finish(pdb_grouping *g, aic_arena *a, const uint32_t *sequence) {
+    pdb_slicing s = g->g.s;
+    keep_slices(a, &s);
+    group(a, &s, g->slice_of, g->rows, sequence);
+    g->g.s = (pdb_slicing){0};
+    pdb_grouping_free(g);
+    return s;
+}
+
+void pdb_grouping_free(pdb_grouping *g) {
+    free(g->g.s.slices);
+    free(g->g.s.index);
+    free(g->slice_of);
+    free(g);
+}
