@@ -212,68 +212,119 @@ static bool cells_are_members(const pdb_cells *c) {
     return ok;
 }
 
-/* Reads and decodes chunk after chunk; the last one may reach beyond the rows. */
-static bool read_chunks(hid_t dataset, const storage *how, pdb_cells *c) {
-    size_t width = (size_t)c->width, cells = (size_t)how->chunk, bytes = cells * width;
-    size_t most = bytes + bytes / 8 + 1024; /* deflate and its checksum never add more */
-    uint8_t *stored = NULL, *whole = aic_alloc(cells, width);
+/* A column as it lies in the file, on its way out of HDF5. */
+typedef struct pieces {
+    size_t n;          /* chunks */
+    size_t *end;       /* of each in bytes */
+    uint32_t *skipped; /* filters left out of each */
+    uint8_t *bytes;    /* of all, one after the other; or the cells of a plain column */
+} pieces;
+
+static void free_pieces(pieces *p) {
+    free(p->end);
+    free(p->skipped);
+    free(p->bytes);
+}
+
+/* The stored bytes of all chunks. */
+static bool read_chunks(hid_t dataset, const storage *how, const pdb_cells *c, pieces *out) {
+    size_t cells = (size_t)how->chunk, bytes = cells * (size_t)c->width, size = 0;
+    hsize_t most = bytes + bytes / 8 + 1024; /* deflate and its checksum never add more */
+    out->n = c->rows / cells + (c->rows % cells != 0);
+    out->end = aic_alloc(out->n, sizeof *out->end);
+    out->skipped = AIC_NEW_ARRAY(uint32_t, out->n);
     bool ok = true;
-    for (hsize_t at = 0; ok && at < c->rows; at += how->chunk) {
-        hsize_t size = 0;
-        uint32_t skipped = 0;
-        ok = H5Dget_chunk_storage_size(dataset, &at, &size) >= 0 && size > 0 && size <= most;
-        if (!ok)
-            break;
-        stored = aic_realloc(stored, (size_t)size, 1);
-        size_t left = c->rows - (size_t)at, kept = left < cells ? left : cells;
-        uint8_t *to = (uint8_t *)c->data + (size_t)at * width;
-        ok = H5Dread_chunk(dataset, H5P_DEFAULT, &at, &skipped, stored) >= 0 &&
-             pdb_chunk_decode(&how->filters, skipped, stored, (size_t)size, cells, width,
-                              kept == cells ? to : whole);
-        if (ok && kept < cells)
-            memcpy(to, whole, kept * width);
+    for (size_t i = 0; ok && i < out->n; i++) {
+        hsize_t at = i * cells, stored = 0;
+        ok = H5Dget_chunk_storage_size(dataset, &at, &stored) >= 0 && stored > 0 && stored <= most;
+        out->end[i] = size = aic_add(size, (size_t)stored);
     }
-    free(stored);
-    free(whole);
+    out->bytes = ok ? aic_alloc(size, 1) : NULL;
+    for (size_t i = 0; ok && i < out->n; i++) {
+        hsize_t at = i * cells;
+        ok = H5Dread_chunk(dataset, H5P_DEFAULT, &at, &out->skipped[i],
+                           out->bytes + (i ? out->end[i - 1] : 0)) >= 0;
+    }
     return ok;
 }
 
-static bool read_plain(hid_t dataset, hid_t type, pdb_cells *c) {
-    return c->rows == 0 || (H5Dget_storage_size(dataset) == c->rows * (size_t)c->width &&
-                            H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, c->data) >= 0);
+static bool read_plain(hid_t dataset, hid_t type, const pdb_cells *c, pieces *out) {
+    size_t bytes = c->rows * (size_t)c->width;
+    out->bytes = aic_alloc(bytes, 1);
+    return bytes == 0 || (H5Dget_storage_size(dataset) == bytes &&
+                          H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->bytes) >= 0);
 }
 
-static bool read_cells(const pdb_group *g, hid_t dataset, hid_t type, pdb_cells *out, const char **what) {
-    storage how = {0};
-    if (!check_column(g, dataset, type, out, &how, what))
-        return false;
-    out->data = aic_alloc(out->rows, (size_t)out->width);
-    *what = "cannot be read";
-    if (!(how.chunk ? read_chunks(dataset, &how, out) : read_plain(dataset, type, out)))
-        return false;
-    if (out->kind != PDB_CELL_TEXT)
-        return true;
-    *what = "has an unreadable enumeration";
-    if (!read_members(type, out))
-        return false;
-    *what = "holds a value its enumeration does not name";
-    return cells_are_members(out);
-}
-
-bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err) {
-    *out = (pdb_cells){0};
-    pdb_hdf5_lock();
+/* Everything that HDF5 has to say of a column. */
+static bool read_stored(const pdb_group *g, const char *column, pdb_cells *c, storage *how, pieces *out,
+                        const char **what) {
     hid_t dataset = pdb_h5_has(g->id, column) ? H5Dopen2(g->id, column, H5P_DEFAULT) : -1;
     hid_t type = dataset >= 0 ? H5Dget_type(dataset) : -1;
-    const char *what = "is missing or not a dataset";
-    bool ok = type >= 0 && read_cells(g, dataset, type, out, &what);
-    if (!ok)
-        fail_column(err, g, column, what);
+    *what = "is missing or not a dataset";
+    bool ok = type >= 0 && check_column(g, dataset, type, c, how, what);
+    if (ok) {
+        *what = "cannot be read";
+        ok = how->chunk ? read_chunks(dataset, how, c, out) : read_plain(dataset, type, c, out);
+    }
+    if (ok && c->kind == PDB_CELL_TEXT) {
+        *what = "has an unreadable enumeration";
+        ok = read_members(type, c);
+    }
     if (type >= 0)
         H5Tclose(type);
     if (dataset >= 0)
         H5Dclose(dataset);
+    return ok;
+}
+
+/* Decodes chunk after chunk; the last one may reach beyond the rows. */
+static bool decode_chunks(const storage *how, const pieces *p, pdb_cells *c) {
+    size_t width = (size_t)c->width, cells = (size_t)how->chunk;
+    uint8_t *whole = c->rows % cells ? aic_alloc(cells, width) : NULL;
+    bool ok = true;
+    for (size_t i = 0; ok && i < p->n; i++) {
+        size_t at = i * cells, left = c->rows - at, from = i ? p->end[i - 1] : 0;
+        uint8_t *to = (uint8_t *)c->data + at * width;
+        ok = pdb_chunk_decode(&how->filters, p->skipped[i], p->bytes + from, p->end[i] - from, cells, width,
+                              left < cells ? whole : to);
+        if (ok && left < cells)
+            memcpy(to, whole, left * width);
+    }
+    free(whole);
+    return ok;
+}
+
+static bool decode(const storage *how, pieces *p, pdb_cells *c, const char **what) {
+    *what = "cannot be read";
+    if (how->chunk) {
+        c->data = aic_alloc(c->rows, (size_t)c->width);
+        if (!decode_chunks(how, p, c))
+            return false;
+    } else {
+        c->data = p->bytes;
+        p->bytes = NULL;
+    }
+    *what = "holds a value its enumeration does not name";
+    return c->kind != PDB_CELL_TEXT || cells_are_members(c);
+}
+
+/* Only what HDF5 does is done under its lock: decoding takes longer, and threads do it side by side. */
+bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err) {
+    storage how = {0};
+    pieces p = {0};
+    const char *what;
+    *out = (pdb_cells){0};
+    pdb_hdf5_lock();
+    bool ok = read_stored(g, column, out, &how, &p, &what);
+    if (!ok)
+        fail_column(err, g, column, what);
     pdb_hdf5_unlock();
+    if (ok && !decode(&how, &p, out, &what)) {
+        pdb_hdf5_lock();
+        ok = fail_column(err, g, column, what);
+        pdb_hdf5_unlock();
+    }
+    free_pieces(&p);
     if (!ok)
         pdb_cells_free(out);
     return ok;

@@ -322,6 +322,33 @@ const pdb_system *pdb_sheet_read(aic_arena *a, const char *name, const char *pat
 
 /* ---- building blocks of interpolation -------------------------------------------------------- */
 
+static inline bool pdb_same_key(const uint64_t *a, const uint64_t *b, int words) {
+    for (int i = 0; i < words; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+static inline size_t pdb_hash_key(const uint64_t *key, int words) {
+    uint64_t h = 0;
+    for (int i = 0; i < words; i++) {
+        h = (h ^ key[i]) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 32;
+    }
+    return (size_t)h;
+}
+
+/* Keys of `words` words each, numbered from 0 in the order in which they are first seen. Set words, the rest
+ * zero; pdb_numbers_free. Fewer than 2^31 keys. */
+typedef struct pdb_numbers {
+    int words;
+    uint64_t *keys;
+    size_t n, cap;
+    uint32_t *index; /* number + 1 by hash, 0 = free; a power of two, at most half full */
+    size_t n_index;
+} pdb_numbers;
+uint32_t pdb_number(pdb_numbers *t, const uint64_t *key);
+void pdb_numbers_free(pdb_numbers *t);
+
 /* Stable ascending order of n rows of `width` keys each (most significant first). order: n entries, filled
  * here. */
 void pdb_sort_rows(size_t n, int width, const uint64_t *keys, uint32_t *order);

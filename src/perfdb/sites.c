@@ -9,66 +9,26 @@ static const double GATE_SQUARE = 4.0 * (1 + 1e-15); /* a few ulps beyond its sq
 
 /* ---- building -------------------------------------------------------------------------------- */
 
-/* first[i] = the smallest row whose leading `axes` keys equal those of row i. */
-static void first_seen(size_t n, int axes, const uint64_t *coords, uint64_t *first) {
-    uint64_t *keys = aic_alloc(aic_mul(n, (size_t)axes), sizeof *keys);
+/* Gives every row the number of its site. Sites are numbered as a walk of nested maps curve -> site0 -> site1
+ * meets them, each level in order of first appearance. Returns how many there are. */
+static uint32_t number_sites(size_t n, const uint64_t *coords, uint32_t *site_of) {
+    pdb_numbers curves = {.words = 1}, branches = {.words = 2}, sites = {.words = 2};
+    uint64_t *place = aic_alloc(n, sizeof *place);
     uint32_t *order = aic_alloc(n, sizeof *order);
-    for (size_t i = 0; i < n; i++)
-        memcpy(keys + i * (size_t)axes, coords + i * 3, (size_t)axes * sizeof *keys);
-    pdb_sort_rows(n, axes, keys, order); /* stable: the first of each run of equals is the earliest row */
-    uint32_t leader = 0;
     for (size_t i = 0; i < n; i++) {
-        const uint64_t *row = keys + (size_t)order[i] * (size_t)axes;
-        if (i == 0 || memcmp(row, keys + (size_t)leader * (size_t)axes, (size_t)axes * sizeof *keys) != 0)
-            leader = order[i];
-        first[order[i]] = leader;
+        uint64_t branch[] = {pdb_number(&curves, coords + 3 * i), coords[3 * i + 1]};
+        place[i] = branch[0] << 32 | pdb_number(&branches, branch);
     }
-    free(keys);
-    free(order);
-}
-
-/* Orders the rows as a walk of nested maps curve -> site0 -> site1 meets them, each level in order of first
- * appearance. */
-static void walk_order(size_t n, const uint64_t *coords, uint32_t *order) {
-    uint64_t *seen = aic_alloc(aic_mul(n, 2), sizeof *seen), *column = aic_alloc(n, sizeof *column);
-    for (int axes = 1; axes <= 2; axes++) {
-        first_seen(n, axes, coords, column);
-        for (size_t i = 0; i < n; i++)
-            seen[2 * i + (size_t)axes - 1] = column[i];
-    }
-    pdb_sort_rows(n, 2, seen, order);
-    free(seen);
-    free(column);
-}
-
-/* Gives every row the number of its site: sites are numbered as the walk meets them. Returns how many there
- * are. */
-static uint32_t number_sites(size_t n, const uint64_t *coords, uint64_t *site_of) {
-    uint64_t *shape = aic_alloc(aic_mul(n, 2), sizeof *shape);
-    uint32_t *order = aic_alloc(n, sizeof *order), *place = aic_alloc(n, sizeof *place);
-    walk_order(n, coords, order);
+    pdb_sort_rows(n, 1, place, order);
     for (size_t i = 0; i < n; i++)
-        place[order[i]] = (uint32_t)i;
-    for (size_t i = 0; i < n; i++) /* rows in walk order, so that a shape's first row is where it is met */
-        memcpy(shape + i * 2, coords + (size_t)order[i] * 3 + 1, 2 * sizeof *shape);
-    uint32_t *by_shape = order;
-    pdb_sort_rows(n, 2, shape, by_shape);
-    uint64_t *number = aic_alloc(n, sizeof *number); /* by place in the walk: place where the shape was met */
-    for (size_t i = 0, leader = 0; i < n; i++) {
-        if (i == 0 || memcmp(shape + (size_t)by_shape[i] * 2, shape + leader * 2, 2 * sizeof *shape) != 0)
-            leader = by_shape[i];
-        number[by_shape[i]] = leader;
-    }
-    uint32_t sites = 0;
-    for (size_t i = 0; i < n; i++)
-        number[i] = number[i] == i ? sites++ : number[number[i]];
-    for (size_t i = 0; i < n; i++)
-        site_of[i] = number[place[i]];
-    free(shape);
-    free(order);
+        site_of[order[i]] = pdb_number(&sites, coords + 3 * (size_t)order[i] + 1);
+    uint32_t count = (uint32_t)sites.n;
+    pdb_numbers_free(&curves);
+    pdb_numbers_free(&branches);
+    pdb_numbers_free(&sites);
     free(place);
-    free(number);
-    return sites;
+    free(order);
+    return count;
 }
 
 typedef struct site_arrays {
@@ -81,7 +41,7 @@ typedef struct site_arrays {
 /* Curves of all sites, each ascending, first row of a coordinate kept. Returns the points kept; kept_row: the
  * row of each. */
 static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
-                          const uint64_t *site_of, uint32_t *kept_row) {
+                          const uint32_t *site_of, uint32_t *kept_row) {
     uint64_t *keys = aic_alloc(aic_mul(n, 2), sizeof *keys);
     uint32_t *order = aic_alloc(n, sizeof *order);
     for (size_t i = 0; i < n; i++) {
@@ -112,7 +72,7 @@ static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, con
 
 /* Frees site_of: the number of every row's site, of `sites` in all. */
 static const pdb_sites *build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
-                              const pdb_origins *from, uint64_t *site_of, uint32_t sites) {
+                              const pdb_origins *from, uint32_t *site_of, uint32_t sites) {
     site_arrays to = {
         .site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.site),
         .key = aic_arena_alloc(a, n, sizeof *to.key),
@@ -138,15 +98,15 @@ static const pdb_sites *build(aic_arena *a, size_t n, const uint64_t *coords, co
 
 const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
                                  const pdb_origins *from) {
-    uint64_t *site_of = aic_alloc(n, sizeof *site_of);
+    uint32_t *site_of = aic_alloc(n, sizeof *site_of);
     uint32_t sites = number_sites(n, coords, site_of);
     return build(a, n, coords, leaves, from, site_of, sites);
 }
 
 const pdb_sites *pdb_sites_build_ascending(aic_arena *a, size_t n, const uint64_t *coords,
                                            const pdb_leaf *leaves, const pdb_origins *from) {
-    uint64_t *site_of = aic_alloc(n, sizeof *site_of), *shape = aic_alloc(aic_mul(n, 2), sizeof *shape);
-    uint32_t *order = aic_alloc(n, sizeof *order), sites = 0;
+    uint64_t *shape = aic_alloc(aic_mul(n, 2), sizeof *shape);
+    uint32_t *site_of = aic_alloc(n, sizeof *site_of), *order = aic_alloc(n, sizeof *order), sites = 0;
     for (size_t i = 0; i < n; i++)
         memcpy(shape + i * 2, coords + i * 3 + 1, 2 * sizeof *shape);
     pdb_sort_rows(n, 2, shape, order);

@@ -11,26 +11,10 @@ enum { DROPPED = -1, BLOCK = 512 }; /* BLOCK: rows packed at a time */
 
 /* ---- slices by key --------------------------------------------------------------------------- */
 
-static size_t hash_key(const uint64_t *key, int n) {
-    uint64_t h = 0;
-    for (int i = 0; i < n; i++) {
-        h = (h ^ key[i]) * 0x9E3779B97F4A7C15u;
-        h ^= h >> 32;
-    }
-    return (size_t)h;
-}
-
-static bool same_key(const uint64_t *a, const uint64_t *b, int n) {
-    for (int i = 0; i < n; i++)
-        if (a[i] != b[i])
-            return false;
-    return true;
-}
-
 /* Place of the key in the index: its own, or the free one where it belongs. */
 static size_t place_of(const pdb_slicing *s, const uint64_t *key, int n) {
-    size_t mask = s->n_index - 1, at = hash_key(key, n) & mask;
-    while (s->index[at] && !same_key(s->slices[s->index[at] - 1].cat, key, n))
+    size_t mask = s->n_index - 1, at = pdb_hash_key(key, n) & mask;
+    while (s->index[at] && !pdb_same_key(s->slices[s->index[at] - 1].cat, key, n))
         at = (at + 1) & mask;
     return at;
 }
@@ -190,41 +174,6 @@ static void pack(const packing *p, size_t from, size_t n, uint64_t *out) {
     }
 }
 
-/* The combinations of a part met so far. */
-typedef struct combos {
-    int words;
-    uint64_t *keys; /* words per combination */
-    uint32_t *slice; /* of each; DROPPED */
-    size_t n, cap;
-    uint32_t *index; /* its number + 1 by hash, 0 = free; a power of two, at most half full */
-    size_t n_index;
-} combos;
-
-static uint32_t *combo_place(const combos *c, const uint64_t *key) {
-    size_t mask = c->n_index - 1, at = hash_key(key, c->words) & mask;
-    while (c->index[at] && !same_key(c->keys + (size_t)(c->index[at] - 1) * (size_t)c->words, key, c->words))
-        at = (at + 1) & mask;
-    return &c->index[at];
-}
-
-static void grow_combos(combos *c) {
-    size_t words = (size_t)c->words;
-    c->cap = c->cap ? aic_mul(c->cap, 2) : 64;
-    c->n_index = aic_mul(c->cap, 2);
-    c->keys = aic_realloc(c->keys, aic_mul(c->cap, words), sizeof *c->keys);
-    c->slice = aic_realloc(c->slice, c->cap, sizeof *c->slice);
-    free(c->index);
-    c->index = AIC_NEW_ARRAY(uint32_t, c->n_index);
-    for (size_t i = 0; i < c->n; i++)
-        *combo_place(c, c->keys + i * words) = (uint32_t)i + 1;
-}
-
-static void free_combos(combos *c) {
-    free(c->keys);
-    free(c->slice);
-    free(c->index);
-}
-
 /* ---- rows of a part ---------------------------------------------------------------------------- */
 
 typedef struct assigning {
@@ -232,7 +181,9 @@ typedef struct assigning {
     const pdb_view *view;
     const pdb_schema *schema;
     const pdb_part *part;
-    combos combos;
+    pdb_numbers combinations;
+    uint32_t *slice; /* of each; DROPPED */
+    size_t n, cap;
     uint64_t *key; /* of the row at hand */
 } assigning;
 
@@ -252,18 +203,12 @@ static uint32_t admit(assigning *a, size_t row) {
 }
 
 static uint32_t slice_at(assigning *a, size_t row) {
-    combos *c = &a->combos;
-    uint32_t *place = c->n_index ? combo_place(c, a->key) : NULL;
-    if (place && *place)
-        return c->slice[*place - 1];
-    if (c->n == c->cap) {
-        grow_combos(c);
-        place = combo_place(c, a->key);
+    uint32_t number = pdb_number(&a->combinations, a->key);
+    if (number == a->n) {
+        AIC_GROW(a->slice, a->n, a->cap);
+        a->slice[a->n++] = admit(a, row);
     }
-    memcpy(c->keys + c->n * (size_t)c->words, a->key, (size_t)c->words * sizeof *a->key);
-    c->slice[c->n] = admit(a, row);
-    *place = (uint32_t)++c->n;
-    return c->slice[c->n - 1];
+    return a->slice[number];
 }
 
 static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, const pdb_part *part,
@@ -274,7 +219,7 @@ static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, 
                    .view = view,
                    .schema = schema,
                    .part = part,
-                   .combos = {.words = p.words},
+                   .combinations = {.words = p.words},
                    .key = AIC_NEW_ARRAY(uint64_t, words)};
     uint64_t *packed = aic_alloc(aic_mul(words, BLOCK), sizeof *packed);
     uint32_t last = 0;
@@ -293,7 +238,8 @@ static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, 
     }
     free(packed);
     free(a.key);
-    free_combos(&a.combos);
+    free(a.slice);
+    pdb_numbers_free(&a.combinations);
 }
 
 /* Brings the rows of each slice together, in the order of the sequence, or as they stand where it is NULL. */
