@@ -79,12 +79,17 @@ typedef struct packing {
     field fields[PDB_MAX_CATS + PDB_MAX_AXES * 2 + 1];
 } packing;
 
+/* Whole blocks apart: loops of known length are what compilers turn into vector instructions. */
 #define DIFFERING(type)                                                                                      \
     do {                                                                                                     \
         const type *x = c->data;                                                                             \
         type bits = 0;                                                                                       \
-        for (size_t i = 0; i < c->rows; i++)                                                                 \
-            bits |= (type)(x[i] ^ x[0]);                                                                     \
+        size_t done = 0;                                                                                     \
+        for (; c->rows - done >= BLOCK; done += BLOCK)                                                       \
+            for (size_t i = 0; i < BLOCK; i++)                                                               \
+                bits |= (type)(x[done + i] ^ x[0]);                                                          \
+        for (; done < c->rows; done++)                                                                       \
+            bits |= (type)(x[done] ^ x[0]);                                                                  \
         differ = bits;                                                                                       \
     } while (0)
 
@@ -146,18 +151,23 @@ static packing packing_of(const pdb_part *part, const pdb_schema *schema) {
     return p;
 }
 
+#define PACK_ROWS(type, count, step)                                                                         \
+    for (size_t i = 0; i < (count); i++)                                                                     \
+        to[i * (step)] |= ((uint64_t)((const type *)f->cells->data)[from + i] & f->mask) << f->shift
 #define PACK(type)                                                                                           \
     do {                                                                                                     \
-        const type *x = (const type *)f->cells->data + from;                                                 \
-        for (size_t i = 0; i < n; i++)                                                                       \
-            to[i] |= ((uint64_t)x[i] & f->mask) << f->shift;                                                 \
+        if (n == BLOCK && words == 1)                                                                        \
+            PACK_ROWS(type, BLOCK, 1);                                                                       \
+        else                                                                                                 \
+            PACK_ROWS(type, n, words);                                                                       \
     } while (0)
 
-/* Rows from..from+n, n at most BLOCK: word w of row i is out[w * BLOCK + i]. */
+/* Rows from..from+n, n at most BLOCK, as so many words for each. */
 static void pack(const packing *p, size_t from, size_t n, uint64_t *out) {
-    memset(out, 0, (size_t)p->words * BLOCK * sizeof *out);
+    size_t words = (size_t)p->words;
+    memset(out, 0, n * words * sizeof *out);
     for (const field *f = p->fields; f < p->fields + p->n; f++) {
-        uint64_t *to = out + (size_t)f->word * BLOCK;
+        uint64_t *restrict to = out + f->word;
         switch (f->cells->width) {
         case 1:
             PACK(uint8_t);
@@ -184,7 +194,6 @@ typedef struct assigning {
     pdb_numbers combinations;
     uint32_t *slice; /* of each; DROPPED */
     size_t n, cap;
-    uint64_t *key; /* of the row at hand */
 } assigning;
 
 /* The slice of a row that is the first of its combination. */
@@ -202,8 +211,8 @@ static uint32_t admit(assigning *a, size_t row) {
     return admitted ? slice_for(a->to, r.cat) : (uint32_t)DROPPED;
 }
 
-static uint32_t slice_at(assigning *a, size_t row) {
-    uint32_t number = pdb_number(&a->combinations, a->key);
+static uint32_t slice_at(assigning *a, const uint64_t *key, size_t row) {
+    uint32_t number = pdb_number(&a->combinations, key);
     if (number == a->n) {
         AIC_GROW(a->slice, a->n, a->cap);
         a->slice[a->n++] = admit(a, row);
@@ -211,33 +220,26 @@ static uint32_t slice_at(assigning *a, size_t row) {
     return a->slice[number];
 }
 
+/* Rows from..from+n of their packed keys. */
+static void assign_block(assigning *a, const uint64_t *keys, size_t from, size_t n, uint32_t *slice_of) {
+    int words = a->combinations.words;
+    for (size_t i = 0; i < n && !a->to->s.fault; i++, keys += words) /* often of the row before's combination */
+        slice_of[i] = i && pdb_same_key(keys, keys - words, words) ? slice_of[i - 1]
+                                                                   : slice_at(a, keys, from + i);
+}
+
 static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, const pdb_part *part,
                    uint32_t *slice_of) {
     packing p = packing_of(part, schema);
-    size_t words = (size_t)p.words;
-    assigning a = {.to = to,
-                   .view = view,
-                   .schema = schema,
-                   .part = part,
-                   .combinations = {.words = p.words},
-                   .key = AIC_NEW_ARRAY(uint64_t, words)};
-    uint64_t *packed = aic_alloc(aic_mul(words, BLOCK), sizeof *packed);
-    uint32_t last = 0;
+    assigning a = {
+        .to = to, .view = view, .schema = schema, .part = part, .combinations = {.words = p.words}};
+    uint64_t *keys = aic_alloc(aic_mul((size_t)p.words, BLOCK), sizeof *keys);
     for (size_t from = 0; from < part->rows && !to->s.fault; from += BLOCK) {
         size_t n = part->rows - from < BLOCK ? part->rows - from : BLOCK;
-        pack(&p, from, n, packed);
-        for (size_t i = 0; i < n && !to->s.fault; i++) {
-            uint64_t changed = from + i == 0; /* the row before was often of the same combination */
-            for (size_t w = 0; w < words; w++) {
-                changed |= a.key[w] ^ packed[w * BLOCK + i];
-                a.key[w] = packed[w * BLOCK + i];
-            }
-            last = changed ? slice_at(&a, from + i) : last;
-            slice_of[from + i] = last;
-        }
+        pack(&p, from, n, keys);
+        assign_block(&a, keys, from, n, slice_of + from);
     }
-    free(packed);
-    free(a.key);
+    free(keys);
     free(a.slice);
     pdb_numbers_free(&a.combinations);
 }
