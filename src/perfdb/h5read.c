@@ -203,12 +203,27 @@ static bool read_members(hid_t type, pdb_cells *c) {
     return true;
 }
 
-static bool cells_are_members(const pdb_cells *c) {
+static size_t largest_cell(const pdb_cells *c) {
     const uint8_t *narrow = c->data;
     const uint16_t *wide = c->data;
+    uint8_t low = 0;
+    uint16_t high = 0;
+    for (size_t i = 0; c->width == 1 && i < c->rows; i++)
+        low = narrow[i] > low ? narrow[i] : low;
+    for (size_t i = 0; c->width == 2 && i < c->rows; i++)
+        high = wide[i] > high ? wide[i] : high;
+    return c->width == 1 ? low : high;
+}
+
+/* Members are most often those from 0 on: then no cell needs a look of its own. */
+static bool cells_are_members(const pdb_cells *c) {
+    size_t named = 0;
+    while (named < c->n_members && c->members[named])
+        named++;
     bool ok = true;
-    for (size_t i = 0; i < c->rows; i++)
-        ok &= c->members[c->width == 1 ? narrow[i] : wide[i]] != NULL;
+    size_t to_check = c->rows && largest_cell(c) >= named ? c->rows : 0;
+    for (size_t i = 0; i < to_check; i++)
+        ok &= c->members[pdb_cell_at(c, i)] != NULL;
     return ok;
 }
 

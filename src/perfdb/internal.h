@@ -332,6 +332,7 @@ static inline size_t pdb_hash_key(const uint64_t *key, int words) {
     uint64_t h = 0;
     for (int i = 0; i < words; i++) {
         h = (h ^ key[i]) * 0x9E3779B97F4A7C15u;
+        h = (h ^ h >> 32) * 0xD6E8FEB86659FD93u;
         h ^= h >> 32;
     }
     return (size_t)h;

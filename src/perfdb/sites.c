@@ -9,19 +9,35 @@ static const double GATE_SQUARE = 4.0 * (1 + 1e-15); /* a few ulps beyond its sq
 
 /* ---- building -------------------------------------------------------------------------------- */
 
+/* The numbers of pairs; a pair of 32-bit keys, as most are, is one word. */
+static uint32_t number_pair(pdb_numbers *pairs, uint64_t a, uint64_t b) {
+    const uint64_t key[] = {pairs->words == 1 ? a << 32 | b : a, b};
+    return pdb_number(pairs, key);
+}
+
+static bool narrow(size_t n, const uint64_t *coords) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < 3 * n; i++)
+        bits |= coords[i];
+    return bits <= UINT32_MAX;
+}
+
 /* Gives every row the number of its site. Sites are numbered as a walk of nested maps curve -> site0 -> site1
  * meets them, each level in order of first appearance. Returns how many there are. */
 static uint32_t number_sites(size_t n, const uint64_t *coords, uint32_t *site_of) {
-    pdb_numbers curves = {.words = 1}, branches = {.words = 2}, sites = {.words = 2};
-    uint64_t *place = aic_alloc(n, sizeof *place);
+    int words = narrow(n, coords) ? 1 : 2;
+    pdb_numbers curves = {.words = 1}, branches = {.words = words}, sites = {.words = words};
+    uint64_t *place = aic_alloc(aic_mul(n, 2), sizeof *place);
     uint32_t *order = aic_alloc(n, sizeof *order);
     for (size_t i = 0; i < n; i++) {
-        uint64_t branch[] = {pdb_number(&curves, coords + 3 * i), coords[3 * i + 1]};
-        place[i] = branch[0] << 32 | pdb_number(&branches, branch);
+        place[2 * i] = pdb_number(&curves, coords + 3 * i);
+        place[2 * i + 1] = number_pair(&branches, place[2 * i], coords[3 * i + 1]);
     }
-    pdb_sort_rows(n, 1, place, order);
-    for (size_t i = 0; i < n; i++)
-        site_of[order[i]] = pdb_number(&sites, coords + 3 * (size_t)order[i] + 1);
+    pdb_sort_rows(n, 2, place, order);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t *at = coords + 3 * (size_t)order[i];
+        site_of[order[i]] = number_pair(&sites, at[1], at[2]);
+    }
     uint32_t count = (uint32_t)sites.n;
     pdb_numbers_free(&curves);
     pdb_numbers_free(&branches);
