@@ -1,4 +1,5 @@
-/* JSON documents of doc.h (RFC 8259), read straight into the arena: a catalogue of models is read at every start.
+/* JSON documents of doc.h (RFC 8259), read straight into the arena: a catalogue of models is read at every
+ * start.
  */
 #include "base/doc_internal.h"
 #include "base/text_internal.h"

@@ -75,8 +75,8 @@ static bool generation_floor(const pdb_view *view, const uint64_t *cat, size_t n
                        .flops = pdb_flops(sys, attention_decode_mode(sys, kv)),
                        .mem_bw = sys->mem_bw};
     for (size_t i = 0; a.flops > 0.0 && i < n; i++, axis += 3)
-        least[i] = attention_generation_table_sol(
-            &a, (double[]){(double)axis[0], (double)axis[1], (double)axis[2]});
+        least[i] =
+            attention_generation_table_sol(&a, (double[]){(double)axis[0], (double)axis[1], (double)axis[2]});
     return a.flops > 0.0;
 }
 

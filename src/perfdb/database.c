@@ -159,6 +159,7 @@ void pdb_close(pdb *db) {
     for (size_t i = 0; i < db->n_releases; i++)
         pdb_release_free(db->releases[i]);
     free(db->views);
+    free(db->granted);
     free(db->files);
     free(db->releases);
     free(db->sheets);

@@ -113,7 +113,7 @@ void pdb_cells_free(pdb_cells *c);
 /* A column, read once and shared by all tables of all views that are made from it. */
 typedef struct pdb_stored {
     pdb_cells cells;
-    uint32_t *ids;                 /* texts: interned id by cell value; else NULL */
+    uint32_t *ids;                /* texts: interned id by cell value; else NULL */
     char content[AIC_XXH128_HEX]; /* digest of the cells as stored */
 } pdb_stored;
 
@@ -142,6 +142,14 @@ typedef struct pdb_sheet {
     const pdb_system *system; /* NULL until first asked for */
 } pdb_sheet;
 
+/* A request for a view that was granted: sweeps ask for each of a few views thousands of times. */
+typedef struct pdb_granted {
+    const pdb_system *system;
+    const char *backend, *version; /* as asked for */
+    bool shared, allow_unlisted;
+    struct pdb_view_impl *view;
+} pdb_granted;
+
 typedef struct pdb_opened {
     const pdb_release *release;
     const char *system;
@@ -149,7 +157,7 @@ typedef struct pdb_opened {
 } pdb_opened;
 
 struct pdb {
-    pthread_mutex_t lock; /* guards arena, sheets, files, views */
+    pthread_mutex_t lock; /* guards arena, sheets, files, views, granted */
     aic_arena *arena;
     pdb_release **releases; /* in the order of the folders given */
     size_t n_releases;
@@ -159,12 +167,14 @@ struct pdb {
     size_t n_files, cap_files;
     struct pdb_view_impl **views;
     size_t n_views, cap_views;
+    pdb_granted *granted;
+    size_t n_granted, cap_granted;
     pthread_mutex_t text_lock; /* guards texts; taken last, held briefly */
     aic_intern *texts;         /* category texts of all tables */
 };
 
 typedef struct pdb_made { /* what pdb_derived keeps */
-    bool ready; /* false: some thread is building it */
+    bool ready;           /* false: some thread is building it */
     const void *identity, *object;
     const void *key; /* NULL: the identity says it all */
     size_t key_size;
@@ -216,7 +226,8 @@ typedef struct pdb_view_impl {
     pdb_loaded loaded; /* since the view was opened */
 } pdb_view_impl;
 
-/* ---- rows of a table (scan.c, slices.c) ------------------------------------------------------------------- */
+/* ---- rows of a table (scan.c, slices.c) -------------------------------------------------------------------
+ */
 
 /* Rows of one source, column by column as stored. Slots follow the schema; NULL = an absent optional column,
  * which counts as zeros. */

@@ -153,7 +153,7 @@ typedef struct pdb_schema {
     bool last_in_source; /* inside one source the last row of a coordinate wins; across sources the first as
                             ever */
     bool primary_only;   /* read the version's own file and nothing else */
-    bool no_power;     /* the power column counts as zeros */
+    bool no_power;       /* the power column counts as zeros */
     /* Drops a row (returns false) or rewrites its categories; NULL = keep all. view gives system and backend.
      * Asked once for rows that have everything it may look at in common: source, categories and the first
      * n_admit_axes axes. */

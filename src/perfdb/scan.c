@@ -25,8 +25,8 @@ static bool missing_column(scan *s, const char *name) {
     if (pdb_file_list(pdb_impl(s->parts->view)->file, group, a, &names, &n, NULL))
         for (size_t i = 0; i < n; i++)
             aic_buf_printf(&have, "%s%s", i ? ", " : "", names[i]);
-    aic_fail(&s->parts->err, AIC_BAD_INPUT, "table %s: column %s missing in %s (columns: %s)", s->schema->table,
-             name, group, have.len ? have.data : "none");
+    aic_fail(&s->parts->err, AIC_BAD_INPUT, "table %s: column %s missing in %s (columns: %s)",
+             s->schema->table, name, group, have.len ? have.data : "none");
     aic_buf_free(&have);
     aic_arena_free(a);
     return false;
@@ -135,8 +135,7 @@ static bool fits(scan *s, const char *name, const pdb_stored *c, uint64_t limit)
 static bool axis_fits(scan *s, int axis) {
     const pdb_column *a = &s->schema->axes[axis];
     const pdb_stored *base = s->part->axis[axis], *plus = s->part->plus[axis];
-    uint64_t limit =
-        s->schema->wide_axis && axis == s->schema->n_axes - 1 ? UINT64_MAX - 1 : UINT32_MAX;
+    uint64_t limit = s->schema->wide_axis && axis == s->schema->n_axes - 1 ? UINT64_MAX - 1 : UINT32_MAX;
     if (!fits(s, a->column, base, limit) || !fits(s, a->plus, plus, UINT32_MAX))
         return false;
     if (!plus || !base || (base->cells.width < 4 && plus->cells.width < 4))
@@ -160,7 +159,8 @@ static bool keys_fit(scan *s) {
 
 /* Reads the columns of one source. Nothing of a group can be trusted before: not even its number of rows. */
 static bool read_source(scan *s) {
-    s->group = pdb_shelf_open(pdb_file_shelf(pdb_impl(s->parts->view)->file), s->part->source->group, &s->parts->err);
+    s->group = pdb_shelf_open(pdb_file_shelf(pdb_impl(s->parts->view)->file), s->part->source->group,
+                              &s->parts->err);
     if (!s->group)
         return false;
     s->part->rows = pdb_shelf_rows(s->group);

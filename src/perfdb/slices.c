@@ -153,7 +153,7 @@ static packing packing_of(const pdb_part *part, const pdb_schema *schema) {
 
 #define PACK_ROWS(type, count, step)                                                                         \
     for (size_t i = 0; i < (count); i++)                                                                     \
-        to[i * (step)] |= ((uint64_t)((const type *)f->cells->data)[from + i] & f->mask) << f->shift
+    to[i * (step)] |= ((uint64_t)((const type *)f->cells->data)[from + i] & f->mask) << f->shift
 #define PACK(type)                                                                                           \
     do {                                                                                                     \
         if (n == BLOCK && words == 1)                                                                        \
@@ -223,9 +223,10 @@ static uint32_t slice_at(assigning *a, const uint64_t *key, size_t row) {
 /* Rows from..from+n of their packed keys. */
 static void assign_block(assigning *a, const uint64_t *keys, size_t from, size_t n, uint32_t *slice_of) {
     int words = a->combinations.words;
-    for (size_t i = 0; i < n && !a->to->s.fault; i++, keys += words) /* often of the row before's combination */
-        slice_of[i] = i && pdb_same_key(keys, keys - words, words) ? slice_of[i - 1]
-                                                                   : slice_at(a, keys, from + i);
+    for (size_t i = 0; i < n && !a->to->s.fault;
+         i++, keys += words) /* often of the row before's combination */
+        slice_of[i] =
+            i && pdb_same_key(keys, keys - words, words) ? slice_of[i - 1] : slice_at(a, keys, from + i);
 }
 
 static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, const pdb_part *part,

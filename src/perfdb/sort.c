@@ -1,12 +1,12 @@
 /* Stable sorting of key tuples, the one ordering step of every grid.
  *
- * Of the keys only bits that differ between rows matter, and there are few: tuples are packed into words, most
- * often one, and words sorted digit by digit from the least significant up.
+ * Of the keys only bits that differ between rows matter, and there are few: tuples are packed into words,
+ * most often one, and words sorted digit by digit from the least significant up.
  */
 #include "perfdb/internal.h"
 #include <stdlib.h>
 
-enum { SMALL = 48 }; /* below this insertion beats counting */
+enum { SMALL = 48 };                                /* below this insertion beats counting */
 enum { DIGIT = 8, LARGE_DIGIT = 11, LARGE = 4096 }; /* bits per pass; from so many rows on larger ones pay */
 
 static bool row_after(const uint64_t *a, const uint64_t *b, int width) {

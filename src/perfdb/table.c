@@ -103,9 +103,13 @@ static void add_cells(const pdb_stored *c, size_t n, const uint32_t *rows, uint3
     }
 }
 
-/* Fills n entries of r from `at` on with rows of one part, whose first row is `first`. */
-static void take_rows(const pdb_schema *schema, const pdb_part *p, const uint32_t *rows, uint32_t first,
-                      slice_rows *r, size_t at, size_t n) {
+/* What is wanted of a slice's rows goes by the parts they come from: visits them in order of precedence. */
+typedef void take_part(const pdb_schema *schema, const pdb_part *p, const uint32_t *rows, uint32_t first,
+                       slice_rows *r, size_t at, size_t n);
+
+/* Fills the coordinates of n entries of r from `at` on with rows of one part, whose first row is `first`. */
+static void take_coords(const pdb_schema *schema, const pdb_part *p, const uint32_t *rows, uint32_t first,
+                        slice_rows *r, size_t at, size_t n) {
     size_t axes = (size_t)schema->n_axes;
     for (size_t k = 0; k < axes; k++) {
         if (p->axis[k])
@@ -113,7 +117,13 @@ static void take_rows(const pdb_schema *schema, const pdb_part *p, const uint32_
         if (p->plus[k])
             add_cells(p->plus[k], n, rows, first, r->coords + at * axes + k, axes);
     }
+}
+
+/* Leaves and marks too. */
+static void take_rows(const pdb_schema *schema, const pdb_part *p, const uint32_t *rows, uint32_t first,
+                      slice_rows *r, size_t at, size_t n) {
     const double *power = p->power && !schema->no_power ? p->power->cells.data : NULL;
+    take_coords(schema, p, rows, first, r, at, n);
     for (size_t i = 0; i < n; i++) {
         size_t row = rows[i] - first;
         double latency = ((const double *)p->value[0]->cells.data)[row];
@@ -122,6 +132,19 @@ static void take_rows(const pdb_schema *schema, const pdb_part *p, const uint32_
         double watts = power ? power[row] : 0.0;
         r->leaves[at + i] = (pdb_leaf){latency, watts, watts * latency};
         r->from[at + i] = p->marks ? p->marks[row] : p->from;
+    }
+}
+
+static void take_slice(const pdb_table *t, size_t slice, slice_rows *r, take_part *take) {
+    const uint32_t *rows = t->s.order + t->s.start[slice];
+    size_t done = 0;
+    uint64_t first = 0;
+    for (size_t k = 0; k < t->n_parts && done < r->n; first += t->parts[k++].rows) {
+        size_t end = done;
+        while (end < r->n && rows[end] - first < t->parts[k].rows)
+            end++;
+        take(t->schema, &t->parts[k], rows + done, (uint32_t)first, r, done, end - done);
+        done = end;
     }
 }
 
@@ -134,21 +157,17 @@ static void raise_to_floor(const pdb_table *t, size_t slice, slice_rows *r) {
     free(least);
 }
 
+static size_t slice_size(const pdb_table *t, size_t slice) {
+    return t->s.start[slice + 1] - t->s.start[slice];
+}
+
 static slice_rows rows_of(const pdb_table *t, size_t slice) {
-    const uint32_t *rows = t->s.order + t->s.start[slice];
-    size_t axes = (size_t)t->schema->n_axes, n = t->s.start[slice + 1] - t->s.start[slice], done = 0;
+    size_t n = slice_size(t, slice);
     slice_rows r = {.n = n,
-                    .coords = aic_calloc(aic_mul(n, axes), sizeof *r.coords),
+                    .coords = aic_calloc(aic_mul(n, (size_t)t->schema->n_axes), sizeof *r.coords),
                     .leaves = aic_alloc(n, sizeof *r.leaves),
                     .from = aic_alloc(n, sizeof *r.from)};
-    uint64_t first = 0; /* rows of a slice come part by part */
-    for (size_t k = 0; k < t->n_parts && done < n; first += t->parts[k++].rows) {
-        size_t end = done;
-        while (end < n && rows[end] - first < t->parts[k].rows)
-            end++;
-        take_rows(t->schema, &t->parts[k], rows + done, (uint32_t)first, &r, done, end - done);
-        done = end;
-    }
+    take_slice(t, slice, &r, take_rows);
     if (t->schema->floor)
         raise_to_floor(t, slice, &r);
     return r;
@@ -208,9 +227,20 @@ const pdb_sites *pdb_slice_sites(const pdb_slice *s) {
     return atomic_load_explicit(&t->made[i].sites, memory_order_acquire);
 }
 
+/* As many as there are coordinates: no reason to build a grid. */
 size_t pdb_slice_leaves(const pdb_slice *s) {
-    const pdb_grid *g = pdb_slice_grid(s);
-    return g->n[g->axes - 1];
+    const pdb_table *t = s->table;
+    size_t slice = (size_t)(s - t->s.slices), axes = (size_t)t->schema->n_axes;
+    slice_rows r = {.n = slice_size(t, slice)};
+    r.coords = aic_calloc(aic_mul(r.n, axes), sizeof *r.coords);
+    take_slice(t, slice, &r, take_coords);
+    pdb_numbers coordinates = {.words = t->schema->n_axes};
+    for (size_t i = 0; i < r.n; i++)
+        pdb_number(&coordinates, r.coords + i * axes);
+    size_t leaves = coordinates.n;
+    pdb_numbers_free(&coordinates);
+    free_rows(&r);
+    return leaves;
 }
 
 size_t pdb_table_rows(const pdb_table *t) {
@@ -223,8 +253,8 @@ size_t pdb_table_rows(const pdb_table *t) {
 /* ---- building -------------------------------------------------------------------------------- */
 
 /* A table of grouped rows; copies the parts. */
-static pdb_table *table_of(aic_arena *a, const pdb_view *view, const pdb_schema *schema,
-                           const pdb_slicing *s, const pdb_part *parts, size_t n_parts) {
+static pdb_table *table_of(aic_arena *a, const pdb_view *view, const pdb_schema *schema, const pdb_slicing *s,
+                           const pdb_part *parts, size_t n_parts) {
     pdb_table *t = aic_arena_alloc(a, 1, sizeof *t);
     pdb_part *kept = aic_arena_alloc(a, n_parts, sizeof *kept);
     if (n_parts)

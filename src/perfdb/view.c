@@ -208,32 +208,68 @@ static pdb_view_impl *new_view(pdb *db, const pdb_system *system, const request 
     return v;
 }
 
-const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, const char *version,
-                             bool shared, bool allow_unlisted, aic_error *err) {
-    const pdb_system *sheet = pdb_system_get(db, system, err);
-    if (!sheet)
-        return NULL;
-    const char *measured = sheet->measured_as ? sheet->measured_as : system;
+/* Resolves a request and finds or opens its view. */
+static pdb_view_impl *grant(pdb *db, const pdb_system *sheet, const pdb_granted *asked, aic_error *err) {
+    const char *measured = sheet->measured_as ? sheet->measured_as : sheet->name;
     request q = {.db = db,
                  .release = pdb_release_of(db, measured),
-                 .system = system,
+                 .system = sheet->name,
                  .measured = measured,
-                 .backend = backend,
-                 .version = version ? version : "",
-                 .allow_unlisted = allow_unlisted};
+                 .backend = asked->backend,
+                 .version = asked->version,
+                 .allow_unlisted = asked->allow_unlisted};
     const char *resolved; /* apart from q.version, which resolve still reads */
     if (!resolve(&q, &resolved, err))
         return NULL;
     q.version = resolved;
-    shared = shared && (!q.release || q.release->shared_rows);
+    bool shared = asked->shared && (!q.release || q.release->shared_rows);
     pthread_mutex_lock(&db->lock);
-    pdb_view_impl *v = find_view(db, sheet, backend, q.version, shared);
+    pdb_view_impl *v = find_view(db, sheet, q.backend, q.version, shared);
     if (!v) {
         pdb_file *file = q.release ? pdb_file_of(db, q.release, measured, err) : NULL;
         if (file || !q.release)
             v = new_view(db, sheet, &q, shared, file);
     }
+    if (v) {
+        AIC_GROW(db->granted, db->n_granted, db->cap_granted);
+        db->granted[db->n_granted++] = (pdb_granted){.system = sheet,
+                                                     .backend = aic_arena_strdup(db->arena, asked->backend),
+                                                     .version = aic_arena_strdup(db->arena, asked->version),
+                                                     .shared = asked->shared,
+                                                     .allow_unlisted = asked->allow_unlisted,
+                                                     .view = v};
+    }
     pthread_mutex_unlock(&db->lock);
+    return v;
+}
+
+static pdb_view_impl *granted_before(pdb *db, const pdb_granted *asked) {
+    pdb_view_impl *v = NULL;
+    pthread_mutex_lock(&db->lock);
+    for (size_t i = 0; i < db->n_granted && !v; i++) {
+        const pdb_granted *g = &db->granted[i];
+        if (g->system == asked->system && g->shared == asked->shared &&
+            g->allow_unlisted == asked->allow_unlisted && strcmp(g->backend, asked->backend) == 0 &&
+            strcmp(g->version, asked->version) == 0)
+            v = g->view;
+    }
+    pthread_mutex_unlock(&db->lock);
+    return v;
+}
+
+const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, const char *version,
+                             bool shared, bool allow_unlisted, aic_error *err) {
+    const pdb_system *sheet = pdb_system_get(db, system, err);
+    if (!sheet)
+        return NULL;
+    const pdb_granted asked = {.system = sheet,
+                               .backend = backend,
+                               .version = version ? version : "",
+                               .shared = shared,
+                               .allow_unlisted = allow_unlisted};
+    pdb_view_impl *v = granted_before(db, &asked);
+    if (!v)
+        v = grant(db, sheet, &asked, err);
     return v ? &v->pub : NULL;
 }
 

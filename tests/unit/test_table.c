@@ -406,11 +406,89 @@ static void test_gather(void **state) {
     maker_end(&m);
 }
 
+/* ---- many categories ---------------------------------------------------------------------------- */
+
+/* More bits of categories than go into one word, more rows than are packed at a time; every category takes
+ * two far values, so that all combinations come again and again. */
+enum { MANY = 2000, WIDE = 4 };
+static const uint32_t far_values[WIDE][2] = {{0, UINT32_MAX}, {1, UINT32_MAX - 1}, {7, 1u << 31}, {5, 9}};
+
+static bool admit_odd(const pdb_view *v, const pdb_schema *s, pdb_row *r) {
+    (void)v;
+    (void)s;
+    r->cat[3] = 0; /* one slice of two combinations */
+    return r->axis[0] % 2 == 1;
+}
+
+static void test_many_categories(void **state) {
+    (void)state;
+    static const char *const names[WIDE] = {"a", "b", "c", "d"};
+    static const pdb_schema plain = {.table = "t",
+                                     .n_cats = WIDE,
+                                     .cats = {INT("a"), INT("b"), INT("c"), INT("d")},
+                                     .n_axes = 2,
+                                     .axes = {INT("x"), INT("y")}};
+    pdb_schema odd = plain;
+    odd.admit = admit_odd;
+    odd.n_admit_axes = 1;
+    uint32_t cells[WIDE][MANY], x[MANY], y[MANY];
+    double latency[MANY];
+    for (uint32_t i = 0; i < MANY; i++) {
+        for (uint32_t k = 0; k < WIDE; k++)
+            cells[k][i] = far_values[k][(i / 3) >> k & 1];
+        x[i] = i % 2;
+        y[i] = i;
+        latency[i] = i + 1;
+    }
+    maker m;
+    maker_start(&m);
+    maker_text(m.release, "release.yaml", facts);
+    maker_file(&m, "box");
+    maker_head(&m, "aicfg-perfdb", 1, "box", "r1");
+    hid_t g = maker_group(&m, "/t/vllm/1.1", "gemm", MANY);
+    for (size_t k = 0; k < WIDE; k++)
+        maker_ints(g, names[k], MANY, cells[k]);
+    maker_ints(g, "x", MANY, x);
+    maker_ints(g, "y", MANY, y);
+    maker_reals(g, "latency", MANY, latency);
+    H5Gclose(g);
+    maker_close(&m);
+    aic_error err;
+    pdb *db = maker_open(&m, &err);
+    const pdb_view *v = view(db, true);
+    for (size_t pass = 0; pass < 2; pass++) {
+        const pdb_table *t = pdb_table_get(v, &plain, NULL), *half = pdb_table_get(v, &odd, NULL);
+        assert_int_equal(pdb_slice_count(t), 1 << WIDE);
+        assert_int_equal(pdb_slice_count(half), 1 << (WIDE - 1));
+        assert_int_equal(pdb_table_rows(t), MANY);
+        assert_int_equal(pdb_table_rows(half), MANY / 2);
+        for (uint32_t i = 0; i < MANY; i++) {
+            const uint64_t cat[PDB_MAX_CATS] = {cells[0][i], cells[1][i], cells[2][i], cells[3][i]},
+                           own[PDB_MAX_CATS] = {cells[0][i], cells[1][i], cells[2][i]};
+            const double at[] = {x[i], y[i]};
+            pdb_value got;
+            const pdb_slice *s = pdb_slice_find(t, cat), *h = pdb_slice_find(half, own);
+            assert_int_equal(pdb_grid_query(pdb_slice_grid(s), at, -1, no_sol, NULL, &got), PDB_HIT);
+            assert_true(got.how == PDB_EXACT && got.latency == latency[i]);
+            bool there = pdb_grid_query(pdb_slice_grid(h), at, -1, no_sol, NULL, &got) == PDB_HIT &&
+                         got.how == PDB_EXACT;
+            assert_true(there == (i % 2 == 1) && (!there || got.latency == latency[i]));
+        }
+        /* Counting leaves needs no grid and agrees with one. */
+        for (size_t i = 0; i < pdb_slice_count(t); i++)
+            assert_int_equal(pdb_slice_leaves(pdb_slice_at(t, i)), pdb_slice_grid(pdb_slice_at(t, i))->n[1]);
+        pdb_view_unload(v); /* what is asked for again is read again */
+    }
+    pdb_close(db);
+    maker_end(&m);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 typedef struct worker {
     pdb *db;
     const pdb_table *tables[64];
+    const pdb_grid *grids[64]; /* of the last slice of each */
 } worker;
 
 static void *load_all(void *arg) {
@@ -422,7 +500,12 @@ static void *load_all(void *arg) {
         const pdb_view *v = pdb_view_get(w->db, "h200_sxm", backends[b], NULL, true, false, &err);
         for (size_t i = 6; i < 16; i++) {
             const char *why;
-            w->tables[n++] = pdb_table_get(v, merged_tables[i].parts[0], &why);
+            const pdb_table *t = w->tables[n] = pdb_table_get(v, merged_tables[i].parts[0], &why);
+            for (size_t k = 0; t && k < pdb_slice_count(t); k++) {
+                w->grids[n] = pdb_slice_grid(pdb_slice_at(t, k));
+                pdb_slice_sites(pdb_slice_at(t, k));
+            }
+            n++;
         }
     }
     return NULL;
@@ -433,23 +516,31 @@ static void test_threads_share(void **state) {
     const char *dirs[] = {AICFG_DATA_DIR "/perfdb"}, *sheets[] = {AICFG_DATA_DIR "/systems"};
     aic_error err = {0};
     pdb *db = pdb_open(dirs, 1, NULL, sheets, 1, &err);
-    worker workers[4] = {{db, {0}}, {db, {0}}, {db, {0}}, {db, {0}}};
+    worker workers[4] = {{.db = db}, {.db = db}, {.db = db}, {.db = db}};
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, load_all, &workers[i]);
     for (size_t i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    for (size_t i = 1; i < 4; i++)
+    for (size_t i = 1; i < 4; i++) {
         assert_memory_equal(workers[0].tables, workers[i].tables, sizeof workers[0].tables);
+        assert_memory_equal(workers[0].grids, workers[i].grids, sizeof workers[0].grids);
+    }
     assert_int_equal(db->n_views, 3);
     pdb_close(db);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference_tables), cmocka_unit_test(test_merge), cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_columns),          cmocka_unit_test(test_scan),  cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_threads_share),    cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_reference_tables),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_gather),
+        cmocka_unit_test(test_threads_share),
+        cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_many_categories),
     };
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);
 }
