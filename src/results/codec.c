@@ -18,7 +18,9 @@
 
 enum {
     OWN_LEVEL = 1,
-    WIDEST = 8, /* bytes of a number */
+    WIDEST = 8,    /* bytes of a number */
+    SAMPLE = 1024, /* rows that tell the sort of a column, in so many parts */
+    PARTS = 4,
     CANNED = 32
 };
 
@@ -100,10 +102,11 @@ static void deflate_words(res_codec *c, const uint8_t *in, size_t bytes, unsigne
     out->size = res_deflate_words(c->own, in, bytes / word, word, c->coded);
 }
 
-static void deflate_pieces(res_codec *c, const uint8_t *in, size_t n, size_t piece, res_coded *out) {
+static void deflate_pieces(res_codec *c, const uint8_t *in, size_t n, size_t piece, const res_sort *sorts,
+                           res_coded *out) {
     res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(aic_mul(n, piece), n));
     out->bytes = c->coded;
-    out->size = res_deflate_pieces(c->own, in, n, piece, c->coded);
+    out->size = res_deflate_pieces(c->own, in, n, piece, sorts, c->coded);
 }
 
 /* Are these numbers for our own deflate? */
@@ -111,15 +114,41 @@ static bool is_own(const res_codec *c, size_t width) {
     return c->level == OWN_LEVEL && width <= WIDEST;
 }
 
-static bool words_recur(res_codec *c, const uint8_t *in, size_t bytes) {
-    return c->level > 0 && bytes % 8 == 0 && res_deflate_recurs(c->own, in, bytes / 8, 8);
+/* Rows from all over a column, or all of it where it is short. Returns how many. */
+static size_t take_sample(const uint8_t *in, size_t width, size_t chunk, uint8_t *out) {
+    if (chunk <= SAMPLE) {
+        memcpy(out, in, chunk * width);
+        return chunk;
+    }
+    for (size_t i = 0; i < PARTS; i++) {
+        size_t part = SAMPLE / PARTS, first = (2 * i + 1) * (chunk - part) / (2 * PARTS);
+        memcpy(out + i * part * width, in + first * width, part * width);
+    }
+    return SAMPLE;
+}
+
+/* Do words of eight bytes recur so that the shuffle does not pay? Judged by a sample, as is the sort of the
+ * column's byte planes, unless the answer is plain. */
+static bool words_pay(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_sort *sorts) {
+    enum { PLAIN = 1 }; /* cost of a byte below which words recur, whatever else may be said */
+    uint8_t sample[SAMPLE * WIDEST], planes[SAMPLE * WIDEST];
+    size_t rows = take_sample(in, width, chunk, sample), bytes = rows * width;
+    uint64_t words = bytes % 8 == 0 && chunk * width % 8 == 0
+                         ? res_deflate_words_cost(c->own, sample, bytes / 8, 8)
+                         : UINT64_MAX;
+    if (words <= bytes * PLAIN)
+        return true;
+    aic_shuffle(sample, planes, rows, width);
+    return words < res_deflate_pieces_cost(c->own, planes, width, rows, sorts);
 }
 
 static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
+    res_sort sorts[WIDEST];
     size_t bytes = width * chunk;
-    if (words_recur(c, in, bytes)) {
+    bool own = is_own(c, width);
+    if (c->level > 0 && width <= WIDEST && words_pay(c, in, width, chunk, sorts)) {
         out->skipped = RES_SKIP_SHUFFLE;
-        if (is_own(c, width))
+        if (own)
             deflate_words(c, in, bytes, 8, out);
         else
             deflate_whole(c, in, bytes, out);
@@ -127,19 +156,24 @@ static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_
     }
     res_make_room(&c->planes, &c->planes_cap, bytes);
     aic_shuffle(in, c->planes, chunk, width);
-    if (is_own(c, width))
-        deflate_pieces(c, c->planes, width, chunk, out);
+    if (own)
+        deflate_pieces(c, c->planes, width, chunk, sorts, out);
     else
         deflate_whole(c, c->planes, bytes, out);
 }
 
 static void encode_plain(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
-    if (!is_own(c, width))
+    if (!is_own(c, width)) {
         deflate_whole(c, in, width * chunk, out);
-    else if (width == 8 || width == 4)
+    } else if (width == 8 || width == 4) {
         deflate_words(c, in, width * chunk, (unsigned)width, out);
-    else
-        deflate_pieces(c, in, 1, width * chunk, out);
+    } else {
+        res_sort sort;
+        uint8_t sample[SAMPLE];
+        size_t bytes = width * chunk, taken = take_sample(in, 1, bytes, sample);
+        res_deflate_pieces_cost(c->own, sample, 1, taken, &sort);
+        deflate_pieces(c, in, 1, bytes, &sort, out);
+    }
 }
 
 /* A whole chunk. */

@@ -9,7 +9,6 @@
 enum {
     LENGTH_MIN = 3,
     LENGTH_MAX = 258,
-    PIECES_MAX = 8,
     LITERALS = 286, /* symbols for bytes, the end and lengths */
     DISTANCES = 30,
     FIXED = HUF_SYMBOLS, /* of the fixed code, two of them never used */
@@ -305,6 +304,10 @@ static void put_stored(bits *b, const uint8_t *in, size_t n, bool last) {
     } while (n > 0);
 }
 
+static void forget(res_deflate *d) {
+    memset(&d->memory, 0, sizeof d->memory);
+}
+
 static match_sequence *room_for(res_deflate *d, size_t bytes) {
     size_t most = match_most(bytes);
     if (most > d->cap) {
@@ -346,44 +349,83 @@ static void put_coded(res_deflate *d, bits *b, const uint8_t *in, size_t bytes, 
     put_sequences(b, d->sequences, n, in, &d->own);
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------ */
+/* ---- what pays --------------------------------------------------------------------------------------- */
 
-/* What pays for a piece: nothing, a code for its bytes, matches. */
-typedef enum sort { NOISE, CODED, MATCHED } sort;
+/* Costs are in nanoseconds, of a core of 2023; a byte in the file counts as BYTE of them. */
+enum { BYTE = 4 };
 
-/* Judged by what stands in the middle. Among matches a byte that is none costs some 5 ns, a match 18 ns and
- * two bytes; saving a byte of the file is taken to be worth 4 ns. A code pays where bytes are as unlike in
- * frequency as those of text. */
-static sort sort_of(res_deflate *d, const uint8_t *in, size_t from, size_t end) {
-    enum { SAMPLE = 1024, BYTES = 512 };
-    size_t n = end - from < SAMPLE ? end - from : SAMPLE, at = from + (end - from - n) / 2, literals = 0;
+/* Counts of sequences and of bytes in no match. */
+static size_t look_for(res_deflate *d, const uint8_t *in, size_t n, unsigned step, size_t *literals) {
     match_sequence *s = room_for(d, n);
-    size_t matches = match_find(&d->memory, in, at, at + n, 1, s) - 1;
+    size_t matches = match_find(&d->memory, in, 0, n, step, s) - 1;
+    *literals = 0;
     for (size_t i = 0; i <= matches; i++)
-        literals += s[i].literals;
-    if (9 * literals + 27 * matches <= 4 * n)
-        return MATCHED;
-    uint32_t lanes[4][256] = {{0}};
-    uint64_t squares = 0;
-    n = n < BYTES ? n : BYTES;
-    count_bytes(lanes, in + at, n);
-    for (size_t i = 0; i < 256; i++) {
-        uint64_t count = lanes[0][i] + lanes[1][i] + lanes[2][i] + lanes[3][i];
-        squares += count * count;
-    }
-    return squares * 28 > n * n ? CODED : NOISE; /* below 4.8 bits a byte, as far as squares tell */
+        *literals += s[i].literals;
+    return matches;
 }
 
-static void put_pieces(res_deflate *d, bits *b, const uint8_t *in, size_t from, size_t end, sort sort,
+uint64_t res_deflate_words_cost(res_deflate *d, const uint8_t *in, size_t n, unsigned word) {
+    size_t literals;
+    forget(d);
+    size_t matches = look_for(d, in, n * word, word, &literals);
+    return literals * (BYTE * 10 + 14) / 10 + matches * (BYTE * 25 + 100) / 10;
+}
+
+/* The logarithm to base 2 of v > 0 in sixteenths, linear between powers of two. */
+static uint64_t log2_sixteenths(uint64_t v) {
+    unsigned bits = 63 - (unsigned)__builtin_clzll(v);
+    return bits * 16 + (v * 16 >> bits) - 16;
+}
+
+/* Bits a byte takes by a code of its own, in sixteenths: the entropy of n > 0 bytes. */
+static uint64_t coded_sixteenths(const uint8_t *in, size_t n) {
+    uint32_t lanes[4][256] = {{0}};
+    uint64_t sum = 0;
+    count_bytes(lanes, in, n);
+    for (size_t i = 0; i < 256; i++) {
+        uint64_t count = lanes[0][i] + lanes[1][i] + lanes[2][i] + lanes[3][i];
+        if (count > 1)
+            sum += count * log2_sixteenths(count);
+    }
+    return log2_sixteenths(n) - sum / n;
+}
+
+/* Among matches a byte that is none takes some 5 ns, a match 14 ns and two bytes. */
+static uint64_t cost_of(res_deflate *d, const uint8_t *in, size_t n, res_sort *sort) {
+    size_t literals;
+    size_t matches = look_for(d, in, n, 1, &literals);
+    uint64_t least = literals * (BYTE + 5) + matches * (2 * BYTE + 14);
+    *sort = RES_MATCHED;
+    if (least > n) { /* what is found fast goes fast: no need to count */
+        uint64_t noise = n * BYTE, coded = n * (coded_sixteenths(in, n) * BYTE / 8 + 21) / 16;
+        if (coded < least)
+            least = coded, *sort = RES_CODED;
+        if (noise <= least)
+            least = noise, *sort = RES_NOISE;
+    }
+    return least;
+}
+
+uint64_t res_deflate_pieces_cost(res_deflate *d, const uint8_t *in, size_t n, size_t piece, res_sort *sorts) {
+    uint64_t cost = 3 * n * piece / 16; /* shuffling, copying, checksums: 1.5 ns for eight */
+    forget(d);
+    for (size_t i = 0; i < n; i++)
+        cost += cost_of(d, in + i * piece, piece, &sorts[i]);
+    return cost;
+}
+
+/* ---- pieces ------------------------------------------------------------------------------------------ */
+
+static void put_pieces(res_deflate *d, bits *b, const uint8_t *in, size_t from, size_t end, res_sort sort,
                        bool last) {
     size_t n = 1;
     match_sequence *s = room_for(d, end - from);
     s[0] = (match_sequence){(uint32_t)(end - from), 0, 0};
-    if (sort == NOISE) {
+    if (sort == RES_NOISE) {
         put_stored(b, in + from, end - from, last);
         return;
     }
-    if (sort == MATCHED)
+    if (sort == RES_MATCHED)
         n = match_find(&d->memory, in, from, end, 1, s);
     put_coded(d, b, in + from, end - from, n, last);
 }
@@ -406,10 +448,6 @@ size_t res_deflate_bound(size_t bytes, size_t pieces) {
     enum { HEADER = 256, STORED = 5, ENDS = 32 };
     size_t stored = aic_mul(aic_add(bytes / STORED_MAX, aic_add(pieces, 1)), STORED);
     return aic_add(aic_add(bytes, aic_mul(pieces, HEADER)), aic_add(stored, ENDS));
-}
-
-static void forget(res_deflate *d) {
-    memset(&d->memory, 0, sizeof d->memory);
 }
 
 static bits start(uint8_t *out) {
@@ -435,26 +473,12 @@ size_t res_deflate_words(res_deflate *d, const uint8_t *in, size_t n, unsigned w
     return finish(&b, out, in, n * word);
 }
 
-bool res_deflate_recurs(res_deflate *d, const uint8_t *in, size_t n, unsigned word) {
-    enum { SAMPLE = 512 };
-    size_t taken = n < SAMPLE ? n : SAMPLE, from = (n - taken) / 2 * word, bytes = taken * word, literals = 0;
-    match_sequence *s = room_for(d, bytes);
-    forget(d);
-    size_t matches = match_find(&d->memory, in, from, from + bytes, word, s) - 1;
-    for (size_t i = 0; i <= matches; i++)
-        literals += s[i].literals;
-    return literals <= bytes / 8 && matches <= taken / 4;
-}
-
-size_t res_deflate_pieces(res_deflate *d, const uint8_t *in, size_t n, size_t piece, uint8_t *out) {
+size_t res_deflate_pieces(res_deflate *d, const uint8_t *in, size_t n, size_t piece, const res_sort *sorts,
+                          uint8_t *out) {
     bits b = start(out);
-    sort sorts[PIECES_MAX];
     forget(d);
-    for (size_t i = 0; i < n; i++)
-        sorts[i] = sort_of(d, in, i * piece, (i + 1) * piece);
-    forget(d); /* text seen in the samples is ahead of where the search begins */
     for (size_t i = 0, after; i < n; i = after) { /* neighbours become one block, but for their codes' sake */
-        for (after = i + 1; after < n && sorts[after] == sorts[i] && sorts[i] != CODED;)
+        for (after = i + 1; after < n && sorts[after] == sorts[i] && sorts[i] != RES_CODED;)
             after++;
         put_pieces(d, &b, in, i * piece, after * piece, sorts[i], after == n);
     }

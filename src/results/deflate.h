@@ -12,14 +12,19 @@ void res_deflate_free(res_deflate *d);
 /* What res_deflate_words (one piece) or res_deflate_pieces makes of so many bytes at most. */
 size_t res_deflate_bound(size_t bytes, size_t pieces);
 
-/* res_deflate_words and res_deflate_pieces compress below 2^32 bytes to a zlib stream in out, which has room
- * for the bound, and return its length. The stream depends on the bytes alone. */
+/* Both compress below 2^32 bytes to a zlib stream in out, which has room for the bound, and return its
+ * length. The stream depends on what is given here alone. */
 /* n words of `word` bytes, 8 or 4, that recur as a whole if at all. */
 size_t res_deflate_words(res_deflate *d, const uint8_t *in, size_t n, unsigned word, uint8_t *out);
-/* Do they, for so long at a time that res_deflate_words serves them well? Judged by a sample. */
-bool res_deflate_recurs(res_deflate *d, const uint8_t *in, size_t n, unsigned word);
-/* n pieces of `piece` bytes, such as byte planes, 8 at most: each is looked at for what is worth doing with
- * it. */
-size_t res_deflate_pieces(res_deflate *d, const uint8_t *in, size_t n, size_t piece, uint8_t *out);
+/* What pays for a piece of bytes, such as a byte plane: nothing, a code for its bytes, matches. */
+typedef enum res_sort { RES_NOISE, RES_CODED, RES_MATCHED } res_sort;
+/* n pieces of `piece` bytes, each as its sort says. */
+size_t res_deflate_pieces(res_deflate *d, const uint8_t *in, size_t n, size_t piece, const res_sort *sorts,
+                          uint8_t *out);
+
+/* What they would take, in time and in bytes, judged by samples of a thousand words and of pieces that long:
+ * comparable numbers for equal bytes. Finds the sorts of pieces. */
+uint64_t res_deflate_words_cost(res_deflate *d, const uint8_t *in, size_t n, unsigned word);
+uint64_t res_deflate_pieces_cost(res_deflate *d, const uint8_t *in, size_t n, size_t piece, res_sort *sorts);
 
 #endif

@@ -16,8 +16,8 @@ typedef struct match_sequence {
     uint32_t literals, match, distance; /* in bytes; match 0 = the end */
 } match_sequence;
 
-/* Where text was seen last, by hash. Zero before a new array: that it was seen at its start is as good a guess as
- * any where there is none. */
+/* Where text was seen last, by hash. Zero before a new array: that it was seen at its start is as good a
+ * guess as any where there is none. */
 typedef struct match_memory {
     uint32_t last[1 << MATCH_HASH_BITS];
 } match_memory;

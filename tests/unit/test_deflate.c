@@ -71,11 +71,19 @@ static size_t check_words(const bench *b, size_t n, unsigned word) {
     return size;
 }
 
+/* As sorts that are judged say, and with all others. */
 static size_t check_pieces(const bench *b, size_t n, size_t piece) {
-    size_t bound = res_deflate_bound(n * piece, n);
-    memset(b->out, 0xA5, bound + GUARD);
-    size_t size = res_deflate_pieces(b->d, b->in, n, piece, b->out);
-    check_stream(b, n * piece, size, bound);
+    size_t bound = res_deflate_bound(n * piece, n), size = 0;
+    res_sort sorts[8];
+    for (int way = 0; way < 2; way++) {
+        for (size_t i = 0; i < n; i++)
+            sorts[i] = (res_sort)below(3);
+        if (way)
+            res_deflate_pieces_cost(b->d, b->in, n, piece, sorts);
+        memset(b->out, 0xA5, bound + GUARD);
+        size = res_deflate_pieces(b->d, b->in, n, piece, sorts, b->out);
+        check_stream(b, n * piece, size, bound);
+    }
     return size;
 }
 
@@ -167,11 +175,34 @@ static void test_sizes(void **state) {
     for (size_t i = 0; i < MOST; i++)
         b->in[i] = (uint8_t)(i / 8 % 200 * 8 + i % 8);
     assert_in_range(check_words(b, MOST / 8, 8), 100, 3000);
-    assert_true(res_deflate_recurs(b->d, b->in, MOST / 8, 8));
     for (size_t i = 0; i < MOST; i++)
         b->in[i] = (uint8_t)(below(3) * below(3)); /* no matches, but few bytes */
     assert_in_range(check_pieces(b, 1, MOST), MOST / 8, MOST / 3);
-    assert_false(res_deflate_recurs(b->d, b->in, MOST / 8, 8));
+}
+
+/* What costs less is what takes less, where the difference is plain. */
+static void test_costs(void **state) {
+    const bench *b = *state;
+    enum { ROWS = 1024 };
+    res_sort sorts[8];
+    uint8_t *planes = b->in + 8 * ROWS;
+    for (size_t i = 0; i < 8 * ROWS; i++) /* one word in four is new */
+        b->in[i] = i / 8 % 4 == 0 || i < 256 ? (uint8_t)any() : b->in[i - 256];
+    aic_shuffle(b->in, planes, ROWS, 8);
+    assert_true(res_deflate_words_cost(b->d, b->in, ROWS, 8) <
+                res_deflate_pieces_cost(b->d, planes, 8, ROWS, sorts));
+    for (size_t i = 0; i < 8 * ROWS; i++) /* noise below, two bytes in turn, one throughout */
+        b->in[i] = i % 8 < 6 ? (uint8_t)any() : i % 8 == 6 ? (uint8_t)(0x30 + i / 8 % 2) : 0x40;
+    aic_shuffle(b->in, planes, ROWS, 8);
+    assert_true(res_deflate_words_cost(b->d, b->in, ROWS, 8) >
+                res_deflate_pieces_cost(b->d, planes, 8, ROWS, sorts));
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(sorts[i], i < 6 ? RES_NOISE : RES_MATCHED);
+    for (size_t i = 0; i < ROWS; i++)
+        b->in[i] = (uint8_t)(below(4) * 17);
+    res_deflate_pieces_cost(b->d, b->in, 1, ROWS, sorts);
+    assert_int_equal(sorts[0], RES_CODED);
+    assert_int_equal(res_deflate_pieces_cost(b->d, b->in, 8, 0, sorts), 0);
 }
 
 /* ---- codes ------------------------------------------------------------------------------------------- */
@@ -260,6 +291,7 @@ int main(void) {
         TEST(test_matches_of_every_length),
         TEST(test_ends),
         TEST(test_sizes),
+        TEST(test_costs),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_codes_are_short),
     };
