@@ -1,13 +1,10 @@
 /* One HDF5 chunk to and from its stored bytes: byte shuffle for columns that say so, then deflate, as HDF5's
  * own filters would read and write them; a chunk may skip the shuffle (HDF5 keeps a mask).
  *
- * Figures come in two sorts, told apart by a sample of a chunk:
- * - whole values recur (one prefill, many output lengths): they are deflated as they are, which a shuffle
- * would hide;
- * - anything else is shuffled, so that like bytes stand together: most planes are either noise or nearly
- *   nothing.
- * At level 1, which is what runs use, numbers go through a deflate of our own (deflate.h), texts and other
- * levels through libdeflate.
+ * In some columns whole values recur (one prefill, many output lengths): a shuffle would hide that, and they
+ * are deflated as they are. Others are shuffled, so that like bytes stand together: most planes are either
+ * noise or nearly nothing. A sample of the chunk tells what costs less. At level 1, which is what runs use,
+ * numbers go through a deflate of our own (deflate.h), texts and other levels through libdeflate.
  */
 #include "results/deflate.h"
 #include "results/internal.h"

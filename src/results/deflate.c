@@ -1,3 +1,8 @@
+/* Columns are unlike what general compressors are made for: where they recur at all they do so word by word
+ * or for long stretches, and the rest is noise. So a match starts at a word where there are words; a search
+ * that finds nothing takes ever longer steps; and whatever does not pay is left as it is. A stream is one
+ * block of words, or a block for each run of pieces of one sort: stored, Huffman codes alone, or matches.
+ */
 #include "results/deflate.h"
 #include "base/base.h"
 #include "results/huffman.h"
@@ -351,7 +356,10 @@ static void put_coded(res_deflate *d, bits *b, const uint8_t *in, size_t bytes, 
 
 /* ---- what pays --------------------------------------------------------------------------------------- */
 
-/* Costs are in nanoseconds, of a core of 2023; a byte in the file counts as BYTE of them. */
+/* Costs are in nanoseconds, of a core of 2023; a byte in the file counts as BYTE of them. Measured: among
+ * words a byte in no match takes 1.4 ns and itself, a match 10 ns and 2.5 bytes; among bytes, where branches
+ * are foreseen less often, 5 ns and 14 ns and 2 bytes; a code for bytes 1.3 ns each; shuffling, copying and
+ * checksums 1.5 ns for eight. */
 enum { BYTE = 4 };
 
 /* Counts of sequences and of bytes in no match. */
@@ -390,7 +398,7 @@ static uint64_t coded_sixteenths(const uint8_t *in, size_t n) {
     return log2_sixteenths(n) - sum / n;
 }
 
-/* Among matches a byte that is none takes some 5 ns, a match 14 ns and two bytes. */
+/* The least that a piece may cost, and how. */
 static uint64_t cost_of(res_deflate *d, const uint8_t *in, size_t n, res_sort *sort) {
     size_t literals;
     size_t matches = look_for(d, in, n, 1, &literals);
@@ -407,7 +415,7 @@ static uint64_t cost_of(res_deflate *d, const uint8_t *in, size_t n, res_sort *s
 }
 
 uint64_t res_deflate_pieces_cost(res_deflate *d, const uint8_t *in, size_t n, size_t piece, res_sort *sorts) {
-    uint64_t cost = 3 * n * piece / 16; /* shuffling, copying, checksums: 1.5 ns for eight */
+    uint64_t cost = 3 * n * piece / 16;
     forget(d);
     for (size_t i = 0; i < n; i++)
         cost += cost_of(d, in + i * piece, piece, &sorts[i]);
