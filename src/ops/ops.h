@@ -300,6 +300,10 @@ struct op_binder {
 void op_bind(op_binder *binder, const op *o, op_bound *b);
 /* Evaluates: result with repeat included and clamped, or a refusal (why may be NULL). */
 op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why);
+/* The same before the repeat: what ops that differ in nothing else have in common. op_scale by the repeat makes
+ * it the answer of op_query, but for composites, which have none. */
+op_class op_query_once(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
+                       op_refusal *why);
 /* Does the op refuse every shape in this mode? Known at bind. */
 bool op_never_answers(const op_bound *b, op_mode mode);
 /* Answers for n shapes (at most OP_RUN_MAX) that differ in s alone, s[i] each: the bits of op_query, faster.

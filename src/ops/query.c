@@ -41,24 +41,25 @@ bool op_never_answers(const op_bound *b, op_mode mode) {
     return b->refused != OP_OK && (mode == OP_SILICON || (mode == OP_HYBRID && b->refused != OP_MISSING));
 }
 
-/* What every answer of a plain kind goes through. */
-static void finish(const op_bound *b, op_result *r) {
-    if (!b->op->desc->unclamped)
-        op_clamp(r);
-    op_scale(r, b->op->repeat);
-}
-
-op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why) {
+op_class op_query_once(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
+                       op_refusal *why) {
     const op_desc *d = b->op->desc;
     if (op_never_answers(b, mode))
         return op_refuse(why, b->refused, "%s", b->reason);
     op_class cls = d->query(b, mode, shape, out, why);
-    if (cls == OP_OK && !d->composite)
-        finish(b, out);
+    if (cls == OP_OK && !d->composite && !d->unclamped)
+        op_clamp(out);
     return cls;
 }
 
-/* finish() for a column. */
+op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why) {
+    op_class cls = op_query_once(b, mode, shape, out, why);
+    if (cls == OP_OK && !b->op->desc->composite)
+        op_scale(out, b->op->repeat);
+    return cls;
+}
+
+/* What op_query makes of a plain kind's answers, for a column. */
 static void finish_column(const op_bound *b, double *restrict v, size_t n) {
     const double repeat = b->op->repeat;
     if (b->op->desc->unclamped) {

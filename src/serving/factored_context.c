@@ -24,23 +24,21 @@ srv_shapes srv_distinct_shapes(const srv_deployment *d, srv_block *b, const srv_
     uint32_t *firsts = srv_take(b, count, sizeof *firsts);
     k.count = srv_number_keys(b, keys, count, k.of, firsts);
     k.shapes = srv_take(b, k.count, sizeof *k.shapes);
-    for (size_t i = 0; i < k.count; i++)
+    k.fields = srv_take(b, k.count, sizeof *k.fields);
+    for (size_t i = 0; i < k.count; i++) {
+        const srv_key *key = &keys[firsts[i]];
         k.shapes[i] = srv_context_shape(d, &loads[firsts[i]], class->logits);
+        k.fields[i][0] = key->hi;
+        k.fields[i][1] = key->lo;
+    }
     return k;
 }
 
-/* Asks one op for every distinct shape and folds the answers into every table that still has none missing. */
+/* Folds one op's answers into every table that still has none missing. */
 static void fold_op(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *k,
                     op_result *results, srv_gap *gaps, srv_folded *tables, size_t count) {
-    const srv_plan *plan = srv_plan_of(d);
-    const srv_op *o = &plan->context.ops[index];
-    for (size_t i = 0; i < k->count; i++) {
-        op_refusal why;
-        op_class cls = op_query(&o->bound, plan->mode, &k->shapes[i], &results[i], &why);
-        gaps[i] = (srv_gap){.cls = cls, .op = index};
-        if (cls != OP_OK)
-            gaps[i].text = srv_block_text(b, why.text);
-    }
+    const srv_op *o = &srv_plan_of(d)->context.ops[index];
+    srv_ask_shapes(d, b, index, k, results, gaps);
     for (size_t t = 0; t < count; t++) {
         uint32_t i = k->of[t];
         if (tables->gap[t].cls != OP_OK)

@@ -60,11 +60,15 @@ srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, cons
 typedef struct srv_shapes {
     size_t count;
     op_shape *shapes;
-    uint32_t *of; /* per workload */
+    uint64_t (*fields)[2]; /* per shape: what tells it apart, the fields that ops of the class read */
+    uint32_t *of;          /* per workload */
 } srv_shapes;
 /* loads: workloads as walked. keys has room for count. */
 srv_shapes srv_distinct_shapes(const srv_deployment *d, srv_block *b, const srv_key_class *class,
                                const srv_workload *loads, size_t count, srv_key *keys);
+/* Asks a context op for every shape: results[i], or gaps[i] where it has none. */
+void srv_ask_shapes(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
+                    op_result *results, srv_gap *gaps);
 /* Numbers the distinct images of those points among `live` that encode: images_of[k] for live[k], firsts[i] a
  * place in live that has images i. Returns their count. */
 size_t srv_number_images(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,

@@ -115,8 +115,11 @@ void srv_inputs_digest(srv_deployment *d, const char *tables); /* inputs.c */
 
 /* ---- the compiled plan (plan.c) -------------------------------------------------------------- */
 
+typedef struct srv_identity srv_identity; /* answers.h */
+
 typedef struct srv_op {
     op_bound bound;
+    const srv_identity *who; /* of its answers before the repeat; NULL = not shared */
     uint32_t row; /* of its phase */
     bool opens;   /* first op of its row: sets what later ones add to */
     bool logits;  /* context: sees one token per request */
@@ -141,7 +144,6 @@ typedef struct srv_key_class {
 /* Generation rows of one behaviour. A row moves when any of its ops reads the KV position; the others repeat
  * one value. */
 enum { SRV_STILL, SRV_MOVING, SRV_PARTS };
-typedef struct srv_identity srv_identity; /* answers.h */
 typedef struct srv_part {
     size_t n_rows, n_ops;
     uint32_t *rows;  /* rows of the phase, ascending */

@@ -5,6 +5,8 @@
 
 #include "serving/internal.h"
 #include <math.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct fake_params {
@@ -42,12 +44,30 @@ static inline op_class fake_query(const op_bound *b, op_mode mode, const op_shap
 }
 
 /* A Gemm-like name matters for logits only through op_is_logits, which wants the real kind; fakes are never
- * logits. */
+ * logits. What an op reads is in its kind's name, and its params are fields, so that signatures tell ops apart.
+ */
 static inline const op_desc *fake_desc(unsigned reads) {
     static op_desc all[16];
+    static char names[16][8];
+    static const pdb_schema *const tables[] = {NULL};
+    static const op_field fields[] = {
+        {.name = "base", .type = OP_F_F64, .offset = offsetof(fake_params, base)},
+        {.name = "slope", .type = OP_F_F64, .offset = offsetof(fake_params, slope)},
+        {.name = "energy", .type = OP_F_F64, .offset = offsetof(fake_params, energy)},
+        {.name = "refuse_from", .type = OP_F_U32, .offset = offsetof(fake_params, refuse_from)},
+        {.name = "refusal", .type = OP_F_U32, .offset = offsetof(fake_params, refusal)},
+        {.name = "poisonous", .type = OP_F_BOOL, .offset = offsetof(fake_params, poisonous)},
+        {.name = "tier", .type = OP_F_U32, .offset = offsetof(fake_params, tier)},
+        {.name = "from", .type = OP_F_U32, .offset = offsetof(fake_params, from)}};
     op_desc *d = &all[reads & 15u];
-    *d = (op_desc){
-        .kind = "Fake", .params_size = sizeof(fake_params), .reads = reads & 15u, .query = fake_query};
+    snprintf(names[reads & 15u], sizeof names[0], "Fake%u", reads & 15u);
+    *d = (op_desc){.kind = names[reads & 15u],
+                   .params_size = sizeof(fake_params),
+                   .fields = fields,
+                   .n_fields = sizeof fields / sizeof *fields,
+                   .schemas = tables,
+                   .reads = reads & 15u,
+                   .query = fake_query};
     return d;
 }
 
@@ -120,6 +140,27 @@ static inline void fake_plan(srv_deployment *d) {
 /* Everything a point says, compared bit by bit; NaN equals NaN. */
 static inline bool same_bits(double a, double b) {
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
+/* Are two answers to the same workloads the same, bit by bit? n_encoder: rows of the encoder. */
+static inline bool same_blocks(const srv_block *a, const srv_block *b, size_t n_encoder) {
+    bool same = a->n == b->n && a->n_rows == b->n_rows;
+    for (size_t i = 0; same && i < a->n; i++) {
+        const srv_point *p = &a->points[i], *q = &b->points[i];
+        same = p->status == q->status && p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i] &&
+               p->carried == q->carried && p->tier == q->tier && (p->reason == NULL) == (q->reason == NULL) &&
+               (!p->reason || strcmp(p->reason, q->reason) == 0) && p->encodes == q->encodes &&
+               p->visual_tokens == q->visual_tokens;
+        /* From ttft to the covers a point is doubles alone. */
+        const double *x = &p->ttft, *y = &q->ttft;
+        for (size_t f = 0; f < (sizeof *p - offsetof(srv_point, ttft)) / sizeof(double); f++)
+            same = same && same_bits(x[f], y[f]);
+        size_t first = i * a->n_rows + n_encoder * !p->encodes;
+        for (size_t r = first; a->priced[i] && r < (i + 1) * a->n_rows; r++)
+            same = same && same_bits(a->latency[r], b->latency[r]) && same_bits(a->energy[r], b->energy[r]) &&
+                   a->source[r] == b->source[r] && a->basis[r] == b->basis[r];
+    }
+    return same;
 }
 
 #endif

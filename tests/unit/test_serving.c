@@ -19,29 +19,7 @@ static uint32_t draw(uint32_t below) {
 }
 
 static void assert_same_images(const srv_block *a, const srv_block *b, size_t n_encoder) {
-    assert_int_equal(a->n, b->n);
-    assert_int_equal(a->n_rows, b->n_rows);
-    for (size_t i = 0; i < a->n; i++) {
-        const srv_point *p = &a->points[i], *q = &b->points[i];
-        assert_int_equal(p->status, q->status);
-        assert_true(p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i]);
-        assert_true(p->carried == q->carried && p->tier == q->tier);
-        assert_true((p->reason == NULL) == (q->reason == NULL));
-        if (p->reason)
-            assert_string_equal(p->reason, q->reason);
-        /* From ttft to the covers a point is doubles alone. */
-        const double *x = &p->ttft, *y = &q->ttft;
-        size_t n = (sizeof *p - offsetof(srv_point, ttft)) / sizeof(double);
-        for (size_t f = 0; f < n; f++)
-            assert_true(same_bits(x[f], y[f]));
-        assert_true(p->encodes == q->encodes && p->visual_tokens == q->visual_tokens);
-        for (size_t r = i * a->n_rows + n_encoder * !p->encodes; a->priced[i] && r < (i + 1) * a->n_rows;
-             r++) {
-            assert_true(same_bits(a->latency[r], b->latency[r]) && same_bits(a->energy[r], b->energy[r]));
-            assert_int_equal(a->source[r], b->source[r]);
-            assert_int_equal(a->basis[r], b->basis[r]);
-        }
-    }
+    assert_true(same_blocks(a, b, n_encoder));
 }
 
 static void assert_same_points(const srv_block *a, const srv_block *b) {
