@@ -231,6 +231,8 @@ void pdb_reads_begin(pdb_reads *r, const pdb_view *view);
 /* digest: 64 hex digits over the content of all that was read, whatever the order; "" when it cannot be told;
  * may be NULL. */
 void pdb_reads_end(pdb_reads *r, char digest[65]);
+/* Counts what r holds for the bracket in effect, as if it were read now. */
+void pdb_reads_add(const pdb_reads *r);
 
 /* ---- where rows come from --------------------------------------------------------------------------------
  */

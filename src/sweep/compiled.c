@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+enum { SHARED_BYTES = 96 << 20 };
+
 typedef enum state { NEW, COMPILING, READY } state;
 
 typedef struct entry {
@@ -14,7 +16,7 @@ typedef struct entry {
 
 struct swp_compiled {
     const swp_sweep *s;
-    srv_env env; /* with a store of answers of its own */
+    srv_env env; /* with what its deployments share */
     pthread_mutex_t lock; /* guards entries, failure and seconds; never held while compiling */
     pthread_cond_t ready;
     entry *entries;
@@ -27,6 +29,7 @@ swp_compiled *swp_compiled_new(const swp_sweep *s, const srv_env *env) {
     c->s = s;
     c->env = *env;
     c->env.answers = srv_answers_new(SRV_ANSWERS_BYTES);
+    c->env.shared = srv_shared_new(SHARED_BYTES);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->ready, NULL);
     c->entries = AIC_NEW_ARRAY(entry, s->n_deps);
@@ -40,6 +43,7 @@ void swp_compiled_free(swp_compiled *c) {
         return;
     for (size_t i = 0; i < c->s->n_deps; i++)
         srv_free(c->entries[i].d);
+    srv_shared_free(c->env.shared);
     free(c->entries);
     srv_answers_free(c->env.answers);
     pthread_cond_destroy(&c->ready);
