@@ -246,15 +246,14 @@ bool op_finish(op *o, aic_error *err); /* required fields given, ranges, check *
 op *op_from_json(aic_arena *a, const aic_node *n, aic_error *err);
 bool op_list_from_json(aic_arena *a, const aic_node *n, op_list *out, aic_error *err);
 void op_to_json(const op *o, aic_buf *out);
-/* Appends bytes that are equal for two ops exactly when they say the same: kind, name, repeat and every
- * field, members included; for kinds declared in data the declaration, too. */
-void op_signature(const op *o, aic_buf *out);
 /* 128 bits of a hash of all that an op says but its repeat: ops with equal identities bind to the same and
  * answer the same, but for the repeat. */
 typedef struct op_identity {
     uint64_t bits[2];
 } op_identity;
-op_identity op_identify(const op *o);
+/* Appends bytes that are equal for two ops exactly when they say the same: kind, name, repeat and every
+ * field, members included; for kinds declared in data the declaration, too. */
+op_identity op_signature(const op *o, aic_buf *out);
 
 double op_weight_bytes(const op *o); /* byte, repeat included */
 unsigned op_reads(const op *o);      /* OP_READS_* bits, those of members included: op_bound.reads */

@@ -72,31 +72,17 @@ static void add_field(const op *o, const op_field *f, aic_buf *out) {
     }
 }
 
-static void add_fields(const op *o, aic_buf *out) {
-    for (size_t i = 0; i < o->desc->n_fields; i++) {
-        add_text(out, o->desc->fields[i].name);
-        add_field(o, &o->desc->fields[i], out);
-    }
-}
-
-static void add_head(const op *o, aic_buf *out) {
+/* Fields by their order alone: the kind tells what they are. The repeat stands last, so that what comes
+ * before it is the same for ops that differ in nothing else. */
+op_identity op_signature(const op *o, aic_buf *out) {
+    op_identity id;
+    size_t start = out->len;
     add_text(out, o->desc->kind);
     add_text(out, o->desc->definition);
     add_text(out, o->name);
-}
-
-void op_signature(const op *o, aic_buf *out) {
-    add_head(o, out);
+    for (size_t i = 0; i < o->desc->n_fields; i++)
+        add_field(o, &o->desc->fields[i], out);
+    aic_hash128(out->data + start, out->len - start, id.bits);
     add(out, &o->repeat, sizeof o->repeat);
-    add_fields(o, out);
-}
-
-op_identity op_identify(const op *o) {
-    aic_buf b = {0};
-    op_identity id;
-    add_head(o, &b);
-    add_fields(o, &b);
-    aic_hash128(b.data, b.len, id.bits);
-    aic_buf_free(&b);
     return id;
 }

@@ -184,7 +184,8 @@ typedef struct srv_lines {
 /* What op lists say before anything is bound (outline.c); shared by all deployments with the same lists. */
 typedef struct srv_outline {
     srv_lines encoder, context, generation;
-    const srv_row *rows; /* of the three, one after the other */
+    const srv_row *rows;                   /* of the three, one after the other */
+    uint64_t rows_hash[SRV_MODE_COUNT][2]; /* of those that a mode has */
     size_t n_keys;
     srv_key_class *keys;
     srv_part parts[SRV_PARTS];

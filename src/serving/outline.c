@@ -31,24 +31,29 @@ static bool sees_behind(const op *o) {
     return mdl_tokens_of_op(o, &(mdl_image_tokens){.inside = 0, .behind = 1}) == 1;
 }
 
-/* Folds equal names into rows, in order of first encounter; rows has room for one per op. */
-static srv_lines make_lines(aic_arena *a, const op_list *list, srv_phase phase, srv_row *rows) {
-    srv_lines walk = {.n_ops = list->count, .ops = aic_arena_alloc(a, list->count, sizeof *walk.ops)};
+/* Folds equal names into rows, in order of first encounter; rows has room for one per op. digest: of the
+ * list. */
+static srv_lines make_lines(aic_arena *a, const op_list *list, srv_phase phase, srv_row *rows,
+                            char digest[65]) {
+    srv_lines lines = {.n_ops = list->count, .ops = aic_arena_alloc(a, list->count, sizeof *lines.ops)};
+    aic_buf said = {0};
     for (size_t i = 0; i < list->count; i++) {
         const op *o = list->items[i];
-        srv_line *s = &walk.ops[i];
+        srv_line *s = &lines.ops[i];
         s->op = o;
+        s->identity = op_signature(o, &said);
         s->reads = (uint8_t)op_reads(o);
-        s->identity = op_identify(o);
-        s->row = (uint32_t)row_named(rows, walk.n_rows, o->name);
-        s->opens = s->row == walk.n_rows;
+        s->row = (uint32_t)row_named(rows, lines.n_rows, o->name);
+        s->opens = s->row == lines.n_rows;
         s->logits = phase == SRV_PH_context && op_is_logits(o);
         s->behind = phase == SRV_PH_encoder && sees_behind(o);
         if (s->opens)
-            rows[walk.n_rows++] = (srv_row){.phase = phase, .name = o->name, .kind = o->desc->kind};
+            rows[lines.n_rows++] = (srv_row){.phase = phase, .name = o->name, .kind = o->desc->kind};
         rows[s->row].repeat += o->repeat;
     }
-    return walk;
+    aic_sha256_text(said.data, said.len, digest);
+    aic_buf_free(&said);
+    return lines;
 }
 
 /* Ops that see as many tokens stand together, the first op's kind first (docs/model/serving.md, "encoder").
@@ -74,10 +79,10 @@ static unsigned context_key(const srv_line *o) {
 
 /* Classes in order of first encounter, so that leading ops have the leading classes. */
 static void make_keys(srv_outline *out, aic_arena *a) {
-    srv_lines *walk = &out->context;
-    out->keys = aic_arena_alloc(a, walk->n_ops, sizeof *out->keys);
-    for (size_t i = 0; i < walk->n_ops; i++) {
-        srv_line *o = &walk->ops[i];
+    srv_lines *lines = &out->context;
+    out->keys = aic_arena_alloc(a, lines->n_ops, sizeof *out->keys);
+    for (size_t i = 0; i < lines->n_ops; i++) {
+        srv_line *o = &lines->ops[i];
         srv_key_class key = {.reads = context_key(o), .logits = o->logits};
         size_t k = 0;
         while (k < out->n_keys && (out->keys[k].reads != key.reads || out->keys[k].logits != key.logits))
@@ -88,12 +93,12 @@ static void make_keys(srv_outline *out, aic_arena *a) {
     }
 }
 
-static srv_part make_part(const srv_lines *walk, const bool *moving, int which, aic_arena *a) {
-    srv_part part = {.rows = aic_arena_alloc(a, walk->n_rows, sizeof *part.rows),
-                     .ops = aic_arena_alloc(a, walk->n_ops, sizeof *part.ops),
-                     .slots = aic_arena_alloc(a, walk->n_ops, sizeof *part.slots)};
-    for (size_t i = 0; i < walk->n_ops; i++) {
-        srv_line *o = &walk->ops[i];
+static srv_part make_part(const srv_lines *lines, const bool *moving, int which, aic_arena *a) {
+    srv_part part = {.rows = aic_arena_alloc(a, lines->n_rows, sizeof *part.rows),
+                     .ops = aic_arena_alloc(a, lines->n_ops, sizeof *part.ops),
+                     .slots = aic_arena_alloc(a, lines->n_ops, sizeof *part.slots)};
+    for (size_t i = 0; i < lines->n_ops; i++) {
+        srv_line *o = &lines->ops[i];
         if (moving[o->row] != (which == SRV_MOVING))
             continue;
         size_t slot = 0;
@@ -109,21 +114,26 @@ static srv_part make_part(const srv_lines *walk, const bool *moving, int which, 
 }
 
 static void make_parts(srv_outline *out, aic_arena *a) {
-    const srv_lines *walk = &out->generation;
-    bool *moving = aic_arena_alloc(a, walk->n_rows, sizeof *moving);
-    for (size_t i = 0; i < walk->n_ops; i++)
-        if (walk->ops[i].reads & OP_READS_S)
-            moving[walk->ops[i].row] = true;
+    const srv_lines *lines = &out->generation;
+    bool *moving = aic_arena_alloc(a, lines->n_rows, sizeof *moving);
+    for (size_t i = 0; i < lines->n_ops; i++)
+        if (lines->ops[i].reads & OP_READS_S)
+            moving[lines->ops[i].row] = true;
     for (int which = 0; which < SRV_PARTS; which++)
-        out->parts[which] = make_part(walk, moving, which, a);
+        out->parts[which] = make_part(lines, moving, which, a);
 }
 
-static void digest_list(const op_list *list, char digest[65]) {
+static void hash_rows(const srv_row *rows, size_t n, uint64_t hash[2]) {
     aic_buf b = {0};
-    aic_buf_addn(&b, (const char *)&list->count, sizeof list->count);
-    for (size_t i = 0; i < list->count; i++)
-        op_signature(list->items[i], &b);
-    aic_sha256_text(b.data, b.len, digest);
+    for (size_t i = 0; i < n; i++) {
+        const srv_row *r = &rows[i];
+        const uint64_t phase = r->phase;
+        aic_buf_addn(&b, (const char *)&phase, sizeof phase);
+        aic_buf_addn(&b, (const char *)&r->repeat, sizeof r->repeat);
+        aic_buf_addn(&b, r->name, strlen(r->name) + 1);
+        aic_buf_addn(&b, r->kind, strlen(r->kind) + 1);
+    }
+    aic_hash128(b.data, b.len, hash);
     aic_buf_free(&b);
 }
 
@@ -136,13 +146,16 @@ const srv_outline *srv_outline_make(const mdl_deployment *d, aic_arena *a) {
     reread_repeats(&d->context);
     reread_repeats(&d->generation);
     out->rows = rows;
-    out->encoder = make_lines(a, &encoder, SRV_PH_encoder, rows);
-    out->context = make_lines(a, &d->context, SRV_PH_context, rows += out->encoder.n_rows);
-    out->generation = make_lines(a, &d->generation, SRV_PH_generation, rows += out->context.n_rows);
+    out->encoder = make_lines(a, &encoder, SRV_PH_encoder, rows, out->digests[SRV_PH_encoder]);
+    rows += out->encoder.n_rows;
+    out->context = make_lines(a, &d->context, SRV_PH_context, rows, out->digests[SRV_PH_context]);
+    rows += out->context.n_rows;
+    out->generation = make_lines(a, &d->generation, SRV_PH_generation, rows, out->digests[SRV_PH_generation]);
+    size_t prefill = out->encoder.n_rows + out->context.n_rows, decode = out->generation.n_rows;
+    hash_rows(out->rows, prefill + decode, out->rows_hash[SRV_static]);
+    hash_rows(out->rows, prefill, out->rows_hash[SRV_static_ctx]);
+    hash_rows(out->rows + prefill, decode, out->rows_hash[SRV_static_gen]);
     make_keys(out, a);
     make_parts(out, a);
-    digest_list(&d->encoder, out->digests[SRV_PH_encoder]);
-    digest_list(&d->context, out->digests[SRV_PH_context]);
-    digest_list(&d->generation, out->digests[SRV_PH_generation]);
     return out;
 }

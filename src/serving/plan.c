@@ -73,6 +73,7 @@ static void bind_walks(binding *b, srv_deployment *d, const srv_outline *outline
         for (int which = 0; which < SRV_PARTS; which++)
             plan->parts[which] = bound_part(&outline->parts[which], plan->generation.n_bound);
     }
+    memcpy(d->rows_hash, outline->rows_hash[d->request.mode], sizeof d->rows_hash);
     d->n_encoder_rows = plan->encoder.n_rows;
     d->n_context_rows = plan->context.n_rows;
     d->n_rows = plan->encoder.n_rows + plan->context.n_rows + plan->generation.n_rows;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Values on shelves of an epoch, about. */
-enum { VIEWS = 64, VERDICTS = 64, LANES = 64, LANED = 1 << 13, BOUNDS = 1 << 16 };
+enum { VIEWS = 64, VERDICTS = 64, LANES = 64, LANED = 1 << 13, BOUNDS = 1 << 18 };
 
 struct srv_epoch {
     atomic_uint holders; /* srv_shared and deployments */
