@@ -194,3 +194,9 @@ void srv_free(srv_deployment *d) {
     srv_epoch_release(d->epoch);
     aic_arena_free(d->arena); /* d itself lives in it */
 }
+
+bool srv_would_wait(const srv_env *env, const srv_request *req) {
+    const pdb_view *view = pdb_view_get(env->db, req->system, req->backend, req->version,
+                                        op_mode_shares(req->database_mode), env->allow_unlisted, NULL);
+    return view && pdb_view_is_building(view);
+}

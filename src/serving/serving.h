@@ -217,6 +217,8 @@ const char *srv_figures_digest(void);
 srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
                             aic_error *err);
 void srv_free(srv_deployment *d);
+/* Would compiling the request now mostly mean waiting for tables that another thread reads? */
+bool srv_would_wait(const srv_env *env, const srv_request *req);
 
 #define SRV_MAX_SIDE 16777216 /* pixels; sides of images are shorter */
 
