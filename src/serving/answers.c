@@ -210,8 +210,7 @@ static const srv_identity *keep_identity(srv_deployment *d, aic_buf *b) {
 /* Of sums over decode steps: the shapes of the steps, and how ops fold into rows. */
 static const srv_identity *part_identity(srv_deployment *d, const srv_part *part) {
     const srv_walk *walk = &srv_plan_of(d)->generation;
-    const uint64_t sizes[] = {part->n_rows,   part->n_ops,   d->built.nextn,
-                              d->tuning.beam, d->tuning.stride};
+    const uint64_t sizes[] = {part->n_rows, part->n_ops, d->built.nextn, d->tuning.beam, d->tuning.stride};
     aic_buf b = {0};
     add_common(&b, d);
     aic_buf_addn(&b, (const char *)sizes, sizeof sizes);
@@ -220,7 +219,8 @@ static const srv_identity *part_identity(srv_deployment *d, const srv_part *part
         const srv_op *o = &walk->ops[part->ops[i]];
         const uint32_t place[] = {part->slots[i], o->opens};
         aic_buf_addn(&b, (const char *)place, sizeof place);
-        op_signature(o->bound.op, &b);
+        aic_buf_addn(&b, (const char *)&o->identity, sizeof o->identity);
+        aic_buf_addn(&b, (const char *)&o->bound.op->repeat, sizeof o->bound.op->repeat);
     }
     return keep_identity(d, &b);
 }

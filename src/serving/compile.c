@@ -53,12 +53,13 @@ static const srv_backend *check_request(srv_deployment *d, const srv_env *env) {
 }
 
 /* Speed of light needs no tables: what nobody measured goes under the version "estimate". */
-static bool find_view(const srv_lease *lease, srv_deployment *d, const srv_env *env, aic_error *err) {
+static bool find_view(srv_deployment *d, const srv_env *env, aic_error *err) {
     const srv_request *r = &d->request;
-    d->view = srv_shared_view(lease, env, r, r->version, env->allow_unlisted, err);
+    bool shares = op_mode_shares(r->database_mode);
+    d->view = pdb_view_get(env->db, r->system, r->backend, r->version, shares, env->allow_unlisted, err);
     if (!d->view && r->database_mode == OP_SOL && (!r->version || !*r->version)) {
         aic_error none = {0};
-        d->view = srv_shared_view(lease, env, r, PDB_ESTIMATE, true, &none);
+        d->view = pdb_view_get(env->db, r->system, r->backend, PDB_ESTIMATE, shares, true, &none);
     }
     return d->view != NULL;
 }
@@ -134,7 +135,7 @@ static srv_deployment *new_deployment(const srv_request *req, const srv_tuning *
 static bool compile(const srv_lease *lease, srv_deployment *d, const srv_backend *b, const srv_env *env,
                     aic_error *err) {
     srv_lists lists;
-    if (!find_view(lease, d, env, err) || !build_model(lease, d, env, &lists, err))
+    if (!find_view(d, env, err) || !build_model(lease, d, env, &lists, err))
         /* A graph file that does not compile is broken whatever its class; an unknown name is the request's
          * fault. */
         return d->model == NULL && refuse_input(d, err);
@@ -174,12 +175,11 @@ srv_deployment *srv_compile_ops(const srv_env *env, const srv_request *req, cons
                                 const mdl_deployment *built, const srv_facts *facts,
                                 double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx,
                                 aic_error *err) {
-    const srv_lease none = {0};
     srv_deployment *d = new_deployment(req, tuning);
     const srv_backend *b = check_request(d, env);
     if (!b)
         return d;
-    if (!find_view(&none, d, env, err)) {
+    if (!find_view(d, env, err)) {
         srv_free(d);
         return NULL;
     }

@@ -142,9 +142,9 @@ enum { SRV_STILL, SRV_MOVING, SRV_PARTS };
 typedef struct srv_identity srv_identity; /* answers.h */
 typedef struct srv_part {
     size_t n_rows, n_ops;
-    uint32_t *rows;  /* rows of the phase, ascending */
-    uint32_t *ops;   /* indices into the phase's ops, ascending */
-    uint32_t *slots; /* per op: index of its row within `rows` */
+    uint32_t *rows;          /* rows of the phase, ascending */
+    uint32_t *ops;           /* indices into the phase's ops, ascending */
+    uint32_t *slots;         /* per op: index of its row within `rows` */
     const srv_identity *who; /* of its sums; NULL = not shared */
 } srv_part;
 
@@ -201,7 +201,7 @@ typedef struct srv_verdicts {
 
 typedef struct srv_plan {
     op_mode mode;
-    srv_answers *answers; /* NULL = none are shared */
+    srv_answers *answers;                  /* NULL = none are shared */
     srv_walk encoder, context, generation; /* empty when the mode has no such phase */
     size_t n_keys;
     const srv_key_class *keys;

@@ -178,8 +178,8 @@ void srv_backends_close(srv_backends *b);
 size_t srv_backend_count(const srv_backends *b);
 const char *srv_backend_name(const srv_backends *b, size_t i); /* bytewise sorted */
 
-/* Answers that the deployments of a sweep share: those of ops that are the same in several of them, for shapes
- * that several ask for. Any thread; it changes no result (docs/model/serving.md, "factoring"). */
+/* Answers that the deployments of a sweep share: those of ops that are the same in several of them, for
+ * shapes that several ask for. Any thread; it changes no result (docs/model/serving.md, "factoring"). */
 typedef struct srv_answers srv_answers;
 #define SRV_ANSWERS_BYTES ((size_t)32 << 20)
 /* Keeps up to so many bytes. The default holds what the last few dozen deployments asked for a thousand
@@ -193,7 +193,7 @@ typedef struct srv_answers_counts {
 } srv_answers_counts;
 srv_answers_counts srv_answers_count(srv_answers *s); /* NULL: all 0 */
 
-/* What deployments share that are compiled one after another or at once: op lists, bound ops, views by name.
+/* What deployments share that are compiled one after another or at once: op lists and bound ops.
  * It makes compiling faster and changes nothing. Any thread. */
 typedef struct srv_shared srv_shared;
 /* Holds about so many bytes at most: what is full is left to the deployments that use it, and a new one

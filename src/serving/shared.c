@@ -1,4 +1,4 @@
-/* What deployments share: op lists by what made them, bound ops by what they say and where, views by name.
+/* What deployments share: op lists by what made them, bound ops by what they say and where.
  *
  * Nothing of it depends on who asked first, so that sharing shows in no result. Memory is bounded by renewal:
  * once an epoch is full, compilations begin another one, and the old one goes with the last deployment that
@@ -10,13 +10,13 @@
 #include <string.h>
 
 /* Values on shelves of an epoch, about. */
-enum { VIEWS = 64, VERDICTS = 64, LANES = 64, LANED = 1 << 13, BOUNDS = 1 << 18 };
+enum { VERDICTS = 64, LANES = 64, LANED = 1 << 13, BOUNDS = 1 << 18 };
 
 struct srv_epoch {
     atomic_uint holders; /* srv_shared and deployments */
     atomic_size_t bytes; /* handed out by arenas so far */
     mdl_store *lists;
-    aic_shelf *views, *verdicts, *lanes, *orders, *laned, *bounds;
+    aic_shelf *verdicts, *lanes, *orders, *laned, *bounds;
     aic_arena **idle; /* memory of the shelves' values, while no compilation works with it */
     size_t n_idle, cap_idle;
 };
@@ -35,7 +35,6 @@ static srv_epoch *new_epoch(void) {
     srv_epoch *e = AIC_NEW(srv_epoch);
     atomic_init(&e->holders, 1);
     e->lists = mdl_store_new(derive_outline);
-    e->views = aic_shelf_new(VIEWS);
     e->verdicts = aic_shelf_new(VERDICTS);
     e->lanes = aic_shelf_new(LANES);
     e->orders = aic_shelf_new(LANES);
@@ -48,7 +47,6 @@ void srv_epoch_release(srv_epoch *e) {
     if (!e || atomic_fetch_sub(&e->holders, 1) > 1)
         return;
     mdl_store_free(e->lists);
-    aic_shelf_free(e->views);
     aic_shelf_free(e->verdicts);
     aic_shelf_free(e->lanes);
     aic_shelf_free(e->orders);
@@ -113,31 +111,6 @@ void srv_lease_end(srv_lease *l) {
     e->idle[e->n_idle++] = l->arena;
     pthread_mutex_unlock(&l->shared->lock);
     *l = (srv_lease){0};
-}
-
-/* ---- views -------------------------------------------------------------------------------------- */
-
-static const pdb_view *view_of(const srv_env *env, const srv_request *r, const char *version, bool unlisted,
-                               aic_error *err) {
-    return pdb_view_get(env->db, r->system, r->backend, version, op_mode_shares(r->database_mode), unlisted,
-                        err);
-}
-
-const pdb_view *srv_shared_view(const srv_lease *l, const srv_env *env, const srv_request *r,
-                                const char *version, bool unlisted, aic_error *err) {
-    if (!l->epoch)
-        return view_of(env, r, version, unlisted, err);
-    aic_buf key = {0};
-    const char *const names[] = {r->system, r->backend, version ? version : ""};
-    for (size_t i = 0; i < 3; i++)
-        aic_buf_addn(&key, names[i], strlen(names[i]) + 1);
-    const bool flags[] = {op_mode_shares(r->database_mode), unlisted};
-    aic_buf_addn(&key, (const char *)flags, sizeof flags);
-    const pdb_view *view = aic_shelf_find(l->epoch->views, key.data, key.len);
-    if (!view && (view = view_of(env, r, version, unlisted, err)))
-        aic_shelf_put(l->epoch->views, l->arena, key.data, key.len, view);
-    aic_buf_free(&key);
-    return view;
 }
 
 /* ---- op lists ----------------------------------------------------------------------------------- */

@@ -18,9 +18,6 @@ typedef struct srv_lease {
 srv_lease srv_lease_take(srv_shared *s); /* s may be NULL */
 void srv_lease_end(srv_lease *l);        /* the epoch stays held */
 
-/* pdb_view_get of the request's names, with this version. */
-const pdb_view *srv_shared_view(const srv_lease *l, const srv_env *env, const srv_request *r,
-                                const char *version, bool unlisted, aic_error *err);
 /* Op lists of d->model into d->built, outlined; false: refused in d->why, or with err a broken file. */
 bool srv_shared_build(const srv_lease *l, const mdl_request *ask, srv_deployment *d, srv_lists *out,
                       aic_error *err);
