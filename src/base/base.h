@@ -13,6 +13,7 @@
 #include "base/io.h"       /* file calls, which tests can make fail */
 #include "base/mem.h"      /* checked allocation, arenas */
 #include "base/progress.h" /* progress with rate and ETA, interrupt flag */
+#include "base/shelf.h"    /* a table that many threads fill and search */
 #include "base/shuffle.h"  /* the byte shuffle of HDF5 files */
 #include "base/text.h"     /* string buffer, interning, nearest name */
 

@@ -75,6 +75,12 @@ uint64_t aic_hash64(const void *data, size_t len, uint64_t seed) {
     return XXH3_64bits_withSeed(data, len, seed);
 }
 
+void aic_hash128(const void *data, size_t len, uint64_t out[2]) {
+    XXH128_hash_t h = XXH3_128bits(data, len);
+    out[0] = h.high64;
+    out[1] = h.low64;
+}
+
 bool aic_sha256_file(const char *path, char out[65], aic_error *err) {
     enum { PIECE = 1 << 18 };
     int fd = aic_io_open(path, O_RDONLY, 0);

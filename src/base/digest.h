@@ -16,6 +16,7 @@ enum { AIC_XXH128_HEX = 33 };
 void aic_xxh128_text(const void *data, size_t len, char out[AIC_XXH128_HEX]); /* canonical form */
 /* A hash for tables in memory: the same on every machine of one byte order. */
 uint64_t aic_hash64(const void *data, size_t len, uint64_t seed);
+void aic_hash128(const void *data, size_t len, uint64_t out[2]); /* where a hash stands for the data itself */
 bool aic_sha256_file(const char *path, char out[65], aic_error *err); /* of its bytes; AIC_IO */
 /* Over names and contents of the .yaml and .json files below a folder, but those whose name or folder begins
  * with a dot. */

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIRST_CAP = 256 };
+
 static void make_room(aic_buf *b, size_t more) {
     size_t need = aic_add(aic_add(b->len, more), 1);
     if (need <= b->cap)
         return;
-    size_t cap = b->cap ? aic_mul(b->cap, 2) : 64;
+    size_t cap = b->cap ? aic_mul(b->cap, 2) : FIRST_CAP;
     b->cap = cap < need ? need : cap;
     b->data = aic_realloc(b->data, b->cap, 1);
 }

@@ -8,7 +8,7 @@
 enum { MAX_OPS = 65536 }; /* ops of a list: bounds loops over lists that come from a config */
 
 typedef struct builder {
-    aic_arena *arena;
+    aic_arena *arena; /* of the lists; what evaluation leaves behind goes to the frame's */
     mdl_frame frame;
     op_refusal *why;
     aic_error *err;
@@ -31,9 +31,17 @@ static bool refuse_op(builder *b, const op *o) {
     return false;
 }
 
-static bool eval_name(builder *b, const aic_template *t, const char **out) {
+static bool eval_text(builder *b, const aic_template *t, const char **out) {
     aic_env env = mdl_env(&b->frame);
     return aic_template_eval(t, &env, out, b->err);
+}
+
+static bool eval_name(builder *b, const aic_template *t, const char **out) {
+    const char *text;
+    if (!eval_text(b, t, &text))
+        return false;
+    *out = aic_arena_strdup(b->arena, text);
+    return true;
 }
 
 static bool eval_repeat(builder *b, const mdl_item *it, double *out) {
@@ -153,7 +161,7 @@ static bool build_for(builder *b, const mdl_item *it, op_vec *out) {
 /* The deployment cannot run for a reason that the list itself knows. */
 static bool refuse_build(builder *b, const mdl_item *it) {
     const char *text;
-    if (eval_name(b, it->name, &text))
+    if (eval_text(b, it->name, &text))
         op_refuse(b->why, OP_INVALID, "%s", text);
     return false;
 }
@@ -197,7 +205,7 @@ static bool run_checks(builder *b, const mdl_graph *g) {
             return false;
         if (!broken)
             continue;
-        if (eval_name(b, g->checks[i].refuse, &text))
+        if (eval_text(b, g->checks[i].refuse, &text))
             op_refuse(b->why, OP_INVALID, "%s", text);
         return false;
     }
@@ -216,36 +224,37 @@ static bool build_phase(builder *b, mdl_phase phase, op_list *out) {
     return ok;
 }
 
-static bool chooses_lane(const op_list *list) {
+static bool choose_lanes(const op_list *list) {
     for (size_t i = 0; i < list->count; i++)
-        if (mdl_field_known(list->items[i]->desc, "lane_order"))
+        if (op_chooses_lane(list->items[i]))
             return true;
     return false;
 }
 
 /* Kernel lanes need a database; a lane asked for by name cannot be found without one. */
-static bool set_lanes(builder *b, mdl_deployment *out) {
-    const mdl_request *req = b->frame.request;
+bool mdl_lane_orders(const mdl_request *req, op_texts orders[2], op_refusal *why, aic_error *err) {
     const char *lane = req->attention_backend;
-    if (!chooses_lane(&out->context) && !chooses_lane(&out->generation))
+    if (req->view && op_lane_orders(req->view, lane, orders, err))
         return true;
-    if (!req->view) {
-        if (!lane || strcmp(lane, "default") == 0)
-            return true;
-        op_refuse(b->why, OP_INVALID, "attention backend \"%s\" can only be chosen with a database", lane);
-        return false;
-    }
-    const op_list lists[] = {out->context, out->generation};
-    op_list both = {0, aic_arena_alloc(b->arena, lists[0].count + lists[1].count, sizeof *both.items)};
-    for (size_t i = 0; i < 2; i++)
-        for (size_t k = 0; k < lists[i].count; k++)
-            both.items[both.count++] = lists[i].items[k];
-    if (op_list_set_lanes(&both, req->view, lane, b->err))
-        return true;
-    if (b->err->code == AIC_IO)
-        return false;
-    op_refuse(b->why, OP_INVALID, "%s", b->err->text);
+    if (!req->view)
+        op_refuse(why, OP_INVALID, "attention backend \"%s\" can only be chosen with a database", lane);
+    else if (err->code != AIC_IO)
+        op_refuse(why, OP_INVALID, "%s", err->text);
     return false;
+}
+
+static bool set_lanes(const mdl_request *req, const mdl_lists *lists, op_refusal *why, aic_error *err) {
+    op_texts orders[2];
+    const char *lane = req->attention_backend;
+    if (!lists->choose_lanes || (!req->view && (!lane || strcmp(lane, "default") == 0)))
+        return true;
+    if (!mdl_lane_orders(req, orders, why, err))
+        return false;
+    for (size_t i = 0; i < lists->context.count; i++)
+        op_set_lanes(lists->context.items[i], orders);
+    for (size_t i = 0; i < lists->generation.count; i++)
+        op_set_lanes(lists->generation.items[i], orders);
+    return true;
 }
 
 static double weights_of(const op_list *list) {
@@ -255,34 +264,43 @@ static double weights_of(const op_list *list) {
     return bytes;
 }
 
-static bool build_lists(builder *b, mdl_deployment *out) {
+static bool build_lists(builder *b, mdl_lists *out) {
     const mdl_graph *g = b->frame.graph;
     mdl_kv *kv = aic_arena_alloc(b->arena, 1, sizeof *kv);
-    if (!run_checks(b, g) || !mdl_kv_make(g, &b->frame, kv, b->err))
+    if (!run_checks(b, g) || !mdl_kv_make(g, &b->frame, b->arena, kv, b->err))
         return false;
     b->frame.kv_token_bytes = mdl_kv_sequence(kv, 1.0);
     out->kv = kv;
     if (!build_phase(b, MDL_CONTEXT, &out->context) || !build_phase(b, MDL_GENERATION, &out->generation) ||
-        (!b->frame.request->language_only && !build_phase(b, MDL_ENCODER, &out->encoder)) ||
-        !set_lanes(b, out))
+        (!b->frame.request->language_only && !build_phase(b, MDL_ENCODER, &out->encoder)))
         return false;
+    out->choose_lanes = choose_lanes(&out->context) || choose_lanes(&out->generation);
     out->weight_bytes = weights_of(&out->context);
     out->encoder_weight_bytes = weights_of(&out->encoder);
-    out->encoder_ranks = b->frame.request->encoder_tp ? 1 : out->par.tp;
     return true;
 }
 
-static void start_frame(builder *b, const mdl_entry *m, const mdl_request *req, const mdl_parallel *par,
-                        const mdl_resolved *quant) {
+static mdl_frame start_frame(const mdl_settled *s, aic_arena *scratch) {
+    const mdl_entry *m = s->model;
     const mdl_graph *g = m->pub.graph;
-    b->frame =
-        (mdl_frame){.model = m, .request = req, .par = par, .quant = quant, .graph = g, .arena = b->arena};
-    b->frame.vars = aic_arena_alloc(b->arena, g->n_vars, sizeof *b->frame.vars);
-    b->frame.known = aic_arena_alloc(b->arena, g->n_lets, sizeof *b->frame.known);
+    mdl_frame f = {
+        .model = m, .request = &s->request, .par = &s->par, .quant = &s->quant, .graph = g, .arena = scratch};
+    f.vars = aic_arena_alloc(scratch, g->n_vars, sizeof *f.vars);
+    f.known = aic_arena_alloc(scratch, g->n_lets, sizeof *f.known);
     for (size_t i = 0; i < g->n_lets; i++) {
-        b->frame.vars[i] = m->lets[i];
-        b->frame.known[i] = g->lets[i].level == MDL_OF_MODEL;
+        f.vars[i] = m->lets[i];
+        f.known[i] = g->lets[i].level == MDL_OF_MODEL;
     }
+    return f;
+}
+
+bool mdl_make_lists(const mdl_settled *s, aic_arena *a, aic_arena *scratch, mdl_lists *out, mdl_trace *trace,
+                    op_refusal *why, aic_error *err) {
+    builder b = {.arena = a, .frame = start_frame(s, scratch), .why = why, .err = err};
+    *out = (mdl_lists){0};
+    bool ok = build_lists(&b, out);
+    *trace = b.frame.trace | MDL_TRACED;
+    return ok;
 }
 
 /* The model with another number of layers; what its config lists layer by layer stays. */
@@ -311,28 +329,55 @@ static bool find_graph(const mdl_entry *m, op_refusal *why) {
     return !m->lets_failed;
 }
 
-bool mdl_build(const mdl_model *m, const mdl_request *req, aic_arena *a, mdl_deployment *out, op_refusal *why,
-               aic_error *err) {
-    const mdl_entry *entry = with_layers(mdl_entry_of(m), req->layers, a);
-    aic_error local = {0};
-    builder b = {.arena = a, .why = why, .err = err ? err : &local};
-    mdl_request ask = *req;
-    mdl_resolved quant;
+bool mdl_settle(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_settled *s,
+                op_refusal *why, aic_error *err) {
     why->cls = OP_OK;
     why->text[0] = '\0';
-    *out = (mdl_deployment){.model = m, .par = req->par, .nextn = req->nextn};
-    if (!mdl_check_width(m, &out->par, why) || !mdl_choose_exchange(entry, &out->par, &ask, a, why, b.err) ||
-        !mdl_resolve(m, &ask, a, &quant, why, b.err) || !find_graph(entry, why))
+    *s = (mdl_settled){
+        .model = with_layers(mdl_entry_of(m), req->layers, scratch), .request = *req, .par = req->par};
+    if (!mdl_check_width(m, &s->par, why) ||
+        !mdl_choose_exchange(s->model, &s->par, &s->request, scratch, why, err) ||
+        !mdl_resolve(m, &s->request, scratch, &s->quant, why, err) || !find_graph(s->model, why))
         return false;
+    s->resolved = true;
     const mdl_graph *g = m->graph;
-    out->quants = quant.modes;
-    out->a2a_context = ask.a2a_context;
-    out->a2a_generation = ask.a2a_generation;
-    if (!mdl_check_context_parallel(m, &out->par, req->backend, &g->context_parallel, why) ||
-        !mdl_check_heads(m, &out->par, why))
-        return false;
-    start_frame(&b, entry, &ask, &out->par, &quant);
-    return build_lists(&b, out);
+    return mdl_check_context_parallel(m, &s->par, req->backend, &g->context_parallel, why) &&
+           mdl_check_heads(m, &s->par, why);
+}
+
+mdl_deployment mdl_deployment_of(const mdl_model *m, const mdl_settled *s) {
+    mdl_deployment d = {.model = m, .par = s->par, .nextn = s->request.nextn};
+    if (!s->resolved)
+        return d;
+    d.quants = s->quant.modes;
+    d.a2a_context = s->request.a2a_context;
+    d.a2a_generation = s->request.a2a_generation;
+    d.encoder_ranks = s->request.encoder_tp ? 1 : s->par.tp;
+    return d;
+}
+
+void mdl_put_lists(mdl_deployment *d, const mdl_lists *l) {
+    d->context = l->context;
+    d->generation = l->generation;
+    d->encoder = l->encoder;
+    d->weight_bytes = l->weight_bytes;
+    d->encoder_weight_bytes = l->encoder_weight_bytes;
+    d->kv = l->kv;
+}
+
+bool mdl_build(const mdl_model *m, const mdl_request *req, aic_arena *a, mdl_deployment *out, op_refusal *why,
+               aic_error *err) {
+    aic_error local = {0};
+    err = err ? err : &local;
+    mdl_settled s;
+    mdl_trace trace;
+    bool settled = mdl_settle(m, req, a, &s, why, err);
+    *out = mdl_deployment_of(m, &s);
+    mdl_lists lists = {0};
+    bool built = settled && mdl_make_lists(&s, a, a, &lists, &trace, why, err) &&
+                 set_lanes(&s.request, &lists, why, err);
+    mdl_put_lists(out, &lists);
+    return built;
 }
 
 /* ---- repeats ---- */

@@ -285,6 +285,7 @@ static mdl_entry *load(mdl_catalogue *c, const char *id, aic_error *err) {
     if (!config)
         return NULL;
     mdl_entry *m = aic_arena_alloc(c->arena, 1, sizeof *m);
+    m->traces = aic_arena_alloc(c->arena, 1, sizeof *m->traces);
     m->pub.id = aic_arena_strdup(c->arena, id);
     if (fill(c, m, config, quant_file, err))
         return m;

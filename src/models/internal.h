@@ -9,6 +9,7 @@
 #define AICFG_MODELS_INTERNAL_H
 
 #include "models/models.h"
+#include <stdatomic.h>
 
 #define MDL_MAX_SIZE INT64_C(0x7fffffff) /* largest integer fact: fits every unsigned 32-bit op field */
 
@@ -181,10 +182,23 @@ const mdl_fmha_rule *mdl_fmha_rule_find(const mdl_archs *archs, const char *fami
 
 /* ---- a loaded model ---- */
 
+/* What op lists were made from: bit s for each mdl_symbol that was looked up, and MDL_TRACED. */
+typedef uint64_t mdl_trace;
+#define MDL_TRACED (UINT64_C(1) << 63)
+_Static_assert(MDL_SYMBOL_COUNT < 63, "a trace has a bit for every symbol and one more");
+
+/* Traces met so far, in any deployment of the model; only ever added to, by any thread. A trace that no
+ * stored list has any more costs a look-up and does no harm. */
+enum { MDL_MAX_TRACES = 16 };
+typedef struct mdl_traces {
+    _Atomic mdl_trace met[MDL_MAX_TRACES]; /* 0 = none */
+} mdl_traces;
+
 /* The catalogue's own record of a model; pub is its first member, so that the public pointer leads back to
  * it. */
 typedef struct mdl_entry {
     mdl_model pub;
+    mdl_traces *traces; /* shared by all copies of the record */
     const mdl_archs *archs;
     const mdl_arch *arch;
     op_texts routed_algos; /* algorithms named for routed experts (docs/model/quantisation_inference.md) */
@@ -266,9 +280,13 @@ typedef struct mdl_frame {
     const struct mdl_graph *graph; /* NULL: no lets */
     aic_value *vars;               /* lets, then locals */
     bool *known;                   /* per let: evaluated */
+    mdl_trace trace;               /* symbols looked up so far */
     aic_arena *arena;
 } mdl_frame;
 aic_env mdl_env(mdl_frame *f);
+/* Appends the values of a trace's symbols: bytes that are equal for two frames of a model exactly when all
+ * those values are. */
+void mdl_trace_values(const mdl_frame *f, mdl_trace trace, aic_buf *out);
 bool mdl_eval(const aic_expr *e, mdl_frame *f, aic_value *out, aic_error *err);
 bool mdl_eval_true(const aic_expr *e, mdl_frame *f, bool *out, aic_error *err); /* NULL expression = true */
 
@@ -470,9 +488,37 @@ bool mdl_find_kinds(aic_arena *a, const mdl_dirs *dirs, const char *family, bool
 
 /* ---- kv.c, build.c ---- */
 
-bool mdl_kv_make(const mdl_graph *g, mdl_frame *f, mdl_kv *out, aic_error *err);
+bool mdl_kv_make(const mdl_graph *g, mdl_frame *f, aic_arena *a, mdl_kv *out, aic_error *err);
 double mdl_kv_sequence(const mdl_kv *kv, double n);     /* bytes of n tokens */
 double mdl_kv_longest(const mdl_kv *kv, double budget); /* tokens within a budget */
 double mdl_floordiv(double a, double b); /* floor of the real quotient, for finite a and b > 0 */
+
+/* ---- build.c, store.c ---- */
+
+/* A request with everything fixed that is fixed before op lists are made. */
+typedef struct mdl_settled {
+    const mdl_entry *model; /* with the layers asked for */
+    mdl_request request;    /* exchanges chosen, modes as they are given then */
+    mdl_parallel par;
+    mdl_resolved quant;
+    bool resolved; /* quant is filled in */
+} mdl_settled;
+/* False: refused, or with err a broken file; *s holds what was fixed until then. */
+bool mdl_settle(const mdl_model *m, const mdl_request *req, aic_arena *scratch, mdl_settled *s,
+                op_refusal *why, aic_error *err);
+
+/* What a graph makes of it. */
+typedef struct mdl_lists {
+    op_list context, generation, encoder;
+    double weight_bytes, encoder_weight_bytes;
+    const mdl_kv *kv;
+    bool choose_lanes; /* some op of a text phase does; none is chosen yet */
+} mdl_lists;
+/* Lists and all that they hold come from a and the model. trace: what was looked up on the way, so that equal
+ * values of it make the same lists or the same refusal. */
+bool mdl_make_lists(const mdl_settled *s, aic_arena *a, aic_arena *scratch, mdl_lists *out, mdl_trace *trace,
+                    op_refusal *why, aic_error *err);
+mdl_deployment mdl_deployment_of(const mdl_model *m, const mdl_settled *s); /* without lists */
+void mdl_put_lists(mdl_deployment *d, const mdl_lists *l);
 
 #endif

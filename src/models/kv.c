@@ -89,9 +89,9 @@ static bool add_part(const mdl_kv_rule *rule, mdl_frame *f, mdl_kv *out, aic_err
     return true;
 }
 
-bool mdl_kv_make(const mdl_graph *g, mdl_frame *f, mdl_kv *out, aic_error *err) {
+bool mdl_kv_make(const mdl_graph *g, mdl_frame *f, aic_arena *a, mdl_kv *out, aic_error *err) {
     *out = (mdl_kv){.context_length = (double)f->model->pub.context,
-                    .thinned = aic_arena_alloc(f->arena, g->n_kv, sizeof *out->thinned)};
+                    .thinned = aic_arena_alloc(a, g->n_kv, sizeof *out->thinned)};
     for (size_t i = 0; i < g->n_kv; i++) {
         bool yes;
         if (!mdl_eval_true(g->kv[i].when, f, &yes, err) || (yes && !add_part(&g->kv[i], f, out, err)))

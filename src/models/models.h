@@ -121,6 +121,30 @@ typedef struct mdl_deployment {
  * is for broken graph files (AIC_BAD_INPUT), *why.cls is OP_OK then. */
 bool mdl_build(const mdl_model *m, const mdl_request *req, aic_arena *a, mdl_deployment *out, op_refusal *why,
                aic_error *err);
+/* ---- lists that deployments share (docs/model/serving.md, "compiling") ---- */
+
+/* Lists that were built, found again by whatever a graph looked up when it made them: a deployment on another
+ * system, or in another mode, mostly has the very same. Any thread. */
+typedef struct mdl_store mdl_store;
+/* What the user of a store makes once of lists before others see them, of these and the model alone; may
+ * rewrite their ops. In the arena; not NULL. */
+typedef const void *mdl_derive(const mdl_deployment *lists, aic_arena *a);
+mdl_store *mdl_store_new(mdl_derive *derive);
+void mdl_store_free(mdl_store *s); /* and all lists that came from it; NULL is allowed */
+size_t mdl_store_bytes(mdl_store *s);
+/* What comes with lists of a store. */
+typedef struct mdl_shared_lists {
+    const void *derived; /* NULL without a store */
+    bool choose_lanes;   /* ops of the lists choose kernel lanes: mdl_lane_orders, op_with_lanes */
+} mdl_shared_lists;
+/* mdl_build with lists of the store, in which no lanes are chosen. Without a store (NULL) they lie in the
+ * arena, which is scratch otherwise. */
+bool mdl_build_shared(mdl_store *s, const mdl_model *m, const mdl_request *req, aic_arena *a,
+                      mdl_deployment *out, mdl_shared_lists *shared, op_refusal *why, aic_error *err);
+/* Orders in which attention tries kernels, of generation and context; refused where there is none as asked
+ * for. */
+bool mdl_lane_orders(const mdl_request *req, op_texts orders[2], op_refusal *why, aic_error *err);
+
 /* Only the quantisation step (for `model show` and tests). */
 bool mdl_resolve_quants(const mdl_model *m, const mdl_request *req, mdl_quants *out, op_refusal *why);
 

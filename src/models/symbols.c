@@ -169,6 +169,29 @@ static aic_value symbol_value(const mdl_frame *f, mdl_symbol s) {
     return AIC_NULL_VALUE;
 }
 
+static void add_value(const aic_value *v, aic_buf *out) {
+    size_t len = v->type == AIC_V_STR ? strlen(v->u.s) : sizeof v->u;
+    const uint64_t head = (uint64_t)v->type << 56 | len;
+    aic_buf_addn(out, (const char *)&head, sizeof head);
+    aic_buf_addn(out, v->type == AIC_V_STR ? v->u.s : (const char *)&v->u, len);
+}
+
+/* Names of a phase count with their values in all phases; kv_token_bytes follows from what KV rules look up.
+ */
+void mdl_trace_values(const mdl_frame *f, mdl_trace trace, aic_buf *out) {
+    mdl_frame at = *f;
+    for (int s = 0; s < MDL_SYMBOL_COUNT; s++) {
+        if (!(trace >> s & 1) || symbols[s].level == MDL_OF_MODEL)
+            continue;
+        int phases = symbols[s].level == MDL_OF_PHASE ? MDL_PHASES : 1;
+        for (int p = 0; p < phases; p++) {
+            at.phase = (mdl_phase)p;
+            aic_value v = symbol_value(&at, (mdl_symbol)s);
+            add_value(&v, out);
+        }
+    }
+}
+
 /* A let is evaluated when it is first needed; expressions are pure, so that order does not show. */
 static bool let_value(mdl_frame *f, size_t i, aic_value *out, aic_error *err) {
     if (!f->known[i]) {
@@ -183,6 +206,7 @@ static bool let_value(mdl_frame *f, size_t i, aic_value *out, aic_error *err) {
 static bool get_value(void *ctx, int slot, aic_value *out, aic_error *err) {
     mdl_frame *f = ctx;
     if (slot < MDL_SYMBOL_COUNT) {
+        f->trace |= UINT64_C(1) << slot;
         *out = symbol_value(f, (mdl_symbol)slot);
         return true;
     }

@@ -17,12 +17,11 @@ static void add_substitutions(op_binder *binder, op_bound *b, const op_bound *me
     }
 }
 
-/* Binds a list into `to`; b reads what the members read. */
+/* Binds a list into `to`. */
 static group bind_group(op_binder *binder, op_bound *b, const op_list *list, op_bound *to) {
     group g = {list->count, to};
     for (size_t i = 0; i < g.count; i++) {
         op_bind(binder, list->items[i], &g.items[i]);
-        b->reads |= g.items[i].reads;
         add_substitutions(binder, b, &g.items[i]);
     }
     return g;
@@ -155,7 +154,6 @@ static void fallback_bind(op_binder *binder, op_bound *b) {
     op_binder measured = *binder;
     measured.mode = primary_mode(binder->mode);
     op_bind(&measured, p->primary, &st->primary);
-    b->reads |= st->primary.reads;
     op_bound *chain = aic_arena_alloc(binder->arena, p->fallback.count, sizeof *chain);
     st->chain = bind_group(binder, b, &p->fallback, chain);
     b->state = st;

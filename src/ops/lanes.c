@@ -257,23 +257,32 @@ bool op_lane_order(const pdb_view *view, bool context, const char *override, op_
     return m->ok;
 }
 
-static void set_lanes_of(op *o, const op_texts order[2]) {
-    bool context = o->desc == &op_desc_context_attention;
-    if (!context && o->desc != &op_desc_generation_attention)
+bool op_lane_orders(const pdb_view *view, const char *override, op_texts orders[2], aic_error *err) {
+    for (int context = 0; context < 2; context++)
+        if (!op_lane_order(view, context, override, &orders[context], err))
+            return false;
+    return true;
+}
+
+bool op_chooses_lane(const op *o) {
+    return o->desc == &op_desc_context_attention || o->desc == &op_desc_generation_attention;
+}
+
+void op_set_lanes(op *o, const op_texts orders[2]) {
+    if (!op_chooses_lane(o))
         return;
     for (size_t i = 0; i < o->desc->n_fields; i++)
         if (o->desc->fields[i].type == OP_F_TEXTS)
-            *(op_texts *)op_member(o, &o->desc->fields[i]) = order[context];
+            *(op_texts *)op_member(o, &o->desc->fields[i]) = orders[o->desc == &op_desc_context_attention];
 }
 
-bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_error *err) {
-    op_texts order[2];
-    for (int context = 0; context < 2; context++)
-        if (!op_lane_order(view, context, override, &order[context], err))
-            return false;
-    for (size_t i = 0; i < list->count; i++)
-        set_lanes_of(list->items[i], order);
-    return true;
+op *op_with_lanes(const op *o, const op_texts orders[2], aic_arena *a) {
+    op *copy = aic_arena_alloc(a, 1, sizeof *copy);
+    *copy = *o;
+    copy->params = aic_arena_alloc(a, 1, o->desc->params_size);
+    memcpy(copy->params, o->params, o->desc->params_size);
+    op_set_lanes(copy, orders);
+    return copy;
 }
 
 static const void *build_fmha_modes(const pdb_view *view, const void *identity, aic_arena *a,

@@ -305,6 +305,25 @@ double op_weight_bytes(const op *o) {
     return o->desc->weight_bytes ? o->desc->weight_bytes(o) * o->repeat : 0.0;
 }
 
+static unsigned list_reads(const op_list *list) {
+    unsigned reads = 0;
+    for (size_t i = 0; i < list->count; i++)
+        reads |= op_reads(list->items[i]);
+    return reads;
+}
+
+unsigned op_reads(const op *o) {
+    unsigned reads = o->desc->reads;
+    for (size_t i = 0; i < o->desc->n_fields; i++) {
+        const op_field *f = &o->desc->fields[i];
+        if (f->type == OP_F_OPS)
+            reads |= list_reads(op_member(o, f));
+        else if (f->type == OP_F_OP && *(op *const *)op_member(o, f))
+            reads |= op_reads(*(op *const *)op_member(o, f));
+    }
+    return reads;
+}
+
 bool op_is_logits(const op *o) {
     return o->desc == &op_desc_gemm && strstr(o->name, "logits_gemm") != NULL;
 }

@@ -180,7 +180,7 @@ typedef struct op_desc {
     bool holds_ops;  /* its state holds other bound ops: bound in every mode, SOL too */
     bool every_mode; /* its tables answer in every mode, so it is bound in every mode, SOL too */
     bool unclamped;  /* query does what clamping there is: a composition may end below zero */
-    unsigned reads;  /* OP_READS_* bits; composites: the union over their members is taken at bind */
+    unsigned reads;  /* OP_READS_* bits; composites: op_reads adds those of their members */
     const pdb_schema *const *schemas; /* tables it may read, NULL-terminated; NULL = none */
     /* Parameters make sense together; may fill members of params that no field names. NULL = no check. */
     bool (*check)(const op *o, aic_error *err);
@@ -246,11 +246,17 @@ bool op_finish(op *o, aic_error *err); /* required fields given, ranges, check *
 op *op_from_json(aic_arena *a, const aic_node *n, aic_error *err);
 bool op_list_from_json(aic_arena *a, const aic_node *n, op_list *out, aic_error *err);
 void op_to_json(const op *o, aic_buf *out);
+/* 128 bits of a hash of all that an op says but its repeat: ops with equal identities bind to the same and
+ * answer the same, but for the repeat. */
+typedef struct op_identity {
+    uint64_t bits[2];
+} op_identity;
 /* Appends bytes that are equal for two ops exactly when they say the same: kind, name, repeat and every
  * field, members included; for kinds declared in data the declaration, too. */
-void op_signature(const op *o, aic_buf *out);
+op_identity op_signature(const op *o, aic_buf *out);
 
 double op_weight_bytes(const op *o); /* byte, repeat included */
+unsigned op_reads(const op *o);      /* OP_READS_* bits, those of members included: op_bound.reads */
 bool op_is_logits(const op *o);      /* a Gemm whose name contains "logits_gemm": sees x = batch in context */
 
 /* ---- lanes --------------------------------------------------------------------------------------------- */
@@ -258,9 +264,14 @@ bool op_is_logits(const op *o);      /* a Gemm whose name contains "logits_gemm"
 /* Kernel lane order of the attention ops of a view (docs/model/attention.md). override: attention_backend or
  * NULL. */
 bool op_lane_order(const pdb_view *view, bool context, const char *override, op_texts *out, aic_error *err);
-/* Puts the order into every attention op of a list. Members of composites keep theirs ("default"): only an
- * op of the list itself chooses among kernels. */
-bool op_list_set_lanes(op_list *list, const pdb_view *view, const char *override, aic_error *err);
+/* Both orders: of generation, then of context. They live as long as what the view has loaded. */
+bool op_lane_orders(const pdb_view *view, const char *override, op_texts orders[2], aic_error *err);
+/* An attention op, which tries kernels in an order. Members of composites keep theirs ("default"): only an op
+ * of a phase's list itself chooses. */
+bool op_chooses_lane(const op *o);
+void op_set_lanes(op *o, const op_texts orders[2]); /* borrows the texts; does nothing to other ops */
+/* A copy with these lanes, which shares all else with o. */
+op *op_with_lanes(const op *o, const op_texts orders[2], aic_arena *a);
 /* FMHA modes that have at least one context-attention row with this KV mode (PDB_Q_UNSET = any), over all
  * lanes. Bit q of the result = mode q. 0 = no information. */
 uint64_t op_context_fmha_modes(const pdb_view *view, pdb_quant kv);

@@ -10,7 +10,10 @@ void op_bind(op_binder *binder, const op *o, op_bound *b) {
     const op_desc *d = o->desc;
     bool measures = binder->mode == OP_SILICON || binder->mode == OP_HYBRID;
     bool estimates = binder->mode == OP_HYBRID || binder->mode == OP_EMPIRICAL;
-    *b = (op_bound){.op = o, .view = binder->view, .system = binder->view->system, .reads = d->reads};
+    *b = (op_bound){.op = o,
+                    .view = binder->view,
+                    .system = binder->view->system,
+                    .reads = d->composite ? op_reads(o) : d->reads};
     if (d->bind && (measures || binds_always(d))) {
         d->bind(binder, b);
     } else if (d->bind) {

@@ -72,13 +72,17 @@ static void add_field(const op *o, const op_field *f, aic_buf *out) {
     }
 }
 
-void op_signature(const op *o, aic_buf *out) {
+/* Fields by their order alone: the kind tells what they are. The repeat stands last, so that what comes
+ * before it is the same for ops that differ in nothing else. */
+op_identity op_signature(const op *o, aic_buf *out) {
+    op_identity id;
+    size_t start = out->len;
     add_text(out, o->desc->kind);
     add_text(out, o->desc->definition);
     add_text(out, o->name);
-    add(out, &o->repeat, sizeof o->repeat);
-    for (size_t i = 0; i < o->desc->n_fields; i++) {
-        add_text(out, o->desc->fields[i].name);
+    for (size_t i = 0; i < o->desc->n_fields; i++)
         add_field(o, &o->desc->fields[i], out);
-    }
+    aic_hash128(out->data + start, out->len - start, id.bits);
+    add(out, &o->repeat, sizeof o->repeat);
+    return id;
 }

@@ -89,3 +89,11 @@ const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const 
 const void *pdb_derived(const pdb_view *view, const void *identity, pdb_builder build, const char **why) {
     return pdb_derived_keyed(view, identity, NULL, 0, build, why);
 }
+
+bool pdb_view_is_building(const pdb_view *view) {
+    pdb_view_impl *v = pdb_impl(view);
+    pthread_mutex_lock(&v->lock);
+    bool building = v->n_arenas > v->n_idle; /* each builder has one */
+    pthread_mutex_unlock(&v->lock);
+    return building;
+}

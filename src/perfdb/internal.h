@@ -313,7 +313,6 @@ pdb_origins pdb_origin_of(pdb_view_impl *v, const pdb_source *s);
 bool pdb_read_known(const pdb_view_impl *v, const void *identity);
 /* Notes a reading in the thread's record; sha256 is used when the identity is new. */
 void pdb_read_note(pdb_view_impl *v, const void *identity, const char *sha256);
-void pdb_reads_add(const pdb_reads *inner); /* what an object was built from counts for its users */
 
 /* Name of the system whose tables stand for those of `system`: itself unless its sheet says otherwise. */
 const char *pdb_measured_as(pdb *db, const char *system);

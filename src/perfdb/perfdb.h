@@ -91,6 +91,9 @@ size_t pdb_versions(pdb *db, const char *system, const char *backend, aic_arena 
 const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, const char *version,
                              bool shared, bool allow_unlisted, aic_error *err);
 
+/* Is a thread making a table of the view, or something derived from one? Who compiles against it now would
+ * mostly wait for that very thing. */
+bool pdb_view_is_building(const pdb_view *view);
 /* Frees the tables and whatever else was computed for the view; the view itself stays and reads them again
  * when they are asked for. Nobody may use anything that was got from it before: tables, grids, bound ops. */
 void pdb_view_unload(const pdb_view *view);
@@ -231,6 +234,8 @@ void pdb_reads_begin(pdb_reads *r, const pdb_view *view);
 /* digest: 64 hex digits over the content of all that was read, whatever the order; "" when it cannot be told;
  * may be NULL. */
 void pdb_reads_end(pdb_reads *r, char digest[65]);
+/* Counts what r holds for the bracket in effect, as if it were read now. */
+void pdb_reads_add(const pdb_reads *r);
 
 /* ---- where rows come from --------------------------------------------------------------------------------
  */

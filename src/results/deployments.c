@@ -5,19 +5,23 @@
 #include <string.h>
 
 void res_deployments_init(res_deployments *d) {
-    *d = (res_deployments){.runs = aic_intern_new()};
+    *d = (res_deployments){.runs = aic_intern_new(), .hashes = aic_intern_new()};
     for (int a = 0; a < RES_AXIS_COUNT; a++)
         d->axes.of[a] = aic_intern_new();
     res_table_init(&d->table, res_group_get(RES_G_DEPLOYMENTS), 0, SRV_INPUTS_DIGITS);
     res_table_init(&d->ops, res_group_get(RES_G_OPS), 0, 0);
     AIC_GROW(d->run_first, d->n_runs, d->cap_runs);
     d->run_first[d->n_runs++] = 0; /* id 0 is the empty run */
+    AIC_GROW(d->hash_first, d->n_hashes, d->cap_hashes);
+    d->hash_first[d->n_hashes++] = 0; /* and no rows have the empty hash */
 }
 
 void res_deployments_free(res_deployments *d) {
     for (int a = 0; a < RES_AXIS_COUNT; a++)
         aic_intern_free(d->axes.of[a]);
     aic_intern_free(d->runs);
+    aic_intern_free(d->hashes);
+    free(d->hash_first);
     res_table_free(&d->table);
     res_table_free(&d->ops);
     free(d->run_first);
@@ -100,7 +104,7 @@ static uint32_t run_id(res_deployments *d, const op_key *rows, size_t n, uint64_
 }
 
 /* Appends the rows unless an earlier deployment has the same ones; returns the first. */
-static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
+static uint64_t add_run(res_deployments *d, const srv_deployment *dep) {
     op_key *rows = aic_calloc(dep->n_rows, sizeof *rows);
     for (size_t i = 0; i < dep->n_rows; i++) {
         const srv_row *r = &dep->rows[i];
@@ -118,6 +122,19 @@ static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
     }
     free(rows);
     return d->run_first[run];
+}
+
+/* The same by the hash of the rows, where the deployment has it: most have rows that were met before. */
+static uint64_t op_run(res_deployments *d, const srv_deployment *dep) {
+    static const uint64_t none[2];
+    if (memcmp(dep->rows_hash, none, sizeof none) == 0)
+        return add_run(d, dep);
+    uint32_t id = aic_intern_add(d->hashes, (const char *)dep->rows_hash, sizeof dep->rows_hash);
+    if (id == d->n_hashes) {
+        AIC_GROW(d->hash_first, d->n_hashes, d->cap_hashes);
+        d->hash_first[d->n_hashes++] = add_run(d, dep);
+    }
+    return d->hash_first[id];
 }
 
 void res_deployments_run(res_deployments *d, size_t first, size_t n) {

@@ -308,6 +308,9 @@ typedef struct res_deployments {
     aic_intern *runs;    /* op runs seen, as bytes */
     uint64_t *run_first; /* by run id: first row in ops */
     size_t n_runs, cap_runs;
+    aic_intern *hashes;   /* rows_hash of deployments */
+    uint64_t *hash_first; /* by its id: first row in ops */
+    size_t n_hashes, cap_hashes;
 } res_deployments;
 void res_deployments_init(res_deployments *d);
 void res_deployments_free(res_deployments *d);

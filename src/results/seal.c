@@ -50,7 +50,7 @@ static bool crc_of(int fd, const char *path, uint64_t n, uint32_t *crc, aic_erro
     uint64_t each = n / RANGES_MOST + 1 > RANGE_LEAST ? n / RANGES_MOST + 1 : RANGE_LEAST;
     int ranges = (int)((n + each - 1) / each), failed = 0;
     uint32_t part[RANGES_MOST];
-#pragma omp parallel for schedule(dynamic, 1) reduction(max : failed)
+#pragma omp parallel for schedule(dynamic, 1) reduction(max : failed) if (ranges > 1)
     for (int i = 0; i < ranges; i++) {
         uint8_t *piece = aic_alloc(PIECE, 1);
         uint64_t at = each * (uint64_t)i;

@@ -210,8 +210,7 @@ static const srv_identity *keep_identity(srv_deployment *d, aic_buf *b) {
 /* Of sums over decode steps: the shapes of the steps, and how ops fold into rows. */
 static const srv_identity *part_identity(srv_deployment *d, const srv_part *part) {
     const srv_walk *walk = &srv_plan_of(d)->generation;
-    const uint64_t sizes[] = {part->n_rows,   part->n_ops,   d->built.nextn,
-                              d->tuning.beam, d->tuning.stride};
+    const uint64_t sizes[] = {part->n_rows, part->n_ops, d->built.nextn, d->tuning.beam, d->tuning.stride};
     aic_buf b = {0};
     add_common(&b, d);
     aic_buf_addn(&b, (const char *)sizes, sizeof sizes);
@@ -220,22 +219,21 @@ static const srv_identity *part_identity(srv_deployment *d, const srv_part *part
         const srv_op *o = &walk->ops[part->ops[i]];
         const uint32_t place[] = {part->slots[i], o->opens};
         aic_buf_addn(&b, (const char *)place, sizeof place);
-        op_signature(o->bound.op, &b);
+        aic_buf_addn(&b, (const char *)&o->identity, sizeof o->identity);
+        aic_buf_addn(&b, (const char *)&o->bound.op->repeat, sizeof o->bound.op->repeat);
     }
     return keep_identity(d, &b);
 }
 
 /* Of an op's answers before the repeat, to questions of one class. */
-static const srv_identity *op_identity(srv_deployment *d, const srv_op *o) {
+static const srv_identity *single_identity(srv_deployment *d, const srv_op *o) {
     const srv_key_class *class = &srv_plan_of(d)->keys[o->key];
     const uint64_t asked[] = {class->reads, class->logits};
-    op once = *o->bound.op;
-    once.repeat = 1;
     aic_buf b = {0};
     add_common(&b, d);
     aic_buf_addn(&b, (const char *)asked, sizeof asked);
     aic_buf_addn(&b, (const char *)&d->tuning.imbalance_ctx, sizeof d->tuning.imbalance_ctx);
-    op_signature(&once, &b);
+    aic_buf_addn(&b, (const char *)&o->identity, sizeof o->identity);
     return keep_identity(d, &b);
 }
 
@@ -249,5 +247,5 @@ void srv_share_answers(srv_deployment *d, srv_answers *s) {
     /* Ops without tables answer by a formula, about as fast as an answer is found. */
     for (size_t i = 0; i < plan->context.n_bound; i++)
         if (plan->context.ops[i].bound.op->desc->schemas || plan->context.ops[i].bound.op->desc->holds_ops)
-            plan->context.ops[i].who = op_identity(d, &plan->context.ops[i]);
+            plan->context.ops[i].who = single_identity(d, &plan->context.ops[i]);
 }

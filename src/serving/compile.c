@@ -1,6 +1,6 @@
 /* Compiling a deployment: rules, view, model, op lists. What stands in the way of running it is kept as a
  * refusal. */
-#include "serving/internal.h"
+#include "serving/shared.h"
 #include <math.h>
 #include <string.h>
 
@@ -73,7 +73,8 @@ static srv_role role_of(const srv_deployment *d) {
                           MDL_A2A_CONTEXT | (srv_has_generation(mode) ? (unsigned)MDL_A2A_GENERATION : 0u)};
 }
 
-static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
+static bool build_model(const srv_lease *lease, srv_deployment *d, const srv_env *env, srv_lists *lists,
+                        aic_error *err) {
     const srv_request *r = &d->request;
     const srv_options *o = &r->options;
     srv_role role = role_of(d);
@@ -95,7 +96,7 @@ static bool build_model(srv_deployment *d, const srv_env *env, aic_error *err) {
                        .sms = o->sms,
                        .encoder_tp = o->encoder_tp != 0,
                        .layers = o->layers};
-    if (mdl_build(d->model, &ask, d->arena, &d->built, &d->why, err))
+    if (srv_shared_build(lease, &ask, d, lists, err))
         return true;
     if (d->why.cls == OP_OK)
         return false;
@@ -130,6 +131,27 @@ static srv_deployment *new_deployment(const srv_request *req, const srv_tuning *
     return d;
 }
 
+/* False: a broken file. */
+static bool compile(const srv_lease *lease, srv_deployment *d, const srv_backend *b, const srv_env *env,
+                    aic_error *err) {
+    srv_lists lists;
+    if (!find_view(d, env, err) || !build_model(lease, d, env, &lists, err))
+        /* A graph file that does not compile is broken whatever its class; an unknown name is the request's
+         * fault. */
+        return d->model == NULL && refuse_input(d, err);
+    if (d->refused != SRV_ST_ok)
+        return true;
+    srv_facts facts = facts_of(d->model);
+    pdb_reads reads;
+    char tables[65];
+    pdb_reads_begin(&reads, d->view);
+    srv_plan_build(lease, d, &lists, b, &facts, model_kv_bytes, &d->built);
+    pdb_reads_end(&reads, tables);
+    srv_inputs_digest(d, &lists, tables);
+    srv_share_answers(d, env->answers);
+    return true;
+}
+
 srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
                             aic_error *err) {
     srv_deployment *d = new_deployment(req, tuning);
@@ -137,27 +159,16 @@ srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const sr
     if (!b)
         return d;
     aic_error why = {0};
-    if (!find_view(d, env, &why) || !build_model(d, env, &why)) {
-        /* A graph file that does not compile is broken whatever its class; an unknown name is the request's
-         * fault. */
-        if (d->model == NULL && refuse_input(d, &why))
-            return d;
-        if (err)
-            *err = why;
-        srv_free(d);
-        return NULL;
-    }
-    if (d->refused == SRV_ST_ok) {
-        srv_facts facts = facts_of(d->model);
-        pdb_reads reads;
-        char tables[65];
-        pdb_reads_begin(&reads, d->view);
-        srv_plan_build(d, b, &facts, model_kv_bytes, &d->built);
-        pdb_reads_end(&reads, tables);
-        srv_inputs_digest(d, tables);
-        srv_share_answers(d, env->answers);
-    }
-    return d;
+    srv_lease lease = srv_lease_take(env->shared);
+    d->epoch = lease.epoch;
+    bool ok = compile(&lease, d, b, env, &why);
+    srv_lease_end(&lease);
+    if (ok)
+        return d;
+    if (err)
+        *err = why;
+    srv_free(d);
+    return NULL;
 }
 
 srv_deployment *srv_compile_ops(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
@@ -173,11 +184,19 @@ srv_deployment *srv_compile_ops(const srv_env *env, const srv_request *req, cons
         return NULL;
     }
     d->built = *built;
-    srv_plan_build(d, b, facts, kv_bytes, kv_ctx);
+    srv_plan_alone(d, b, facts, kv_bytes, kv_ctx);
     return d;
 }
 
 void srv_free(srv_deployment *d) {
-    if (d)
-        aic_arena_free(d->arena); /* d itself lives in it */
+    if (!d)
+        return;
+    srv_epoch_release(d->epoch);
+    aic_arena_free(d->arena); /* d itself lives in it */
+}
+
+bool srv_would_wait(const srv_env *env, const srv_request *req) {
+    const pdb_view *view = pdb_view_get(env->db, req->system, req->backend, req->version,
+                                        op_mode_shares(req->database_mode), env->allow_unlisted, NULL);
+    return view && pdb_view_is_building(view);
 }

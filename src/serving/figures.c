@@ -273,6 +273,6 @@ void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *
     } else if (f.oom || f.kv_oom) {
         p->status = SRV_ST_oom;
         p->kv_oom = f.kv_oom;
-        p->reason = f.oom ? plan->oom_text : plan->kv_oom_text;
+        p->reason = f.oom ? plan->verdicts->oom : plan->verdicts->kv_oom;
     }
 }

@@ -2,7 +2,8 @@
  * come out the same (docs/formats/results.md, "Reuse").
  *
  * It is taken of what the compiled plan holds, not of the files it came from: a catalogue entry or a graph
- * that changes without changing op lists leaves the digest alone.
+ * that changes without changing op lists leaves the digest alone. Lists go in by their own digests, which
+ * deployments that share lists share (outline.c).
  */
 #include "serving/figures.h"
 #include "serving/internal.h"
@@ -75,13 +76,22 @@ static void add_encoder(aic_buf *b, const srv_deployment *d) {
     add(b, &d->built.encoder_weight_bytes, sizeof d->built.encoder_weight_bytes);
 }
 
-static void add_ops(aic_buf *b, const op_list *list) {
-    add(b, &list->count, sizeof list->count);
-    for (size_t i = 0; i < list->count; i++)
-        op_signature(list->items[i], b);
+/* Lists by their digests, then the order of kernels that ops of them have. */
+static void add_lists(aic_buf *b, const srv_deployment *d, const srv_lists *lists) {
+    add_text(b, lists->outline->digests[SRV_PH_encoder]);
+    if (srv_has_context(d->request.mode))
+        add_text(b, lists->outline->digests[SRV_PH_context]);
+    if (srv_has_generation(d->request.mode))
+        add_text(b, lists->outline->digests[SRV_PH_generation]);
+    for (int phase = 0; lists->lanes && phase < 2; phase++) {
+        const op_texts *order = &lists->lanes->orders[phase];
+        add(b, &order->count, sizeof order->count);
+        for (size_t i = 0; i < order->count; i++)
+            add_text(b, order->items[i]);
+    }
 }
 
-void srv_inputs_digest(srv_deployment *d, const char *tables) {
+void srv_inputs_digest(srv_deployment *d, const srv_lists *lists, const char *tables) {
     d->inputs[0] = '\0';
     if (d->refused != SRV_ST_ok || !*tables)
         return;
@@ -92,11 +102,7 @@ void srv_inputs_digest(srv_deployment *d, const char *tables) {
     add_request(&b, d);
     add_memory(&b, d);
     add_encoder(&b, d);
-    add_ops(&b, &d->built.encoder);
-    if (srv_has_context(d->request.mode))
-        add_ops(&b, &d->built.context);
-    if (srv_has_generation(d->request.mode))
-        add_ops(&b, &d->built.generation);
+    add_lists(&b, d, lists);
     char whole[65];
     aic_sha256_text(b.data, b.len, whole);
     memcpy(d->inputs, whole, SRV_INPUTS_DIGITS);

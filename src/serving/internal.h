@@ -110,22 +110,20 @@ void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_
 double srv_default_fraction(const srv_backend *b, const char *version, const pdb_system *sys,
                             const mdl_parallel *par);
 
-/* Fills d->inputs of a compiled deployment; tables: digest of what its ops read. */
-void srv_inputs_digest(srv_deployment *d, const char *tables); /* inputs.c */
-
 /* ---- the compiled plan (plan.c) -------------------------------------------------------------- */
 
 typedef struct srv_identity srv_identity; /* answers.h */
 
 typedef struct srv_op {
     op_bound bound;
+    op_identity identity;    /* lanes included */
     const srv_identity *who; /* of its answers before the repeat; NULL = not shared */
-    uint32_t row; /* of its phase */
-    bool opens;   /* first op of its row: sets what later ones add to */
-    bool logits;  /* context: sees one token per request */
-    bool behind;  /* encoder: sees the tokens behind it */
-    uint8_t key;  /* context: index of its key class */
-    uint8_t part; /* generation: index of its part */
+    uint32_t row;            /* of its phase */
+    bool opens;              /* first op of its row: sets what later ones add to */
+    bool logits;             /* context: sees one token per request */
+    bool behind;             /* encoder: sees the tokens behind it */
+    uint8_t key;             /* context: index of its key class */
+    uint8_t part;            /* generation: index of its part */
 } srv_op;
 
 /* The ops of one phase. */
@@ -146,9 +144,9 @@ typedef struct srv_key_class {
 enum { SRV_STILL, SRV_MOVING, SRV_PARTS };
 typedef struct srv_part {
     size_t n_rows, n_ops;
-    uint32_t *rows;  /* rows of the phase, ascending */
-    uint32_t *ops;   /* indices into the phase's ops, ascending */
-    uint32_t *slots; /* per op: index of its row within `rows` */
+    uint32_t *rows;          /* rows of the phase, ascending */
+    uint32_t *ops;           /* indices into the phase's ops, ascending */
+    uint32_t *slots;         /* per op: index of its row within `rows` */
     const srv_identity *who; /* of its sums; NULL = not shared */
 } srv_part;
 
@@ -165,15 +163,53 @@ typedef struct srv_part {
     X(context_tokens, "batch x (isl - prefix) must stay below 4294967296 tokens")                            \
     X(decode_tokens, "batch x (nextn + 1) x beam must stay below 4294967296 tokens")
 
-typedef struct srv_plan {
-    op_mode mode;
-    srv_answers *answers; /* NULL = none are shared */
-    srv_walk encoder, context, generation; /* empty when the mode has no such phase */
+/* Orders in which attention tries kernels, as the view and the deployment have it. */
+typedef struct srv_lanes {
+    op_texts orders[2]; /* of generation, of context */
+    uint64_t hash[2];   /* of the texts */
+} srv_lanes;
+
+/* An op before it is bound. */
+typedef struct srv_line {
+    const op *op;
+    op_identity identity; /* of the op without lanes */
+    uint32_t row;
+    uint8_t reads, key, part; /* as in op_bound and srv_op */
+    bool opens, logits, behind;
+} srv_line;
+
+typedef struct srv_lines {
+    size_t n_ops, n_rows;
+    srv_line *ops;
+} srv_lines;
+
+/* What op lists say before anything is bound (outline.c); shared by all deployments with the same lists. */
+typedef struct srv_outline {
+    srv_lines encoder, context, generation;
+    const srv_row *rows;                   /* of the three, one after the other */
+    uint64_t rows_hash[SRV_MODE_COUNT][2]; /* of those that a mode has */
     size_t n_keys;
     srv_key_class *keys;
     srv_part parts[SRV_PARTS];
+    char digests[SRV_PHASE_COUNT][65]; /* of the list of each phase, lanes apart */
+} srv_outline;
+/* Rewrites repeats of the lists' ops, once and for all. No lanes are chosen yet. */
+const srv_outline *srv_outline_make(const mdl_deployment *lists, aic_arena *a);
+
+/* Texts of the two verdicts on memory. */
+typedef struct srv_verdicts {
+    const char *oom, *kv_oom;
+} srv_verdicts;
+
+typedef struct srv_plan {
+    op_mode mode;
+    srv_answers *answers;                  /* NULL = none are shared */
+    srv_walk encoder, context, generation; /* empty when the mode has no such phase */
+    size_t n_keys;
+    const srv_key_class *keys;
+    srv_part parts[SRV_PARTS];
     srv_memory memory;
-    const char *oom_text, *kv_oom_text;
+    const srv_verdicts *verdicts;
     double accepted; /* draft tokens accepted per step; 0 = nothing to project */
 } srv_plan;
 
@@ -187,9 +223,23 @@ static inline bool srv_has_generation(srv_mode m) {
     return m != SRV_static_ctx;
 }
 
-/* Binds d->built on d->view; fills rows and plan, or d->refused and d->why. */
-void srv_plan_build(srv_deployment *d, const srv_backend *b, const srv_facts *facts,
+/* What the lists of a deployment come with. */
+typedef struct srv_lists {
+    const srv_outline *outline;
+    const srv_lanes *lanes; /* NULL: nothing chooses */
+} srv_lists;
+struct srv_lease;
+
+/* Binds the ops of d->built, as outlined, on d->view; fills rows and plan, or d->refused and d->why. */
+void srv_plan_build(const struct srv_lease *lease, srv_deployment *d, const srv_lists *lists,
+                    const srv_backend *b, const srv_facts *facts,
                     double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx);
+/* The same for lists that nobody shares: outlines them itself. */
+void srv_plan_alone(srv_deployment *d, const srv_backend *b, const srv_facts *facts,
+                    double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx);
+
+/* Fills d->inputs of a compiled deployment; tables: digest of what its ops read (inputs.c). */
+void srv_inputs_digest(srv_deployment *d, const srv_lists *lists, const char *tables);
 
 /* Lets a deployment with a plan share its answers; s may be NULL (answers.c). */
 void srv_share_answers(srv_deployment *d, srv_answers *s);

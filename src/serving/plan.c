@@ -1,172 +1,87 @@
-/* The compiled plan: ops bound to tables, rows they fold into, classes of ops that share shapes. */
-#include "serving/internal.h"
+/* The compiled plan: an outline of op lists with ops bound to tables. */
+#include "serving/shared.h"
 #include <string.h>
 
-/* The reference's engine reads repeats back from text, at times one ulp off (docs/model/serving.md,
- * "repeats"). */
-static void reread_repeats(op_list *list) {
-    for (size_t i = 0; i < list->count; i++) {
-        op *o = list->items[i];
-        o->repeat = mdl_engine_repeat(o->repeat);
-        for (size_t f = 0; f < o->desc->n_fields; f++) {
-            const op_field *field = &o->desc->fields[f];
-            void *at = (char *)o->params + field->offset;
-            if (field->type == OP_F_OPS)
-                reread_repeats(at);
-            else if (field->type == OP_F_OP && *(op **)at)
-                reread_repeats(&(op_list){.count = 1, .items = at});
-        }
-    }
-}
-
-static size_t row_named(const srv_row *rows, size_t n, const char *name) {
-    size_t i = 0;
-    while (i < n && strcmp(rows[i].name, name) != 0)
-        i++;
-    return i;
-}
-
-static bool sees_behind(const op *o) {
-    return mdl_tokens_of_op(o, &(mdl_image_tokens){.inside = 0, .behind = 1}) == 1;
-}
+/* What the ops of a deployment are bound with. */
+typedef struct binding {
+    const srv_lease *lease;
+    const srv_lanes *lanes;
+    op_binder binder;
+    bool to_first_gap;
+} binding;
 
 /* Binds the next op of a walk, unless one before it ends every evaluation. */
-static void bind_next(op_binder *binder, const srv_tuning *t, const op *o, srv_walk *walk, srv_op *s) {
+static void bind_next(binding *b, srv_walk *walk, size_t i) {
+    srv_op *o = &walk->ops[i];
     const op_bound *last = walk->n_bound ? &walk->ops[walk->n_bound - 1].bound : NULL;
-    bool behind_gap =
-        walk->n_bound < (size_t)(s - walk->ops) || (last && op_never_answers(last, binder->mode));
-    if (t->to_first_gap && behind_gap) {
-        s->bound = (op_bound){.op = o, .reads = o->desc->reads};
+    bool behind_gap = walk->n_bound < i || (last && op_never_answers(last, b->binder.mode));
+    if (b->to_first_gap && behind_gap)
         return;
-    }
-    op_bind(binder, o, &s->bound);
+    if (b->lanes && op_chooses_lane(o->bound.op))
+        srv_shared_put_lanes(b->lease, b->lanes, o);
+    srv_shared_bind(b->lease, &b->binder, o);
     walk->n_bound++;
 }
 
-/* Binds a list and folds equal names into rows, in order of first encounter; rows has room for one per op. */
-static void build_walk(srv_deployment *d, const op_list *list, srv_phase phase, srv_walk *walk,
-                       srv_row *rows) {
-    op_binder binder = {
-        .arena = d->arena, .view = d->view, .mode = d->request.database_mode, .policy = d->policy};
-    walk->n_ops = list->count;
-    walk->ops = aic_arena_alloc(d->arena, list->count, sizeof *walk->ops);
-    for (size_t i = 0; i < list->count; i++) {
-        const op *o = list->items[i];
-        srv_op *s = &walk->ops[i];
-        bind_next(&binder, &d->tuning, o, walk, s);
-        s->row = (uint32_t)row_named(rows, walk->n_rows, o->name);
-        s->opens = s->row == walk->n_rows;
-        s->logits = phase == SRV_PH_context && op_is_logits(o);
-        s->behind = phase == SRV_PH_encoder && sees_behind(o);
-        if (s->opens)
-            rows[walk->n_rows++] = (srv_row){.phase = phase, .name = o->name, .kind = o->desc->kind};
-        rows[s->row].repeat += o->repeat;
+static srv_walk bind_walk(binding *b, const srv_lines *lines) {
+    srv_walk walk = {.n_ops = lines->n_ops,
+                     .n_rows = lines->n_rows,
+                     .ops = aic_arena_alloc(b->binder.arena, lines->n_ops, sizeof *walk.ops)};
+    for (size_t i = 0; i < walk.n_ops; i++) {
+        const srv_line *l = &lines->ops[i];
+        walk.ops[i] = (srv_op){.bound = {.op = l->op, .reads = l->reads},
+                               .identity = l->identity,
+                               .row = l->row,
+                               .opens = l->opens,
+                               .logits = l->logits,
+                               .behind = l->behind,
+                               .key = l->key,
+                               .part = l->part};
+        bind_next(b, &walk, i);
     }
+    return walk;
 }
 
-/* Ops that see as many tokens stand together, the first op's kind first (docs/model/serving.md, "encoder").
- */
-static op_list in_encoder_order(srv_deployment *d) {
-    const op_list *list = &d->built.encoder;
-    op_list out = {.items = aic_arena_alloc(d->arena, list->count, sizeof *out.items)};
-    bool alike = d->built.model && d->built.model->vision.merge == 1; /* as many behind as inside */
-    for (size_t i = 0; i < list->count; i++)
-        if (alike || sees_behind(list->items[i]) == sees_behind(list->items[0]))
-            out.items[out.count++] = list->items[i];
-    for (size_t i = 0; out.count < list->count; i++)
-        if (sees_behind(list->items[i]) != sees_behind(list->items[0]))
-            out.items[out.count++] = list->items[i];
+/* Classes of the ops that are bound: the leading ones. */
+static size_t count_keys(const srv_walk *walk) {
+    size_t n = 0;
+    for (size_t i = 0; i < walk->n_bound; i++)
+        n = walk->ops[i].key >= n ? walk->ops[i].key + 1u : n;
+    return n;
+}
+
+/* The part with ops that are bound; rows of others are there all the same. */
+static srv_part bound_part(const srv_part *part, size_t n_bound) {
+    srv_part out = *part;
+    while (out.n_ops > 0 && out.ops[out.n_ops - 1] >= n_bound)
+        out.n_ops--;
     return out;
 }
 
-/* Fields that tell two context shapes apart for an op: x follows from batch and s where both are read. */
-static unsigned context_key(const srv_op *o) {
-    const unsigned both = OP_READS_BATCH | OP_READS_S;
-    return (o->bound.reads & both) == both ? o->bound.reads & ~(unsigned)OP_READS_X : o->bound.reads;
-}
-
-static void build_keys(srv_deployment *d, srv_plan *plan) {
-    srv_walk *walk = &plan->context;
-    plan->keys = aic_arena_alloc(d->arena, walk->n_bound, sizeof *plan->keys);
-    for (size_t i = 0; i < walk->n_bound; i++) {
-        srv_op *o = &walk->ops[i];
-        srv_key_class key = {.reads = context_key(o), .logits = o->logits};
-        size_t k = 0;
-        while (k < plan->n_keys && (plan->keys[k].reads != key.reads || plan->keys[k].logits != key.logits))
-            k++;
-        if (k == plan->n_keys)
-            plan->keys[plan->n_keys++] = key;
-        o->key = (uint8_t)k; /* at most 16 sets of fields, with and without logits */
-    }
-}
-
-static void build_part(srv_deployment *d, srv_walk *walk, const bool *moving, int which, srv_part *part) {
-    part->rows = aic_arena_alloc(d->arena, walk->n_rows, sizeof *part->rows);
-    part->ops = aic_arena_alloc(d->arena, walk->n_ops, sizeof *part->ops);
-    part->slots = aic_arena_alloc(d->arena, walk->n_ops, sizeof *part->slots);
-    for (size_t i = 0; i < walk->n_ops; i++) {
-        srv_op *o = &walk->ops[i];
-        if (moving[o->row] != (which == SRV_MOVING))
-            continue;
-        size_t slot = 0;
-        while (slot < part->n_rows && part->rows[slot] != o->row)
-            slot++;
-        if (slot == part->n_rows)
-            part->rows[part->n_rows++] = o->row; /* rows are numbered by first op, so these ascend too */
-        o->part = (uint8_t)which;
-        if (i >= walk->n_bound)
-            continue; /* its row is there all the same */
-        part->ops[part->n_ops] = (uint32_t)i;
-        part->slots[part->n_ops++] = (uint32_t)slot;
-    }
-}
-
-static void build_parts(srv_deployment *d, srv_plan *plan) {
-    srv_walk *walk = &plan->generation;
-    bool *moving = aic_arena_alloc(d->arena, walk->n_rows, sizeof *moving);
-    for (size_t i = 0; i < walk->n_ops; i++)
-        if (walk->ops[i].bound.reads & OP_READS_S)
-            moving[walk->ops[i].row] = true;
-    for (int which = 0; which < SRV_PARTS; which++)
-        build_part(d, walk, moving, which, &plan->parts[which]);
-}
-
-static void build_walks(srv_deployment *d, srv_plan *plan) {
-    mdl_deployment *m = &d->built;
-    size_t most = aic_add(m->encoder.count, aic_add(m->context.count, m->generation.count));
-    srv_row *rows = aic_arena_alloc(d->arena, most, sizeof *rows), *next = rows;
+static void bind_walks(binding *b, srv_deployment *d, const srv_outline *outline, srv_plan *plan) {
+    d->rows = outline->rows;
     if (srv_has_context(d->request.mode)) {
-        op_list encoder = in_encoder_order(d);
-        reread_repeats(&encoder);
-        build_walk(d, &encoder, SRV_PH_encoder, &plan->encoder, next);
-        reread_repeats(&m->context);
-        build_walk(d, &m->context, SRV_PH_context, &plan->context, next += plan->encoder.n_rows);
-        build_keys(d, plan);
+        plan->encoder = bind_walk(b, &outline->encoder);
+        plan->context = bind_walk(b, &outline->context);
+        plan->keys = outline->keys;
+        plan->n_keys = count_keys(&plan->context);
+    } else {
+        d->rows += outline->encoder.n_rows + outline->context.n_rows;
     }
     if (srv_has_generation(d->request.mode)) {
-        reread_repeats(&m->generation);
-        build_walk(d, &m->generation, SRV_PH_generation, &plan->generation, next += plan->context.n_rows);
-        build_parts(d, plan);
+        plan->generation = bind_walk(b, &outline->generation);
+        for (int which = 0; which < SRV_PARTS; which++)
+            plan->parts[which] = bound_part(&outline->parts[which], plan->generation.n_bound);
     }
+    memcpy(d->rows_hash, outline->rows_hash[d->request.mode], sizeof d->rows_hash);
     d->n_encoder_rows = plan->encoder.n_rows;
     d->n_context_rows = plan->context.n_rows;
     d->n_rows = plan->encoder.n_rows + plan->context.n_rows + plan->generation.n_rows;
-    d->rows = rows;
 }
 
-static void build_texts(srv_deployment *d, srv_plan *plan) {
-    const char *system = d->view->system->name;
-    const srv_memory *m = &plan->memory;
-    plan->oom_text = aic_arena_printf(
-        d->arena, "weights, activations, KV cache and buffers exceed the memory of a GPU (%s, %.4g GiB)",
-        system, m->capacity);
-    plan->kv_oom_text = aic_arena_printf(
-        d->arena, "the KV cache exceeds its budget, fraction %g of the %s memory of a GPU (%s, %.4g GiB)",
-        m->fraction, m->of_total ? "whole" : "remaining", system, m->capacity);
-}
-
-void srv_plan_build(srv_deployment *d, const srv_backend *b, const srv_facts *facts,
-                    double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx) {
+void srv_plan_build(const srv_lease *lease, srv_deployment *d, const srv_lists *lists, const srv_backend *b,
+                    const srv_facts *facts, double (*kv_bytes)(const void *ctx, double tokens),
+                    const void *kv_ctx) {
     srv_plan *plan = aic_arena_alloc(d->arena, 1, sizeof *plan);
     if (!srv_memory_plan(d, b, facts, d->view->system, &plan->memory, &d->why)) {
         d->refused = d->why.cls == OP_INVALID ? SRV_ST_invalid : SRV_ST_missing;
@@ -176,7 +91,18 @@ void srv_plan_build(srv_deployment *d, const srv_backend *b, const srv_facts *fa
     plan->memory.kv_bytes = kv_bytes;
     plan->memory.kv_ctx = kv_ctx;
     plan->accepted = d->tuning.project && d->built.nextn > 0 ? d->request.nextn_accepted : 0;
-    build_texts(d, plan);
-    build_walks(d, plan);
+    plan->verdicts = srv_shared_verdicts(lease, &plan->memory, d->view->system, d->arena);
+    binding with = {.lease = lease,
+                    .lanes = lists->lanes,
+                    .binder = {d->arena, d->view, d->request.database_mode, d->policy},
+                    .to_first_gap = d->tuning.to_first_gap};
+    bind_walks(&with, d, lists->outline, plan);
     d->plan = plan;
+}
+
+void srv_plan_alone(srv_deployment *d, const srv_backend *b, const srv_facts *facts,
+                    double (*kv_bytes)(const void *ctx, double tokens), const void *kv_ctx) {
+    const srv_lease none = {0};
+    const srv_lists lists = {.outline = srv_outline_make(&d->built, d->arena)};
+    srv_plan_build(&none, d, &lists, b, facts, kv_bytes, kv_ctx);
 }

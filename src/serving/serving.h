@@ -160,12 +160,14 @@ typedef struct srv_deployment {
      * behind the encoder's alone (srv_first_row). */
     size_t n_rows, n_encoder_rows, n_context_rows;
     const srv_row *rows;
-    const void *plan; /* private: bound ops and fold maps */
+    uint64_t rows_hash[2]; /* 128 bits: equal rows have equal ones; zeros where there are none */
+    const void *plan;      /* private: bound ops and fold maps */
     /* 128 bits of SHA-256 over all that the figures of its points depend on, workloads apart: the code that
      * computes them, request and op lists as resolved, memory constants, the system's sheet, the content of
      * every table its ops read. "" when refused or when it cannot be told. */
     char inputs[SRV_INPUTS_DIGITS + 1];
-    aic_arena *arena; /* owns all of it */
+    struct srv_epoch *epoch; /* private: what it shares with others; NULL = nothing */
+    aic_arena *arena;        /* owns all else */
 } srv_deployment;
 
 /* Per-framework constants (data/backends/<backend>.yaml, docs/model/memory.md). Immutable once read. */
@@ -176,8 +178,8 @@ void srv_backends_close(srv_backends *b);
 size_t srv_backend_count(const srv_backends *b);
 const char *srv_backend_name(const srv_backends *b, size_t i); /* bytewise sorted */
 
-/* Answers that the deployments of a sweep share: those of ops that are the same in several of them, for shapes
- * that several ask for. Any thread; it changes no result (docs/model/serving.md, "factoring"). */
+/* Answers that the deployments of a sweep share: those of ops that are the same in several of them, for
+ * shapes that several ask for. Any thread; it changes no result (docs/model/serving.md, "factoring"). */
 typedef struct srv_answers srv_answers;
 #define SRV_ANSWERS_BYTES ((size_t)32 << 20)
 /* Keeps up to so many bytes. The default holds what the last few dozen deployments asked for a thousand
@@ -191,12 +193,21 @@ typedef struct srv_answers_counts {
 } srv_answers_counts;
 srv_answers_counts srv_answers_count(srv_answers *s); /* NULL: all 0 */
 
+/* What deployments share that are compiled one after another or at once: op lists and bound ops.
+ * It makes compiling faster and changes nothing. Any thread. */
+typedef struct srv_shared srv_shared;
+/* Holds about so many bytes at most: what is full is left to the deployments that use it, and a new one
+ * begins. */
+srv_shared *srv_shared_new(size_t bytes);
+void srv_shared_free(srv_shared *s); /* after its deployments and before the database; NULL is allowed */
+
 typedef struct srv_env {
     pdb *db;
     mdl_catalogue *models;
     const srv_backends *backends;
     bool allow_unlisted;  /* accept versions that are not slots */
     srv_answers *answers; /* shared by the deployments compiled under it; NULL = each asks for itself */
+    srv_shared *shared;   /* likewise; NULL = each is compiled for itself */
 } srv_env;
 
 /* Digest of the sources and the compiler that figures come from. */
@@ -206,6 +217,8 @@ const char *srv_figures_digest(void);
 srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const srv_tuning *tuning,
                             aic_error *err);
 void srv_free(srv_deployment *d);
+/* Would compiling the request now mostly mean waiting for tables that another thread reads? */
+bool srv_would_wait(const srv_env *env, const srv_request *req);
 
 #define SRV_MAX_SIDE 16777216 /* pixels; sides of images are shorter */
 

@@ -207,10 +207,11 @@ size_t swp_block_size(const swp_sweep *s, uint64_t first, size_t max);
 /* ---- compiled deployments (compiled.c)
  * ------------------------------------------------------------------------------------ */
 
-/* Deployments compiled on first use by whichever thread needs them, freed when all their points are accounted
- * for. */
+/* Deployments compiled on first use by whichever thread needs them, or a little before by one that would wait
+ * otherwise; freed when all their points are accounted for. */
 typedef struct swp_compiled swp_compiled;
-swp_compiled *swp_compiled_new(const swp_sweep *s, const srv_env *env);
+/* For points below `end`. */
+swp_compiled *swp_compiled_new(const swp_sweep *s, const srv_env *env, uint64_t end);
 void swp_compiled_free(swp_compiled *c);
 /* Any thread; valid until as many points are done as the deployment has. NULL: a broken file (err). */
 const srv_deployment *swp_compiled_get(swp_compiled *c, size_t dep, aic_error *err);

@@ -146,10 +146,11 @@ static void close_pricing(run *r, swp_reused *out) {
 bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summary *out, aic_error *err) {
     double start = aic_now();
     run r = {.s = s, .opt = opt};
+    swp_range range = swp_shard_range(s, opt->shard);
     r.job = (swp_job){.s = s,
                       .pricing = &r.pricing,
-                      .compiled = swp_compiled_new(s, env),
-                      .range = swp_shard_range(s, opt->shard),
+                      .compiled = swp_compiled_new(s, env, range.end),
+                      .range = range,
                       .block_points = opt->block_points ? opt->block_points : SWP_BLOCK_POINTS,
                       .threads = thread_count(opt->threads)};
     bool same = false, ok = opt->discard || open_writer(&r, env, &same, out, err);

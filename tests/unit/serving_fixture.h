@@ -134,7 +134,7 @@ static inline const srv_backend *fake_backend(void) {
 }
 
 static inline void fake_plan(srv_deployment *d) {
-    srv_plan_build(d, fake_backend(), &FAKE_FACTS, fake_kv_bytes, &FAKE_KV);
+    srv_plan_alone(d, fake_backend(), &FAKE_FACTS, fake_kv_bytes, &FAKE_KV);
 }
 
 /* Everything a point says, compared bit by bit; NaN equals NaN. */

@@ -42,7 +42,10 @@ static void test_set_in_list(void **state) {
                  "\"head_size\": 128, \"window_size\": 0, \"kv_cache_dtype\": \"fp8\"}}",
                  &err);
     assert_true(o && direct);
-    assert_true(op_list_set_lanes(&(op_list){2, (op *[]){o, direct}}, sglang, NULL, &err));
+    op_texts orders[2];
+    assert_true(op_lane_orders(sglang, NULL, orders, &err));
+    op_set_lanes(o, orders);
+    direct = op_with_lanes(direct, orders, f->arena);
     aic_buf out = {0};
     op_to_json(o, &out);
     const char *first = strstr(out.data, "\"lane_order\": [\"default\"]");
