@@ -57,12 +57,12 @@ static field field_of(size_t n, int width, const uint64_t *keys, int axis) {
     return f;
 }
 
-/* Appends a field to all words, below what is there: of a full word nobody looks at what is above. */
-static void pack(size_t n, int width, const uint64_t *keys, const field *f, item *items) {
+/* Puts the bits of a field into all words, below those of the fields before it. */
+static void pack(size_t n, int width, const uint64_t *keys, const field *f, bool first, item *items) {
     uint64_t mask = f->bits < 64 ? (UINT64_C(1) << f->bits) - 1 : UINT64_MAX;
     for (size_t i = 0; i < n; i++) {
         uint64_t bits = keys[(size_t)items[i].row * (size_t)width + (size_t)f->axis] >> f->low & mask;
-        items[i].word = f->bits < 64 ? items[i].word << f->bits | bits : bits;
+        items[i].word = first ? bits : items[i].word << f->bits | bits; /* not first: fewer than 64 bits */
     }
 }
 
@@ -110,7 +110,7 @@ void pdb_sort_rows(size_t n, int width, const uint64_t *keys, uint32_t *order) {
         while (first > 0 && bits + fields[first - 1].bits <= 64)
             bits += fields[--first].bits;
         for (int axis = first; axis < end; axis++)
-            pack(n, width, keys, &fields[axis], items);
+            pack(n, width, keys, &fields[axis], axis == first, items);
         sort_words(n, bits, &items, &spare);
         end = first;
     }
