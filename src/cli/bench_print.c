@@ -105,6 +105,20 @@ static void print_costs(const swp_costs *c, FILE *out) {
     print_kinds(p, out);
 }
 
+/* Of all answers that walks and context tables are made of. What the kinds below are asked for is counted
+ * without sharing. */
+static void print_answers(const srv_answers_counts *a, FILE *out) {
+    char all[32], held[32];
+    aic_group_digits(a->queries_saved + a->queries_asked, all);
+    cli_bytes((double)a->bytes, held);
+    fprintf(
+        out,
+        "answers     %.1f %% of %s in walks and tables were there from another deployment (%llu kept, %llu "
+        "dropped, %s held)\n",
+        100 * ratio((double)a->queries_saved, (double)(a->queries_saved + a->queries_asked)), all,
+        (unsigned long long)a->kept, (unsigned long long)a->dropped, held);
+}
+
 static void print_store(const bench_result *r, FILE *out) {
     const res_roofline *s = &r->store;
     char stored[32], plain[32], write[32], raw[32];
@@ -134,6 +148,7 @@ void bench_print_text(const bench_result *r, FILE *out) {
             1e9 * r->evaluate.best.evaluate_s / (double)r->points,
             1e9 * r->write.best.write_s / (double)r->points, (double)r->write.bytes / (double)r->points,
             bytes);
+    print_answers(&r->evaluate.best.answers, out);
     print_store(r, out);
     print_costs(&r->costs, out);
 }
@@ -188,6 +203,12 @@ void bench_print_json(const bench_result *r, FILE *out) {
             r->data_s, r->spec_s, (unsigned long long)r->write.bytes);
     json_stage(r, "evaluate", &r->evaluate, out);
     json_stage(r, "with_file", &r->write, out);
+    const srv_answers_counts *a = &r->evaluate.best.answers;
+    fprintf(out,
+            ", \"answers\": {\"saved\": %llu, \"asked\": %llu, \"kept\": %llu, \"dropped\": %llu, "
+            "\"bytes\": %zu}",
+            (unsigned long long)a->queries_saved, (unsigned long long)a->queries_asked,
+            (unsigned long long)a->kept, (unsigned long long)a->dropped, a->bytes);
     const res_roofline *s = &r->store;
     fprintf(out,
             ", \"store\": {\"chunks\": %llu, \"bytes\": %llu, \"plain_bytes\": %llu, \"encode_s\": %.6f, "

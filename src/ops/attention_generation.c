@@ -90,8 +90,8 @@ static void generation_bind_estimate(op_binder *binder, op_bound *b) {
 /* KV lengths that stand for one: measured decode times step with the length. */
 enum { SAMPLES = 5 };
 
-/* The lengths of n shapes from 0.9 s to 1.1 s, those of one sample side by side. All of them fit an int64_t, which
- * the processor converts faster than unsigned numbers. */
+/* The lengths of n shapes from 0.9 s to 1.1 s, those of one sample side by side. All of them fit an int64_t,
+ * which the processor converts faster than unsigned numbers. */
 static void spread(const uint32_t *s, size_t n, double *restrict lengths) {
     for (size_t i = 0; i < n; i++) {
         int64_t from = (int64_t)((double)s[i] * 0.9), to = (int64_t)((double)s[i] * 1.1);

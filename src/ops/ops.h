@@ -194,7 +194,8 @@ typedef struct op_desc {
      * every_mode. */
     op_class (*query)(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                       op_refusal *why);
-    /* Measured answers for op_query_run, neither clamped nor repeated, or NULL. False when some shape has none.
+    /* Measured answers for op_query_run, neither clamped nor repeated, or NULL. False when some shape has
+     * none.
      */
     bool (*run)(const op_bound *b, const op_shape *shape, const uint32_t *s, size_t n, op_columns *out);
     double (*weight_bytes)(const op *o); /* without repeat; NULL = 0 */
@@ -311,8 +312,8 @@ struct op_binder {
 void op_bind(op_binder *binder, const op *o, op_bound *b);
 /* Evaluates: result with repeat included and clamped, or a refusal (why may be NULL). */
 op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why);
-/* The same before the repeat: what ops that differ in nothing else have in common. op_scale by the repeat makes
- * it the answer of op_query, but for composites, which have none. */
+/* The same before the repeat: what ops that differ in nothing else have in common. op_scale by the repeat
+ * makes it the answer of op_query, but for composites, which have none. */
 op_class op_query_once(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                        op_refusal *why);
 /* Does the op refuse every shape in this mode? Known at bind. */

@@ -1,6 +1,7 @@
-/* GRID beyond the measured range: the four nearest leaves, scaled by speed of light (docs/model/interpolation.md,
- * "GRID-HOLD"). Queries that differ in their last coordinate share the search: one list holds every leaf that
- * can be among the nearest of any of them, with what it is worth, and each picks its own. */
+/* GRID beyond the measured range: the four nearest leaves, scaled by speed of light
+ * (docs/model/interpolation.md, "hold"). Queries that differ in their last coordinate share the search:
+ * one list holds every leaf that can be among the nearest of any of them, with what it is worth, and each
+ * picks its own. */
 #include "perfdb/internal.h"
 
 enum { ANCHORS = 4 };

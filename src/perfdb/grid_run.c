@@ -1,10 +1,10 @@
 /* GRID queries that differ in their last coordinate only (docs/model/interpolation.md).
  *
  * The levels above the last are walked once: they leave up to eight curves (legs) over the last axis and the
- * weights that blend them. Lengths are then taken by the tile and a tile by the span, lengths between the same
- * two keys of a leg; within a span all is plain arithmetic on columns. Legs with the same keys share their
- * spans. Then the branches are blended, column by column, in the order of the plain walk. A length outside a
- * leg is left to pdb_grid_query, so that the answers are the same to the bit.
+ * weights that blend them. Lengths are then taken by the tile and a tile by the span, lengths between the
+ * same two keys of a leg; within a span all is plain arithmetic on columns. Legs with the same keys share
+ * their spans. Then the branches are blended, column by column, in the order of the plain walk. A length
+ * outside a leg is left to pdb_grid_query, so that the answers are the same to the bit.
  */
 #include "perfdb/internal.h"
 #include <string.h>
@@ -24,7 +24,7 @@ typedef struct plan {
     double w[BRANCHES]; /* of a pair */
     leg legs[LEGS];     /* by branch less first_leg */
     int first_leg;
-    bool blended; /* a level above the last met no key exactly */
+    bool blended;     /* a level above the last met no key exactly */
     double low, high; /* below and above these, all legs are left behind */
 } plan;
 

@@ -472,8 +472,8 @@ int pdb_near_pick(const pdb_near_list *list, double last, int want, pdb_near_hit
 
 pdb_miss pdb_grid_hold(const pdb_grid *g, const double *coords, pdb_sol sol, const void *ctx, double *latency,
                        double *power, pdb_origins *from);
-/* The same for the first *done of n queries that differ in the last coordinate, into the front of out: as many
- * as share a search, 0 where none do and one at a time is as good. coords[axes - 1] is overwritten. */
+/* The same for the first *done of n queries that differ in the last coordinate, into the front of out: as
+ * many as share a search, 0 where none do and one at a time is as good. coords[axes - 1] is overwritten. */
 pdb_miss pdb_grid_hold_last(const pdb_grid *g, double *coords, const double *last, size_t n, pdb_sol sol,
                             const void *ctx, size_t *done, pdb_values *out);
 

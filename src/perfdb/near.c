@@ -140,17 +140,17 @@ static bool gather(gatherer *g, int level, uint32_t lo, uint32_t hi, double part
         if (sum > g->bound)
             return true; /* the other side's next node is no nearer */
         g->path[level] = node;
-        bool fits = last ? list_leaf(g, node, partial)
-                         : gather(g, level + 1, g->tree->first[level][node], g->tree->first[level][node + 1],
-                                  sum);
+        bool fits =
+            last ? list_leaf(g, node, partial)
+                 : gather(g, level + 1, g->tree->first[level][node], g->tree->first[level][node + 1], sum);
         if (!fits)
             return false;
     }
     return true;
 }
 
-/* What is nearest to one target is, by the triangle inequality, at most the width of the interval further from
- * any other: that bounds the distance of all that can be among the nearest there. */
+/* What is nearest to one target is, by the triangle inequality, at most the width of the interval further
+ * from any other: that bounds the distance of all that can be among the nearest there. */
 bool pdb_near_gather(const pdb_near_tree *t, const double *target, double low, double high, int want,
                      pdb_near_accept accept, const void *ctx, pdb_near_list *list) {
     double ends[PDB_MAX_AXES];

@@ -157,7 +157,6 @@ srv_answer *srv_answers_draft(const srv_answers *s, const srv_question *q, size_
         return NULL;
     srv_answer *a = aic_alloc(1, bytes);
     *a = (srv_answer){.hash = hash_of(q),
-                      .queries = q->queries,
                       .who_len = q->who->len,
                       .question_len = q->len,
                       .size = size,

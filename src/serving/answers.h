@@ -24,11 +24,10 @@ typedef struct srv_question {
 } srv_question;
 
 typedef struct srv_answer {
-    struct srv_answer *next;           /* of its bucket */
-    struct srv_answer *newer, *older;  /* of its shard, by last use */
+    struct srv_answer *next;          /* of its bucket */
+    struct srv_answer *newer, *older; /* of its shard, by last use */
     uint64_t hash;
     atomic_uint holders; /* the store and those who found it */
-    uint32_t queries;
     size_t who_len, question_len, size;
     void *value; /* size bytes, aligned for doubles */
 } srv_answer;

@@ -129,8 +129,8 @@ static size_t known_steps(const walker *w, size_t slot, uint32_t batch, uint32_t
     return n;
 }
 
-/* Adds the next full strides of the walk to the running sum: at least one, at most `most` of them. Returns how
- * many. */
+/* Adds the next full strides of the walk to the running sum: at least one, at most `most` of them. Returns
+ * how many. */
 static uint32_t add_strides(walker *w, srv_key group, uint32_t done, uint32_t most) {
     uint32_t stride = w->d->tuning.stride, batch = (uint32_t)(group.hi >> 32);
     uint32_t position = (uint32_t)group.hi + done + 1;

@@ -194,7 +194,9 @@ void srv_folded_unpack(srv_folded *f, size_t i, size_t n, const uint32_t *ops, s
             memcpy(&p, from + (k - i) * sizeof p, sizeof p);
         f->gap[k] = (srv_gap){.cls = (op_class)p.cls};
         if (p.cls != OP_OK)
-            f->gap[k] = (srv_gap){.cls = (op_class)p.cls, .step = p.step, .op = ops[p.op],
+            f->gap[k] = (srv_gap){.cls = (op_class)p.cls,
+                                  .step = p.step,
+                                  .op = ops[p.op],
                                   .text = srv_block_text(b, texts + p.text)};
     }
 }

@@ -173,6 +173,10 @@ void swp_compiled_done(swp_compiled *c, size_t dep, uint64_t points) {
     srv_free(last);
 }
 
+srv_answers_counts swp_compiled_answers(const swp_compiled *c) {
+    return srv_answers_count(c->env.answers);
+}
+
 double swp_compiled_seconds(const swp_compiled *c) {
     return c->seconds;
 }

@@ -216,6 +216,7 @@ void swp_compiled_free(swp_compiled *c);
 /* Any thread; valid until as many points are done as the deployment has. NULL: a broken file (err). */
 const srv_deployment *swp_compiled_get(swp_compiled *c, size_t dep, aic_error *err);
 void swp_compiled_done(swp_compiled *c, size_t dep, uint64_t points);
+srv_answers_counts swp_compiled_answers(const swp_compiled *c); /* what deployments shared so far */
 double swp_compiled_seconds(const swp_compiled *c); /* spent compiling so far, all threads together */
 
 /* Compiles one deployment of the sweep, also one the sweep itself refuses; free with srv_free. */

@@ -168,8 +168,12 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
     }
     double compile_s = swp_compiled_seconds(r.job.compiled);
     if (opt->timing)
-        *opt->timing = (swp_timing){aic_now() - start, compile_s, r.job.evaluate_s - compile_s, r.job.write_s,
-                                    r.job.writer && out ? out->store_s : 0};
+        *opt->timing = (swp_timing){aic_now() - start,
+                                    compile_s,
+                                    r.job.evaluate_s - compile_s,
+                                    r.job.write_s,
+                                    r.job.writer && out ? out->store_s : 0,
+                                    swp_compiled_answers(r.job.compiled)};
     close_pricing(&r, opt->reused);
     swp_compiled_free(r.job.compiled);
     return ok;

@@ -91,7 +91,8 @@ typedef struct swp_timing {
     double evaluate_s; /* pricing points, all workers together, compiling excluded */
     double
         write_s; /* all that points take on their way to the file, all threads together, ending it included */
-    double store_s; /* of it, what no second thread can share: HDF5, ending the file */
+    double store_s;             /* of it, what no second thread can share: HDF5, ending the file */
+    srv_answers_counts answers; /* what deployments shared */
 } swp_timing;
 
 /* What was taken from an earlier result. */

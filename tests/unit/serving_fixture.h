@@ -44,7 +44,8 @@ static inline op_class fake_query(const op_bound *b, op_mode mode, const op_shap
 }
 
 /* A Gemm-like name matters for logits only through op_is_logits, which wants the real kind; fakes are never
- * logits. What an op reads is in its kind's name, and its params are fields, so that signatures tell ops apart.
+ * logits. What an op reads is in its kind's name, and its params are fields, so that signatures tell ops
+ * apart.
  */
 static inline const op_desc *fake_desc(unsigned reads) {
     static op_desc all[16];
