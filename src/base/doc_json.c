@@ -4,7 +4,6 @@
 #include "base/doc_internal.h"
 #include "base/text_internal.h"
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,10 +276,8 @@ static bool read_member(reader *rd, size_t first, int depth, aic_intern **keys) 
     if (!key)
         return false;
     if (key_repeats(rd, first, key->text, keys)) {
-        char what[256];
-        snprintf(what, sizeof what, "the key \"%s\" stands here again", key->text);
         rd->at = start;
-        return fail(rd, what) != NULL;
+        return fail(rd, "a key that its mapping has already") != NULL;
     }
     if (!take(rd, ':'))
         return fail(rd, "expected ':' after a key") != NULL;

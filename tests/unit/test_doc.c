@@ -406,8 +406,7 @@ static void test_json_keys(void **state) {
             size_t len = b.len;
             aic_buf_printf(&b, "\n \"%s%.0d\": 1}", again ? "k" : "", again);
             assert_null(json(b.data));
-            assert_int_equal(strncmp(err.text, "t.json:2:2: the key \"", 21), 0);
-            assert_non_null(strstr(err.text, "\" stands here again"));
+            expect_error(json(b.data), "t.json:2:2: a key that its mapping has already");
             b.len = len;
             b.data[b.len - 1] = '}';
             b.data[b.len] = '\0';
