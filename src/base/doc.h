@@ -1,4 +1,4 @@
-/* Documents: YAML (libyaml) and JSON read into one tree of nodes that know where they stand.
+/* Documents: YAML (libyaml) and JSON (jansson) read into one tree of nodes that know where they stand.
  *
  * A plain YAML scalar is typed by these rules and nothing more: null/~/empty, true/false, decimal integers,
  * decimal reals. What only looks like a number or boolean under other rules is not guessed: 010, 0x1F, 1_000,
@@ -7,8 +7,8 @@
  * lists or mappings, merge keys, tags, anchors with cycles, more than 1000 anchors, aliases that expand
  * beyond AIC_DOC_MAX_NODES, more than one document, NUL bytes, invalid UTF-8, depth above AIC_DOC_MAX_DEPTH.
  * Files are at most 16 MiB. Aliases share nodes: a tree may hold one node twice. JSON nodes have the file
- * name but line 0, except in syntax errors: a config has one line as often as not. The text of a JSON real is
- * the shortest that reads back to it.
+ * name but line 0 (jansson keeps no positions) except in syntax errors; the text of a JSON real is the
+ * shortest that reads back to it.
  */
 #ifndef AICFG_BASE_DOC_H
 #define AICFG_BASE_DOC_H

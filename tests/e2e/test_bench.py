@@ -59,7 +59,7 @@ def test_every_table_of_the_performance_page_can_be_measured(tmp_path):
     subprocess.run([sys.executable, ROOT / "scripts" / "bench_report", "--quick", "--program", PROGRAM, "--scratch", tmp_path, "--into", page],
                    check=True, capture_output=True)
     text = page.read_text()
-    for title in ("One and two threads", "Cost as a sweep grows", "Reading ", "One point: `estimate`", "Stages", "The writer against HDF5 alone",
+    for title in ("One and two threads", "Cost as a sweep grows", "Reading ", "One point: `estimate`", "Stages", "The store step against HDF5 alone",
                   "Where the nanoseconds go", "The four dearest op kinds of each"):
         assert f"### {title}" in text
     assert text.startswith("before\n") and text.endswith("after\n")

@@ -1,7 +1,6 @@
 /* links: base. YAML and JSON documents: typing, positions, readers, and what is refused. */
 #include "base/base.h"
 #include <float.h>
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -245,7 +244,7 @@ static void test_depth(void **state) {
     free(open);
     free(close);
     char *deep = repeated("[", 3000, "");
-    assert_null(json(deep));
+    assert_null(json(deep)); /* jansson's own limit */
     free(deep);
 }
 
@@ -298,7 +297,7 @@ static void test_many_values(void **state) {
     assert_non_null(strstr(err.text, "more than 2000000 values"));
     free(text);
     text = repeated("1,", AIC_DOC_MAX_NODES + 1, "1]");
-    memcpy(text, "[1", 2);
+    text[0] = '[';
     assert_null(json(text));
     assert_non_null(strstr(err.text, "more than 2000000 values"));
     free(text);
@@ -352,67 +351,6 @@ static void test_json(void **state) {
     }
     assert_null(json("[1,\n2,\n}"));
     assert_int_equal(strncmp(err.text, "t.json:3:", 9), 0);
-}
-
-static void test_json_strings(void **state) {
-    (void)state;
-    aic_node *n =
-        json("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\", \"\\u00e9\\u20AC\\ud83d\\ude00\", \"\xc3\xa9\", \"\"]");
-    assert_non_null(n);
-    assert_string_equal(n->items[0]->text, "\"\\/\b\f\n\r\t");
-    assert_string_equal(n->items[1]->text, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
-    assert_string_equal(n->items[2]->text, "\xc3\xa9");
-    assert_string_equal(n->items[3]->text, "");
-    static const char *const bad[] = {
-        "\"\\x\"",        "\"\\u12\"", "\"\\u12g4\"", "\"\\udc00\"", "\"\\ud800\\u0041\"",
-        "\"\\ud800\\n\"", "\"a",       "\"a\\",       "\"\\",        "\"\\ud83d\\ude0\"",
-        "\"\n\"",         "\xc3\xa9"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (json(bad[i]))
-            fail_msg("%s was read", bad[i]);
-}
-
-static void test_json_numbers(void **state) {
-    (void)state;
-    aic_node *n = json("[-0, -0.0, 1e2, 1E-2, 0.1, 9223372036854775807, -9223372036854775808, 1e-400]");
-    assert_non_null(n);
-    assert_true(n->items[0]->kind == AIC_K_INT && n->items[0]->i == 0);
-    assert_string_equal(n->items[0]->text, "0");
-    assert_true(n->items[1]->kind == AIC_K_REAL && signbit(n->items[1]->r));
-    assert_true(n->items[2]->kind == AIC_K_REAL && n->items[2]->r == 100);
-    assert_string_equal(n->items[2]->text, "100");
-    assert_string_equal(n->items[3]->text, "0.01");
-    assert_true(n->items[4]->r == 0.1);
-    assert_true(n->items[5]->i == INT64_MAX && n->items[6]->i == INT64_MIN);
-    assert_true(n->items[7]->r == 0);
-    static const char *const bad[] = {"-",   "1.",   ".5",  "1e", "1e+", "00",
-                                      "-01", "1.e1", "0x1", "1a", "- 1", "1 2"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (json(bad[i]))
-            fail_msg("%s was read", bad[i]);
-}
-
-/* Small and large mappings find a repeated key in different ways. */
-static void test_json_keys(void **state) {
-    (void)state;
-    for (int n = 1; n <= 100; n++) {
-        aic_buf b = {0};
-        for (int i = 0; i < n; i++)
-            aic_buf_printf(&b, "%s\"%s%.0d\": {\"k\": %d}", i ? "," : "{", i ? "k" : "", i, i);
-        aic_buf_add(&b, "}");
-        assert_int_equal(json(b.data)->count, n);
-        for (int again = 0; again < n; again += n - 1 ? n - 1 : 1) {
-            b.data[b.len - 1] = ',';
-            size_t len = b.len;
-            aic_buf_printf(&b, "\n \"%s%.0d\": 1}", again ? "k" : "", again);
-            assert_null(json(b.data));
-            expect_error(json(b.data), "t.json:2:2: a key that its mapping has already");
-            b.len = len;
-            b.data[b.len - 1] = '}';
-            b.data[b.len] = '\0';
-        }
-        aic_buf_free(&b);
-    }
 }
 
 static char *temporary(const char *text) {
@@ -550,8 +488,7 @@ int main(void) {
         TEST(test_plain_scalars),   TEST(test_values),        TEST(test_tree_and_positions),
         TEST(test_empty_documents), TEST(test_yaml_refusals), TEST(test_encoding),
         TEST(test_depth),           TEST(test_aliases),       TEST(test_many_values),
-        TEST(test_many_directives), TEST(test_json),          TEST(test_json_strings),
-        TEST(test_json_numbers),    TEST(test_json_keys),     TEST(test_files),
+        TEST(test_many_directives), TEST(test_json),          TEST(test_files),
         TEST(test_integer_readers), TEST(test_other_readers), TEST(test_known_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
