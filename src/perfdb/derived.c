@@ -36,6 +36,7 @@ static void grow_index(pdb_view_impl *v) {
 }
 
 aic_arena *pdb_arena_take(pdb_view_impl *v) {
+    atomic_fetch_add(&v->builders, 1);
     if (v->n_idle)
         return v->idle[--v->n_idle];
     AIC_GROW(v->arenas, v->n_arenas, v->cap_arenas);
@@ -43,6 +44,7 @@ aic_arena *pdb_arena_take(pdb_view_impl *v) {
 }
 
 void pdb_arena_give(pdb_view_impl *v, aic_arena *a) {
+    atomic_fetch_sub(&v->builders, 1);
     AIC_GROW(v->idle, v->n_idle, v->cap_idle);
     v->idle[v->n_idle++] = a;
 }
@@ -91,9 +93,5 @@ const void *pdb_derived(const pdb_view *view, const void *identity, pdb_builder 
 }
 
 bool pdb_view_is_building(const pdb_view *view) {
-    pdb_view_impl *v = pdb_impl(view);
-    pthread_mutex_lock(&v->lock);
-    bool building = v->n_arenas > v->n_idle; /* each builder has one */
-    pthread_mutex_unlock(&v->lock);
-    return building;
+    return atomic_load_explicit(&pdb_impl(view)->builders, memory_order_relaxed) > 0;
 }
