@@ -9,7 +9,7 @@
 
 enum {
     BYTES_EACH = 4 << 20, /* of rows on their way, per thread */
-    BYTES_LEAST = 16 << 20,
+    BYTES_LEAST = 8 << 20,
     BYTES_MOST = 512 << 20,
     TASK_BYTES = 256 << 10, /* of columns that are encoded in one go: long beside a turn of the lock */
     TAIL_THREADS = 4
