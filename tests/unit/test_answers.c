@@ -128,7 +128,7 @@ static void evaluate_in_threads(sweep *s) {
 
 static void sharing_changes_nothing(void **state) {
     (void)state;
-    static const size_t rooms[] = {SRV_ANSWERS_BYTES, 640 << 10, 0};
+    static const size_t rooms[] = {SRV_ANSWERS_BYTES, 320 << 10, 0};
     srv_answers_counts sum[3] = {{0}};
     for (int round = 0; round < 24; round++) {
         sweep *s = AIC_NEW(sweep);
