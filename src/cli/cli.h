@@ -125,15 +125,15 @@ bool cli_row(const cli_args *args, swp_row *row, aic_error *err); /* the point g
 
 /* ---- breakdown.c: what a result holds of the ops of its points ---- */
 
-/* Sets breakdown and precision. */
+/* Sets breakdown, top and precision. */
 bool cli_breakdown(const cli_args *args, res_writer_options *out, aic_error *err);
 #define CLI_BREAKDOWN_OPTIONS                                                                                  \
     {"breakdown",                                                                                              \
      0,                                                                                                        \
      CLI_TEXT,                                                                                                 \
-     "all|none",                                                                                               \
+     "all|top:N|none",                                                                                             \
      offsetof(cli_args, ops_stored),                                                                           \
-     "store every op of every point, or figures only; default: all"},                                          \
+     "store every op of every point, the N slowest of each, or figures only; default: all"},                   \
         {"no-breakdown", 0, CLI_FLAG, NULL, offsetof(cli_args, no_breakdown), "the same as --breakdown none"}, \
     {                                                                                                          \
         "precision", 0, CLI_TEXT, "f64|f32", offsetof(cli_args, precision),                                    \

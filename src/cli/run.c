@@ -172,6 +172,7 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, c
                        .data = digests.data,
                        .out = {.path = path.data,
                                .breakdown = ops.breakdown,
+                               .top = ops.top,
                                .precision = ops.precision,
                                .deflate = CLI_DEFLATE,
                                .checkpoint_s = checkpoint,

@@ -92,15 +92,26 @@ static void print_row(const show_again *g, const res_op_row *row, double total) 
     print_basis(g, row, &more);
 }
 
+/* Latency of all ops of the point, those included that the file leaves out, ms. */
+static double whole_latency(const res_window *w) {
+    static const char *const phases[] = {"encoder_latency_ms", "context_latency_ms", "generation_latency_ms"};
+    double sum = 0;
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
+        aic_value v = res_window_value(w, 0, res_column_find(phases[i]));
+        sum += v.type == AIC_V_REAL ? v.u.r : 0;
+    }
+    return sum;
+}
+
 /* layers NULL: totals; else per layer and per call. */
 static void print_rows(const res_window *w, const show_again *g, cli_layers *layers) {
     const res_op_row *rows;
-    double total = 0;
+    double total = whole_latency(w), shown = 0;
     size_t n = res_window_rows(w, 0, &rows);
     if (n == 0)
         return;
     for (size_t i = 0; i < n; i++) {
-        total += rows[i].latency;
+        shown += rows[i].latency;
         if (layers)
             cli_layers_see(layers, rows[i].phase, rows[i].repeat);
     }
@@ -115,6 +126,8 @@ static void print_rows(const res_window *w, const show_again *g, cli_layers *lay
             print_layer_row(g, &rows[i], total, layers);
         else
             print_row(g, &rows[i], total);
+    if (total - shown > 1e-6 * total)
+        printf("(the file leaves out other ops of the point, %.6f ms together)\n", total - shown);
     if (layers && layers->encoder > 0)
         printf("calls: in one of %g layers, of %g in the encoder; generation: of one decode step\n",
                layers->layers, layers->encoder);

@@ -27,6 +27,8 @@ static bool put_shard(const res_origin *origin, res_out *o, aic_error *err) {
 }
 
 static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
+    char options[RES_OPTIONS_TEXT];
+    res_options_text(&w->opt, &w->origin, options);
     return res_out_text(o, "/", "format", RES_FORMAT, 0, err) &&
            res_out_u64(o, "/", "format_version", RES_FORMAT_VERSION, err) &&
            res_out_u64(o, "/", "complete", 0, err) &&
@@ -34,8 +36,8 @@ static bool put_origin(res_writer *w, res_out *o, aic_error *err) {
            res_out_text(o, "/", "spec_name", w->origin.spec_name, 0, err) &&
            res_out_text(o, "/", "spec_sha256", w->spec_sha256, 0, err) &&
            res_out_text(o, "/", "overrides", w->origin.overrides, 0, err) &&
-           res_out_text(o, "/", "options", res_options_text(&w->opt, &w->origin), 0, err) &&
-           put_precision(&w->opt, o, err) && res_out_text(o, "/", "build", w->origin.build, 0, err) &&
+           res_out_text(o, "/", "options", options, 0, err) && put_precision(&w->opt, o, err) &&
+           res_out_text(o, "/", "build", w->origin.build, 0, err) &&
            res_out_text(o, "/", "databases", w->databases, 0, err) &&
            res_out_text(o, "/", "data", w->origin.data, 0, err) &&
            res_out_u64(o, "/", "total_points", w->origin.total_points, err) && put_shard(&w->origin, o, err);

@@ -168,6 +168,11 @@ static inline bool cmp_rounded(const res_file *a, const res_file *b) {
     return a->rows && b->rows && a->precision != b->precision;
 }
 
+/* Does one file keep other ops of a point than the other? */
+static inline bool cmp_left_out(const res_file *a, const res_file *b) {
+    return a->rows && b->rows && a->top != b->top;
+}
+
 /* What a thread needs to take units. */
 typedef struct cmp_worker cmp_worker;
 cmp_worker *cmp_worker_new(const cmp_job *job);

@@ -164,7 +164,7 @@ static rows rows_of(const cmp_worker *w, int side, size_t i) {
     r.n = res_window_span(w->w[side], i, &r.latency, &r.first);
     r.lead = ops - r.n;
     for (size_t k = 0; k < r.n; k++)
-        r.total += r.latency[k];
+        r.total += isnan(r.latency[k]) ? 0 : r.latency[k]; /* left out */
     return r;
 }
 
@@ -203,7 +203,7 @@ static void count_ops(cmp_worker *w, cmp_tally *t, const pair *p, cmp_drift *d) 
             ms[s] = at[s] == CMP_NONE ? 0 : r[s].latency[at[s]];
         }
         if (!(distance(ms[CMP_A], ms[CMP_B]) > w->job->op_tolerance))
-            continue;
+            continue; /* also where one file left it out */
         double effect = (ms[CMP_B] - ms[CMP_A]) / whole;
         bool source = at[CMP_A] != CMP_NONE && at[CMP_B] != CMP_NONE &&
                       !res_windows_agree(w->w[CMP_A], r[CMP_A].first + at[CMP_A], w->w[CMP_B],

@@ -270,7 +270,10 @@ static void add_ops(cmp_report *r, const cmp_job *job, const cmp_tally *total) {
     "Effect: mean change of the point's latency by the op where it moved. Source: points whose number "      \
     "rests "                                                                                                 \
     "on other evidence."
-    if (s.n && cmp_rounded(job->ids.side[CMP_A].f, job->ids.side[CMP_B].f))
+    const res_file *a = job->ids.side[CMP_A].f, *b = job->ids.side[CMP_B].f;
+    if (s.n && cmp_left_out(a, b))
+        t->note = EFFECTS " The files keep different numbers of ops of a point: those in both are compared.";
+    else if (s.n && cmp_rounded(a, b))
         t->note = EFFECTS " One file's breakdown is rounded to float32: ops move by more than 6e-8.";
     else if (s.n)
         t->note = EFFECTS;

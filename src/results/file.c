@@ -69,6 +69,7 @@ static bool read_root(res_file *f, aic_error *err) {
             return false;
         f->n_attributes++;
     }
+    f->top = res_options_top(res_attribute(f, "options"));
     if (f->precision != RES_PRECISION_f64) {
         f->attributes[f->n_attributes].name = "breakdown_precision";
         f->attributes[f->n_attributes++].value = res_precision_name(f->precision);

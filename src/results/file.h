@@ -17,6 +17,7 @@ struct res_file {
     uint64_t total, shard, shards, first_point; /* shard 0: the whole sweep */
     bool complete;
     res_precision precision; /* of the breakdown */
+    unsigned top;            /* ops that it keeps of each point; 0 = all */
     char *spec;
     res_dataset sets[RES_STREAMS][RES_MAX_FIELDS]; /* of /points and /breakdown */
     res_texts axes[RES_AXIS_COUNT];

@@ -60,14 +60,15 @@ static bool shard_number(const res_in *in, const char *name, uint64_t *out, aic_
 
 bool res_diff_inputs(const res_in *in, const res_origin *now, const char *databases,
                      const res_writer_options *opt, aic_buf *diff, aic_error *err) {
-    char spec_sha256[65];
+    char spec_sha256[65], options[RES_OPTIONS_TEXT];
+    res_options_text(opt, now, options);
     aic_sha256_text(now->spec_text, now->spec_text ? strlen(now->spec_text) : 0, spec_sha256);
     const struct {
         const char *attribute, *what, *now;
     } texts[] = {
         {"program", "program", now->program},       {"build", "build", now->build},
         {"spec_name", "spec name", now->spec_name}, {"spec_sha256", "digest of the spec", spec_sha256},
-        {"overrides", "override", now->overrides},  {"options", "options", res_options_text(opt, now)},
+        {"overrides", "override", now->overrides},  {"options", "options", options},
         {"databases", "database", databases},       {"data", "data", now->data},
     };
     aic_arena *a = aic_arena_new();

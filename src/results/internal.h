@@ -292,7 +292,10 @@ bool res_shuffled(res_dtype t); /* is a dataset of this type stored through the 
 /* ---- what a file says of its making (rerun.c) -------------------------------------------------------- */
 
 void res_databases_text(const res_origin *o, aic_buf *out); /* joined by newlines */
-const char *res_options_text(const res_writer_options *opt, const res_origin *o);
+enum { RES_OPTIONS_TEXT = 64 };
+void res_options_text(const res_writer_options *opt, const res_origin *o, char out[RES_OPTIONS_TEXT]);
+/* How many ops of a point a file keeps, as its options say: 0 = all, or none. */
+unsigned res_options_top(const char *text);
 
 /* ---- what a writer collects besides points ----------------------------------------------------------- */
 
@@ -376,6 +379,8 @@ const void *res_window_field(const res_window *w, size_t field);
 size_t res_window_span(const res_window *w, size_t i, const double **latency, size_t *first);
 /* Do two breakdown rows of loaded windows, by place, rest on the same evidence (source, tier, carried)? */
 bool res_windows_agree(const res_window *a, size_t row_a, const res_window *b, size_t row_b);
+/* As res_window_rows, with the rows that were left out (latency NaN): one for each op of the point. */
+size_t res_window_all_rows(const res_window *w, size_t i, const res_op_row **rows);
 size_t res_most_rows(const res_file *f); /* most breakdown rows a point of this file can have */
 
 /* Points and breakdown rows that the commands hold at once. */

@@ -201,6 +201,7 @@ static res_writer *open_writer(const merger *m, res_file **first, aic_error *err
                          .unlisted = strstr(options, "unlisted") != NULL};
     res_writer_options opt = {.path = m->opt->path,
                               .breakdown = strstr(options, "breakdown") != NULL,
+                              .top = (*first)->top,
                               .precision = (*first)->precision,
                               .deflate = m->opt->deflate,
                               .checkpoint_s = 1e300,

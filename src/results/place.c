@@ -1,5 +1,6 @@
 /* Points on their way to their stripes: placing, in point order, and filling, in any order. */
 #include "results/writer.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,19 @@ static void fill_rows(const res_points *p, size_t first, const res_piece *piece)
                 t->data[RES_B_CARRIED] + piece->at);
 }
 
+/* Empties the rows that are not kept: to readers a latency of NaN is an op that was left out. Its energy is
+ * zero, since columns of zeros take no room; what it rests on stays, since that recurs from point to point.
+ */
+static void leave_out(const bool *keep, const res_piece *piece) {
+    res_table *t = &piece->stripe->rows;
+    const double none = (double)NAN, zero = 0;
+    for (size_t i = 0; i < piece->n; i++)
+        if (!keep[i]) {
+            put_reals(t, RES_B_LATENCY, piece->at + i, &none, 1);
+            put_reals(t, RES_B_ENERGY, piece->at + i, &zero, 1);
+        }
+}
+
 /* ---- filling: points --------------------------------------------------------------------------------- */
 
 /* Copies one member of many points into a column. */
@@ -195,10 +209,15 @@ static uint64_t fill_points(const res_writer *w, const res_points *p, const res_
 void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at) {
     size_t point = 0, rows = 0;
     uint64_t row = at->first_row;
+    bool *keep = w->opt.top ? aic_alloc(p->n_rows, sizeof *keep) : NULL;
+    if (keep)
+        res_top_rows(p, w->opt.top, keep);
     for (size_t i = 0; i < at->n; i++) {
         const res_piece *piece = &at->pieces[i];
         if (piece->stripe->g == RES_G_BREAKDOWN) {
             fill_rows(p, rows, piece);
+            if (keep)
+                leave_out(keep + rows, piece);
             rows += piece->n;
         } else {
             row = fill_points(w, p, at, point, row, piece);
@@ -206,4 +225,5 @@ void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at
         }
         res_press_filled(w->press, piece);
     }
+    free(keep);
 }

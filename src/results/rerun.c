@@ -1,18 +1,32 @@
 /* A sweep onto a file that exists: is it the very result this run would make, or that of other inputs? */
 #include "results/file.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TOP " top:" /* behind "breakdown" */
 
 void res_databases_text(const res_origin *o, aic_buf *out) {
     for (size_t i = 0; i < o->n_databases; i++)
         aic_buf_printf(out, "%s%s", i ? "\n" : "", o->databases[i]);
 }
 
-const char *res_options_text(const res_writer_options *opt, const res_origin *o) {
-    static const char *const texts[][2] = {
-        {"", "unlisted"}, {"breakdown", "breakdown unlisted"}, {"breakdown f32", "breakdown f32 unlisted"}};
-    int rows = !opt->breakdown ? 0 : opt->precision == RES_PRECISION_f32 ? 2 : 1;
-    return texts[rows][o->unlisted];
+void res_options_text(const res_writer_options *opt, const res_origin *o, char out[RES_OPTIONS_TEXT]) {
+    char top[24] = "";
+    if (opt->top)
+        snprintf(top, sizeof top, TOP "%u", opt->top);
+    bool f32 = opt->precision == RES_PRECISION_f32;
+    snprintf(out, RES_OPTIONS_TEXT, "%s%s%s%s", opt->breakdown ? "breakdown" : "", opt->breakdown ? top : "",
+             opt->breakdown && f32 ? " f32" : "",
+             !o->unlisted     ? ""
+             : opt->breakdown ? " unlisted"
+                              : "unlisted");
+}
+
+unsigned res_options_top(const char *text) {
+    const char *at = strstr(text, TOP);
+    unsigned long n = at ? strtoul(at + strlen(TOP), NULL, 10) : 0;
+    return n <= RES_TOP_MAX ? (unsigned)n : 0;
 }
 
 /* The digest of a changed spec says little: its lines do, where they are not too many. */

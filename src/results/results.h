@@ -80,9 +80,11 @@ typedef enum res_precision {
 const char *res_precision_name(res_precision p);
 bool res_precision_find(const char *name, res_precision *out); /* false when unknown */
 
+enum { RES_TOP_MAX = 1000 };
 typedef struct res_writer_options {
     const char *path;        /* final name; its folder must exist */
-    bool breakdown;          /* store every op of every point */
+    bool breakdown;          /* store ops of points: */
+    unsigned top;            /* of each point the slowest, so many, 0 = all; at most RES_TOP_MAX */
     res_precision precision; /* of the breakdown; f64 without one */
     int deflate;             /* 0..9 */
     double checkpoint_s;     /* a chunk is closed and journalled this often, 30; 0: after every call */
@@ -196,7 +198,8 @@ void res_window_free(res_window *w);
 bool res_window_load(res_window *w, uint64_t first, size_t n, const int *columns, size_t n_columns,
                      bool breakdown, aic_error *err);
 aic_value res_window_value(const res_window *w, size_t i, int column); /* TEXT -> string, NaN real -> null */
-/* Breakdown rows of point i of the window: returns count; names, phases as stored. */
+/* Breakdown rows of point i of the window but those that were left out (--breakdown top:N): returns count;
+ * names, phases as stored. */
 typedef struct res_op_row {
     srv_phase phase;
     const char *name, *kind;

@@ -110,8 +110,15 @@ static void index_deployments(res_reuse *r) {
     }
 }
 
-/* What was rounded does not say what it was; rows as computed are rounded as those computed now would be. */
+/* What was rounded does not say what it was; rows as computed are rounded as those computed now would be.
+ * What was left out is gone; the slowest of the slowest are there. */
 static bool rows_serve(const res_file *f, const res_writer_options *opt, aic_error *err) {
+    if (opt->breakdown && f->rows > 0 && f->top && (!opt->top || opt->top > f->top))
+        return aic_fail(
+            err, AIC_BAD_INPUT,
+            "%s: its breakdown keeps the %u slowest ops of a point; points of it serve a run with "
+            "--breakdown top:%u, with fewer or without breakdown",
+            f->in.path, f->top, f->top);
     return !opt->breakdown || f->rows == 0 || f->precision == RES_PRECISION_f64 ||
            f->precision == opt->precision ||
            aic_fail(err, AIC_BAD_INPUT,
@@ -224,7 +231,7 @@ static bool is_priced(srv_status s) {
 /* Copies the breakdown rows of a priced point, entry i of out; false when the old file has not got them. */
 static bool copy_rows(const res_window *w, size_t at, const srv_deployment *d, size_t i, srv_block *out) {
     const res_op_row *rows;
-    size_t first = srv_first_row(d, &out->points[i]), n = res_window_rows(w, at, &rows);
+    size_t first = srv_first_row(d, &out->points[i]), n = res_window_all_rows(w, at, &rows);
     if (n != d->n_rows - first)
         return false;
     first += i * d->n_rows;

@@ -298,7 +298,7 @@ aic_value res_window_value(const res_window *w, size_t i, int column) {
     return AIC_NULL_VALUE;
 }
 
-size_t res_window_rows(const res_window *w, size_t i, const res_op_row **rows) {
+size_t res_window_all_rows(const res_window *w, size_t i, const res_op_row **rows) {
     const res_file *f = w->f;
     *rows = w->rows;
     if (!w->breakdown)
@@ -318,6 +318,16 @@ size_t res_window_rows(const res_window *w, size_t i, const res_op_row **rows) {
             .carried = (srv_carried)w->bytes[2][at + r],
         };
     return n;
+}
+
+size_t res_window_rows(const res_window *w, size_t i, const res_op_row **rows) {
+    size_t n = res_window_all_rows(w, i, rows), kept = 0;
+    if (!w->f->top)
+        return n;
+    for (size_t r = 0; r < n; r++)
+        if (!isnan(w->rows[r].latency))
+            w->rows[kept++] = w->rows[r];
+    return kept;
 }
 
 /* ---- raw columns ------------------------------------------------------------------------------------- */

@@ -34,6 +34,9 @@ static void copy_origin(res_writer *w, const res_origin *o) {
 static bool check_options(const res_writer_options *opt, aic_error *err) {
     if (!(opt->checkpoint_s >= 0))
         return aic_fail(err, AIC_BAD_INPUT, "the checkpoint interval must not be negative");
+    if (opt->top > RES_TOP_MAX || (opt->top && !opt->breakdown))
+        return aic_fail(err, AIC_BAD_INPUT, "at most %d ops of a point can be chosen, of a breakdown",
+                        RES_TOP_MAX);
     if (!opt->breakdown && opt->precision != RES_PRECISION_f64)
         return aic_fail(err, AIC_BAD_INPUT,
                         "a precision of breakdowns was given, and no breakdown is stored");

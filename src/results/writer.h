@@ -51,6 +51,10 @@ bool res_writer_same_inputs(const res_writer *w, const res_in *in, aic_error *er
 
 /* Closes open.tmp as the next chunk file and enters it into the journal. */
 bool res_writer_close_chunk(res_writer *w, aic_error *err);
+/* Marks the rows of a block that a breakdown of the `top` slowest ops of each point keeps; the earlier of two
+ * that are equal. keep: p->n_rows. (top.c) */
+void res_top_rows(const res_points *p, unsigned top, bool *keep);
+
 /* The whole file under a temporary name, from open.tmp alone or from all chunk files; temporary gets its
  * path. */
 bool res_writer_make_result(res_writer *w, bool complete, char temporary[RES_PATH_MAX], res_summary *out,

@@ -216,7 +216,8 @@ static void print_estimate(const plan *p, unsigned threads, const res_writer_opt
         timed += (double)q->timed;
         all += points;
         priced += q->reason ? 0 : points;
-        rows += q->reason ? 0 : points * (double)q->n_rows;
+        size_t n_rows = opt->top && opt->top < q->n_rows ? opt->top : q->n_rows;
+        rows += q->reason ? 0 : points * (double)n_rows;
     }
     double scale = all > 0 ? (double)p->s->points / all : 1;
     double work = compile_s * (double)p->s->n_deps / (double)p->n;

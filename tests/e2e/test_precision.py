@@ -142,7 +142,7 @@ def test_options(world, tmp_path):
     assert same_files(tmp_path / "a.h5", tmp_path / "b.h5")
     program("run", spec, "-o", tmp_path / "c.h5", "-q", "--breakdown", "all", "--precision", "f64")
     assert same_files(tmp_path / "c.h5", folder / "f64.h5")
-    for options, message in ((["--precision", "f16"], "expected f64 or f32"), (["--breakdown", "top:5"], "expected all or none"),
+    for options, message in ((["--precision", "f16"], "expected f64 or f32"), (["--breakdown", "some"], "expected all, none or top:N"),
                              (["--breakdown", "none", "--precision", "f32"], "not stored"),
                              (["--breakdown", "all", "--no-breakdown"], "contradicts")):
         assert message in program("run", spec, "-o", tmp_path / "d.h5", *options, code=2).stderr
