@@ -18,8 +18,10 @@ if(AICFG_STATIC_HDF5 AND NOT AICFG_SANITIZE_ADDRESS AND NOT AICFG_SANITIZE_THREA
   mark_as_advanced(HDF5_ARCHIVE SZIP_ARCHIVE AEC_ARCHIVE)
   if(HDF5_ARCHIVE)
     set(hdf5_archives ${HDF5_ARCHIVE})
-    foreach(archive ${SZIP_ARCHIVE} ${AEC_ARCHIVE}) # absent where HDF5 was built without szip
-      list(APPEND hdf5_archives ${archive})
+    foreach(archive ${SZIP_ARCHIVE} ${AEC_ARCHIVE})
+      if(archive) # not found where HDF5 was built without szip
+        list(APPEND hdf5_archives ${archive})
+      endif()
     endforeach()
     list(APPEND hdf5_archives ${ZLIB_LIBRARIES} Threads::Threads ${CMAKE_DL_LIBS} m)
     set(CMAKE_REQUIRED_INCLUDES ${HDF5_C_INCLUDE_DIRS})

@@ -60,9 +60,10 @@ static field field_of(size_t n, int width, const uint64_t *keys, int axis) {
 /* Puts the bits of a field into all words, below those of the fields before it. */
 static void pack(size_t n, int width, const uint64_t *keys, const field *f, bool first, item *items) {
     uint64_t mask = f->bits < 64 ? (UINT64_C(1) << f->bits) - 1 : UINT64_MAX;
+    bool alone = first || f->bits == 64; /* then the fields before it have no bits */
     for (size_t i = 0; i < n; i++) {
         uint64_t bits = keys[(size_t)items[i].row * (size_t)width + (size_t)f->axis] >> f->low & mask;
-        items[i].word = first ? bits : items[i].word << f->bits | bits; /* not first: fewer than 64 bits */
+        items[i].word = alone ? bits : items[i].word << f->bits | bits;
     }
 }
 

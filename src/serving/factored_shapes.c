@@ -1,5 +1,5 @@
-/* One context op asked for the distinct shapes of a block; what deployments with the same op find out is shared,
- * before their own repeats go in. */
+/* One context op asked for the distinct shapes of a block; what deployments with the same op find out is
+ * shared, before their own repeats go in. */
 #include "serving/answers.h"
 #include "serving/folded.h"
 #include <string.h>

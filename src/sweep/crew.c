@@ -43,6 +43,7 @@ typedef struct crew {
     uint64_t filling;         /* blocks placed and not filled */
     bool stop;                /* a failure or a signal: claim no more */
     bool placing;             /* a thread places, or closes a chunk file */
+    bool due;                 /* a chunk file is to be closed before more is placed */
     uint64_t done, refused;   /* points filled; of them not ok */
     swp_work **spare;         /* work that nobody uses */
     size_t n_spare, cap_spare;
@@ -90,14 +91,19 @@ static bool press(crew *c, watch *t) {
 
 /* ---- chunk files ------------------------------------------------------------------------------------- */
 
+/* Time is no news: were it looked at again before a block is placed, it could turn from "not yet" to "due" in
+ * between, and the last thread awake would wait for nobody. So it is looked at here alone, and what it said
+ * stands. */
 static bool checkpoint(crew *c, watch *t) {
     res_writer *w = c->job->writer;
     aic_error why = {0};
     if (!w)
         return false;
     pthread_mutex_lock(&c->lock);
-    bool mine = !c->placing && c->filling == 0 && c->job->failure.code == AIC_OK &&
-                res_writer_checkpoint_due(w) && res_writer_is_idle(w);
+    if (!c->placing)
+        c->due = c->due || res_writer_checkpoint_due(w);
+    bool mine =
+        !c->placing && c->due && c->filling == 0 && c->job->failure.code == AIC_OK && res_writer_is_idle(w);
     c->placing = c->placing || mine;
     pthread_mutex_unlock(&c->lock);
     if (!mine)
@@ -107,7 +113,7 @@ static bool checkpoint(crew *c, watch *t) {
         fail(c, &why);
     t->write += aic_now() - start;
     pthread_mutex_lock(&c->lock);
-    c->placing = false;
+    c->placing = c->due = false;
     tell(c);
     pthread_mutex_unlock(&c->lock);
     return true;
@@ -192,8 +198,8 @@ static swp_work *take_ready(crew *c) {
     swp_work *work = NULL;
     pthread_mutex_lock(&c->lock);
     slot *next = &c->slots[c->placed % c->n_slots];
-    if (!c->placing && next->ready && c->job->failure.code == AIC_OK &&
-        (!w || (res_writer_has_room(w) && !res_writer_checkpoint_due(w)))) {
+    if (!c->placing && next->ready && c->job->failure.code == AIC_OK && !c->due &&
+        (!w || res_writer_has_room(w))) {
         work = next->work;
         *next = (slot){0};
         c->placing = true;

@@ -1,5 +1,5 @@
-/* links: serving. Answers shared between deployments: the same bits as without, by any number of threads, with
- * room for many answers, for few and for none. */
+/* links: serving. Answers shared between deployments: the same bits as without, by any number of threads,
+ * with room for many answers, for few and for none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +51,8 @@ static void add_ops(sweep *s, srv_deployment *d, op_list *list) {
 static void make_sweep(sweep *s) {
     bool refusals = draw(2);
     for (int i = 0; i < OPS; i++) {
-        fake_params p = {.base = 0.001 * draw(1000), .slope = 0.01 * draw(100), .energy = draw(2) * draw(500)};
+        fake_params p = {
+            .base = 0.001 * draw(1000), .slope = 0.01 * draw(100), .energy = draw(2) * draw(500)};
         p.tier = draw(4) == 0 ? OP_TIER_xshape : OP_TIER_none;
         p.from = draw(4) == 0 ? PDB_OTHER_BACKEND : 0;
         if (refusals && draw(4) == 0) {
@@ -191,7 +192,8 @@ static void the_oldest_go(void **state) {
 
 static void keys_are_compared_whole(void **state) {
     (void)state;
-    const srv_identity one = {.len = 3, .hash = 5, .bytes = "one"}, two = {.len = 3, .hash = 5, .bytes = "two"};
+    const srv_identity one = {.len = 3, .hash = 5, .bytes = "one"},
+                       two = {.len = 3, .hash = 5, .bytes = "two"};
     srv_answers *s = srv_answers_new(1 << 20);
     uint32_t shape = 7;
     srv_question q = {.who = &one, .bytes = &shape, .len = sizeof shape};

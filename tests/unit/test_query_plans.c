@@ -79,13 +79,15 @@ static const pdb_grid *random_grid(aic_arena *a, uint32_t *seed, int axes, size_
     for (size_t i = 0; i < rows * (size_t)axes; i++)
         coords[i] = 1 + next(seed) % 9;
     for (size_t i = 0; i < rows; i++) {
-        leaves[i] = (pdb_leaf){(double)(1 + next(seed) % 1000), 0.0, powered ? (double)(next(seed) % 3) : 0.0};
+        leaves[i] =
+            (pdb_leaf){(double)(1 + next(seed) % 1000), 0.0, powered ? (double)(next(seed) % 3) : 0.0};
         from[i] = 1u << next(seed) % 32;
     }
     return pdb_grid_build(a, axes, rows, coords, leaves, from, NULL);
 }
 
-/* In any order, or ascending from a place inside or beyond the grid in small steps, as decode walks have it. */
+/* In any order, or ascending from a place inside or beyond the grid in small steps, as decode walks have it.
+ */
 static void random_lengths(uint32_t *seed, double *last, size_t n) {
     if (next(seed) % 2) {
         for (size_t i = 0; i < n; i++)
@@ -113,8 +115,8 @@ static void test_runs_along_the_last_axis(void **state) {
     for (int round = 0; round < 3000; round++) {
         aic_arena *a = aic_arena_new();
         int axes = 3 + (int)(next(&seed) % 2), sqrt_axis = (int)(next(&seed) % 4) - 1;
-        const pdb_grid *g = random_grid(a, &seed, axes, 1 + next(&seed) % (round % 2 ? 200 : 6000),
-                                        next(&seed) % 2);
+        const pdb_grid *g =
+            random_grid(a, &seed, axes, 1 + next(&seed) % (round % 2 ? 200 : 6000), next(&seed) % 2);
         double c[4], last[RUN], latency[RUN], energy[RUN];
         uint8_t how[RUN];
         pdb_origins from[RUN];

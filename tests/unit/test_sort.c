@@ -60,6 +60,18 @@ static void test_any_bits(void **unused) {
     }
 }
 
+/* An axis of which all bits differ, behind one that is the same in all rows: together one word. */
+static void test_whole_word(void **unused) {
+    (void)unused;
+    enum { N = 100, WIDTH = 2 };
+    static uint64_t keys[N * WIDTH];
+    for (size_t i = 0; i < N; i++)
+        keys[i * WIDTH + 1] = i % 2 ? next() : ~next();
+    keys[1] = 0;
+    keys[3] = UINT64_MAX;
+    check(N, WIDTH, keys);
+}
+
 /* Coordinates of estimates are the bits of doubles. */
 static void test_doubles(void **unused) {
     (void)unused;
@@ -73,6 +85,7 @@ static void test_doubles(void **unused) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_bits), cmocka_unit_test(test_doubles)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_bits), cmocka_unit_test(test_whole_word),
+                                       cmocka_unit_test(test_doubles)};
     return cmocka_run_group_tests_name("sort", tests, NULL, NULL);
 }
