@@ -102,13 +102,14 @@ void res_placement_free(res_placement *at) {
 
 /* ---- filling: rows ----------------------------------------------------------------------------------- */
 
-/* Splits what rows rest on into its two columns; nearly always nothing but zeros. */
+static void put_zeros(const res_piece *piece, size_t field) {
+    res_table *t = &piece->stripe->rows;
+    if (piece->stripe->stale & RES_FIELD_BIT(field))
+        memset(t->data[field] + piece->at * t->width[field], 0, piece->n * t->width[field]);
+}
+
+/* Splits what rows rest on into its two columns. */
 static void split_basis(const srv_basis *basis, size_t n, uint8_t *tier, uint8_t *carried) {
-    if (res_all_zero(basis, n)) {
-        memset(tier, 0, n);
-        memset(carried, 0, n);
-        return;
-    }
     for (size_t i = 0; i < n; i++) {
         tier[i] = (uint8_t)srv_basis_tier(basis[i]);
         carried[i] = (uint8_t)srv_basis_carried(basis[i]);
@@ -128,13 +129,27 @@ static void put_reals(res_table *t, size_t field, size_t at, const double *from,
     }
 }
 
-static void fill_rows(const res_points *p, size_t first, const res_piece *piece) {
+/* Returns the fields touched. */
+static uint64_t fill_rows(const res_points *p, size_t first, const res_piece *piece) {
     res_table *t = &piece->stripe->rows;
+    const srv_basis *basis = p->basis ? p->basis + first : NULL; /* even then nearly always zeros */
+    uint64_t touched = RES_FIELD_BIT(RES_B_LATENCY) | RES_FIELD_BIT(RES_B_SOURCE);
     put_reals(t, RES_B_LATENCY, piece->at, p->latency + first, piece->n);
-    put_reals(t, RES_B_ENERGY, piece->at, p->energy + first, piece->n);
     memcpy(t->data[RES_B_SOURCE] + piece->at, p->source + first, piece->n);
-    split_basis(p->basis + first, piece->n, t->data[RES_B_TIER] + piece->at,
-                t->data[RES_B_CARRIED] + piece->at);
+    if (p->energy) {
+        touched |= RES_FIELD_BIT(RES_B_ENERGY);
+        put_reals(t, RES_B_ENERGY, piece->at, p->energy + first, piece->n);
+    } else {
+        put_zeros(piece, RES_B_ENERGY);
+    }
+    if (basis && !res_all_zero(basis, piece->n)) {
+        touched |= RES_FIELD_BIT(RES_B_TIER) | RES_FIELD_BIT(RES_B_CARRIED);
+        split_basis(basis, piece->n, t->data[RES_B_TIER] + piece->at, t->data[RES_B_CARRIED] + piece->at);
+    } else {
+        put_zeros(piece, RES_B_TIER);
+        put_zeros(piece, RES_B_CARRIED);
+    }
+    return touched;
 }
 
 /* Empties the rows that are not kept: to readers a latency of NaN is an op that was left out. Its energy is
@@ -214,8 +229,9 @@ void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at
         res_top_rows(p, w->opt.top, keep);
     for (size_t i = 0; i < at->n; i++) {
         const res_piece *piece = &at->pieces[i];
+        uint64_t touched = RES_ALL_FIELDS;
         if (piece->stripe->g == RES_G_BREAKDOWN) {
-            fill_rows(p, rows, piece);
+            touched = fill_rows(p, rows, piece);
             if (keep)
                 leave_out(keep + rows, piece);
             rows += piece->n;
@@ -223,7 +239,7 @@ void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at
             row = fill_points(w, p, at, point, row, piece);
             point += piece->n;
         }
-        res_press_filled(w->press, piece);
+        res_press_filled(w->press, piece, touched);
     }
     free(keep);
 }
