@@ -197,6 +197,8 @@ static bool take_tail(source *s, int g, res_stream *to, uint64_t rows, res_codec
     }
     to->open->rows.rows = (size_t)partial;
     atomic_init(&to->open->filled, (size_t)partial);
+    atomic_init(&to->open->touched, RES_ALL_FIELDS);
+    to->open->stale = RES_ALL_FIELDS;
     return true;
 }
 

@@ -82,7 +82,7 @@ static void put(merger *m, const res_piece *to, const res_shift *from, size_t at
     for (size_t f = 0; f < t->group->n_fields; f++)
         memcpy(t->data[f] + to->at * t->width[f], res_shift_field(from, f) + at * t->width[f],
                to->n * t->width[f]);
-    res_press_filled(m->writer->press, to);
+    res_press_filled(m->writer->press, to, RES_ALL_FIELDS);
 }
 
 /* Encodes and stores, with all threads, once there is enough to do. */

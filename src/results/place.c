@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILE = 64 /* points whose members stay in the nearest cache while they go to their columns */ };
+enum {
+    TILE = 1024, /* points that go to a column in one go: long runs of stores, from points that are near */
+    ABREAST = 4  /* columns that are filled side by side: members share lines of the cache */
+};
 
 static uint32_t deployment_of(const res_points *p, size_t i) {
     return p->deployment ? p->deployment[i] : p->one_deployment;
@@ -102,13 +105,20 @@ void res_placement_free(res_placement *at) {
 
 /* ---- filling: rows ----------------------------------------------------------------------------------- */
 
-/* Splits what rows rest on into its two columns; nearly always nothing but zeros. */
+/* Where the rows of a piece lie in a column; columns are aligned as allocations are. */
+static void *cells(const res_piece *piece, size_t field) {
+    const res_table *t = &piece->stripe->rows;
+    return t->data[field] + piece->at * t->width[field];
+}
+
+static void put_zeros(const res_piece *piece, size_t field) {
+    res_table *t = &piece->stripe->rows;
+    if (piece->stripe->stale & RES_FIELD_BIT(field))
+        memset(t->data[field] + piece->at * t->width[field], 0, piece->n * t->width[field]);
+}
+
+/* Splits what rows rest on into its two columns. */
 static void split_basis(const srv_basis *basis, size_t n, uint8_t *tier, uint8_t *carried) {
-    if (res_all_zero(basis, n)) {
-        memset(tier, 0, n);
-        memset(carried, 0, n);
-        return;
-    }
     for (size_t i = 0; i < n; i++) {
         tier[i] = (uint8_t)srv_basis_tier(basis[i]);
         carried[i] = (uint8_t)srv_basis_carried(basis[i]);
@@ -128,13 +138,27 @@ static void put_reals(res_table *t, size_t field, size_t at, const double *from,
     }
 }
 
-static void fill_rows(const res_points *p, size_t first, const res_piece *piece) {
+/* Returns the fields touched. */
+static uint64_t fill_rows(const res_points *p, size_t first, const res_piece *piece) {
     res_table *t = &piece->stripe->rows;
+    const srv_basis *basis = p->basis ? p->basis + first : NULL; /* even then nearly always zeros */
+    uint64_t touched = RES_FIELD_BIT(RES_B_LATENCY) | RES_FIELD_BIT(RES_B_SOURCE);
     put_reals(t, RES_B_LATENCY, piece->at, p->latency + first, piece->n);
-    put_reals(t, RES_B_ENERGY, piece->at, p->energy + first, piece->n);
     memcpy(t->data[RES_B_SOURCE] + piece->at, p->source + first, piece->n);
-    split_basis(p->basis + first, piece->n, t->data[RES_B_TIER] + piece->at,
-                t->data[RES_B_CARRIED] + piece->at);
+    if (p->energy) {
+        touched |= RES_FIELD_BIT(RES_B_ENERGY);
+        put_reals(t, RES_B_ENERGY, piece->at, p->energy + first, piece->n);
+    } else {
+        put_zeros(piece, RES_B_ENERGY);
+    }
+    if (basis && !res_all_zero(basis, piece->n)) {
+        touched |= RES_FIELD_BIT(RES_B_TIER) | RES_FIELD_BIT(RES_B_CARRIED);
+        split_basis(basis, piece->n, t->data[RES_B_TIER] + piece->at, t->data[RES_B_CARRIED] + piece->at);
+    } else {
+        put_zeros(piece, RES_B_TIER);
+        put_zeros(piece, RES_B_CARRIED);
+    }
+    return touched;
 }
 
 /* Empties the rows that are not kept: to readers a latency of NaN is an op that was left out. Its energy is
@@ -152,15 +176,40 @@ static void leave_out(const bool *keep, const res_piece *piece) {
 
 /* ---- filling: points --------------------------------------------------------------------------------- */
 
-/* Copies one member of many points into a column. */
-static void gather(uint8_t *out, const srv_point *points, size_t n, size_t offset, res_type type) {
-    const char *at = (const char *)points + offset;
-    if (type == RES_F64)
-        for (size_t i = 0; i < n; i++)
-            memcpy(out + i * sizeof(double), at + i * sizeof *points, sizeof(double));
-    else
-        for (size_t i = 0; i < n; i++)
-            memcpy(out + i * sizeof(uint32_t), at + i * sizeof *points, sizeof(uint32_t));
+/* Members of one width on their way to their columns. */
+typedef struct strands {
+    size_t n, offset[ABREAST];
+    uint8_t *out[ABREAST];
+} strands;
+
+/* Copies them for many points. Where there are fewer than ABREAST the last one is copied again. */
+static inline void gather(strands *s, const srv_point *points, size_t n, size_t width) {
+    if (s->n == 0)
+        return;
+    for (size_t k = s->n; k < ABREAST; k++) {
+        s->offset[k] = s->offset[s->n - 1];
+        s->out[k] = s->out[s->n - 1];
+    }
+    _Static_assert(ABREAST == 4, "the loop below is written out");
+    const char *at = (const char *)points;
+    const size_t from[ABREAST] = {s->offset[0], s->offset[1], s->offset[2], s->offset[3]};
+    uint8_t *const to[ABREAST] = {s->out[0], s->out[1], s->out[2], s->out[3]};
+    for (size_t i = 0; i < n; i++, at += sizeof *points) {
+        memcpy(to[0] + i * width, at + from[0], width);
+        memcpy(to[1] + i * width, at + from[1], width);
+        memcpy(to[2] + i * width, at + from[2], width);
+        memcpy(to[3] + i * width, at + from[3], width);
+    }
+    s->n = 0;
+}
+
+/* Adds a member; copies those that are there once they are enough. */
+static inline void gather_with(strands *s, size_t offset, uint8_t *out, const srv_point *points, size_t n,
+                               size_t width) {
+    s->offset[s->n] = offset;
+    s->out[s->n++] = out;
+    if (s->n == ABREAST)
+        gather(s, points, n, width);
 }
 
 static void gather_enums(uint8_t *out, const srv_point *points, size_t n, size_t offset) {
@@ -174,30 +223,39 @@ static void gather_enums(uint8_t *out, const srv_point *points, size_t n, size_t
 /* Members of points first .. first+n-1 of the block to rows at .. at+n-1 of their columns. */
 static void fill_columns(res_table *t, size_t at, const res_points *p, const res_placement *place,
                          size_t first, size_t n) {
+    const srv_point *points = p->points + first;
+    strands reals = {0}, wholes = {0};
     for (size_t column = RES_C_batch; column < RES_COLUMN_COUNT; column++) {
         const res_column *c = res_column_at(column);
         size_t f = res_point_field(column);
         uint8_t *out = t->data[f] + at * t->width[f];
         if (res_is_enum(c->type))
-            gather_enums(out, p->points + first, n, c->offset);
+            gather_enums(out, points, n, c->offset);
         else if (c->type == RES_TEXT)
             memcpy(out, place->reasons + first, n * sizeof *place->reasons);
+        else if (c->type == RES_F64)
+            gather_with(&reals, c->offset, out, points, n, sizeof(double));
         else
-            gather(out, p->points + first, n, c->offset, c->type);
+            gather_with(&wholes, c->offset, out, points, n, sizeof(uint32_t));
     }
+    gather(&reals, points, n, sizeof(double));
+    gather(&wholes, points, n, sizeof(uint32_t));
 }
 
 /* row: of the first point, in /breakdown; returns that of the point after the last. */
 static uint64_t fill_points(const res_writer *w, const res_points *p, const res_placement *place,
                             size_t first, uint64_t row, const res_piece *piece) {
     res_table *t = &piece->stripe->rows;
+    uint64_t id = w->origin.first_point + place->first_point + first;
+    uint64_t *ids = cells(piece, RES_P_POINT), *firsts = cells(piece, RES_P_FIRST);
+    uint32_t *deployments = cells(piece, RES_P_DEPLOYMENT);
+    uint16_t *rows = cells(piece, RES_P_ROWS);
     for (size_t i = 0; i < piece->n; i++) {
-        uint16_t stored = w->opt.breakdown ? (uint16_t)p->rows[first + i] : 0;
-        res_table_u64(t, RES_P_POINT, piece->at + i, w->origin.first_point + place->first_point + first + i);
-        res_table_u32(t, RES_P_DEPLOYMENT, piece->at + i, deployment_of(p, first + i));
-        res_table_u64(t, RES_P_FIRST, piece->at + i, row);
-        memcpy(t->data[RES_P_ROWS] + (piece->at + i) * sizeof stored, &stored, sizeof stored);
-        row += stored;
+        ids[i] = id + i;
+        deployments[i] = deployment_of(p, first + i);
+        firsts[i] = row;
+        rows[i] = w->opt.breakdown ? (uint16_t)p->rows[first + i] : 0;
+        row += rows[i];
     }
     for (size_t i = 0, n; i < piece->n; i += n) {
         n = piece->n - i < TILE ? piece->n - i : TILE;
@@ -214,8 +272,9 @@ void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at
         res_top_rows(p, w->opt.top, keep);
     for (size_t i = 0; i < at->n; i++) {
         const res_piece *piece = &at->pieces[i];
+        uint64_t touched = RES_ALL_FIELDS;
         if (piece->stripe->g == RES_G_BREAKDOWN) {
-            fill_rows(p, rows, piece);
+            touched = fill_rows(p, rows, piece);
             if (keep)
                 leave_out(keep + rows, piece);
             rows += piece->n;
@@ -223,7 +282,7 @@ void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at
             row = fill_points(w, p, at, point, row, piece);
             point += piece->n;
         }
-        res_press_filled(w->press, piece);
+        res_press_filled(w->press, piece, touched);
     }
     free(keep);
 }

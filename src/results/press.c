@@ -143,6 +143,7 @@ static void queue(res_press *p, res_stream *stream) {
     pthread_mutex_unlock(&p->lock);
     stream->open = spare ? spare : res_stripe_new(s->g, stream->group);
     stream->open->rows.rows = 0;
+    stream->open->stale = atomic_exchange_explicit(&stream->open->touched, 0, memory_order_relaxed);
     atomic_init(&stream->open->filled, 0);
 }
 
@@ -163,8 +164,9 @@ bool res_press_has_room(res_press *p) {
     return room;
 }
 
-void res_press_filled(res_press *p, const res_piece *piece) {
+void res_press_filled(res_press *p, const res_piece *piece, uint64_t touched) {
     (void)p;
+    atomic_fetch_or_explicit(&piece->stripe->touched, touched, memory_order_relaxed);
     /* Whoever sees all rows filled sees what the fillers wrote. */
     atomic_fetch_add_explicit(&piece->stripe->filled, piece->n, memory_order_release);
 }
@@ -206,8 +208,11 @@ static void encode(const res_press *p, res_codec *codec, res_stripe *s, size_t f
     const res_group *g = s->rows.group;
     const uint8_t *data = s->rows.data[f];
     size_t rows = s->rows.rows, width = s->rows.width[f];
-    bool stored = res_encode_kept(codec, data, rows, width, g->chunk, res_shuffled(g->fields[f].type),
-                                  g->sparse, &s->kept[f]);
+    bool zeros = g->sparse && !(atomic_load_explicit(&s->touched, memory_order_relaxed) >> f & 1);
+    bool stored = !zeros && res_encode_kept(codec, data, rows, width, g->chunk,
+                                            res_shuffled(g->fields[f].type), g->sparse, &s->kept[f]);
+    if (zeros)
+        s->kept[f].coded = (res_coded){0};
     if (rows < g->chunk)
         return; /* digested when it is full, or at the very end */
     const char *known = stored ? res_codec_digest(codec) : p->zeros[s->g][f];

@@ -13,9 +13,13 @@
 
 struct res_stripe {
     res_group_id g;
-    uint64_t index;          /* in the group, over all files; once all places are given out */
-    res_table rows;          /* rows.rows: places given out so far */
-    _Atomic size_t filled;   /* rows that are in their places */
+    uint64_t index;        /* in the group, over all files; once all places are given out */
+    res_table rows;        /* rows.rows: places given out so far */
+    _Atomic size_t filled; /* rows that are in their places */
+    /* Fields by bit: touched ones may hold more than zeros; stale ones hold what an earlier use put there
+     * where no row was put yet, others zeros. So rows of zeros need to be put into stale fields alone. */
+    _Atomic uint64_t touched;
+    uint64_t stale;
     size_t claimed, encoded; /* fields that a thread took on, and that are done; under the press's lock */
     res_kept kept[RES_MAX_FIELDS];
     res_chunk_digest hex[RES_MAX_FIELDS];
@@ -43,8 +47,12 @@ bool res_press_has_room(res_press *p);
 
 /* ---- any thread ---- */
 
-/* Says that the rows of a piece are in their places. */
-void res_press_filled(res_press *p, const res_piece *piece);
+/* Says that the rows of a piece are in their places. touched: fields by bit, all but those of which they are
+ * zeros alone. */
+#define RES_FIELD_BIT(field) (UINT64_C(1) << (field))
+_Static_assert(RES_MAX_FIELDS <= 64, "a field has a bit");
+#define RES_ALL_FIELDS UINT64_MAX
+void res_press_filled(res_press *p, const res_piece *piece, uint64_t touched);
 /* Encodes some columns of a full stripe or stores an encoded one; *did = false: nothing to take on right now.
  */
 bool res_press_work(res_press *p, bool *did, aic_error *err);

@@ -101,9 +101,9 @@ typedef struct res_points {
     const srv_point *points;        /* n */
     const uint32_t *rows;           /* n: breakdown rows of the point */
     size_t n_rows;                  /* their sum */
-    const double *latency, *energy; /* n_rows */
+    const double *latency, *energy; /* n_rows; energy NULL: all 0 */
     const uint8_t *source;          /* n_rows */
-    const srv_basis *basis;         /* n_rows */
+    const srv_basis *basis;         /* n_rows; NULL: all 0 */
 } res_points;
 
 typedef struct res_summary {

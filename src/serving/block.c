@@ -73,7 +73,7 @@ static void reserve(srv_block *b, size_t n, size_t n_rows) {
         b->priced = aic_realloc(b->priced, n, sizeof *b->priced);
         b->cap_points = n;
     }
-    size_t cells = aic_mul(n, n_rows);
+    size_t cells = aic_mul(b->wanted == SRV_NO_ROWS ? 1 : n, n_rows);
     if (cells > b->cap_rows) {
         b->latency = aic_realloc(b->latency, cells, sizeof *b->latency);
         b->energy = aic_realloc(b->energy, cells, sizeof *b->energy);
@@ -88,6 +88,7 @@ static void reserve(srv_block *b, size_t n, size_t n_rows) {
 bool srv_block_start(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *b) {
     rewind_scratch(b);
     reserve(b, n, d->n_rows);
+    b->no_energy = b->no_basis = false;
     for (size_t i = 0; i < n; i++) {
         srv_point_start(d, &loads[i], &b->points[i]);
         b->priced[i] = false;

@@ -11,7 +11,7 @@ typedef struct pieces {
     uint32_t *shape_of, *walk_of[SRV_PARTS]; /* per live point */
     srv_sums *context_sums;                  /* per context table, of points that do not encode */
     srv_folded frames;  /* per table of the still part: all rows of the phase, moving ones to be filled in */
-    bool energy, basis; /* some table has one that is not 0; else the block's rows are 0 before gathering */
+    bool energy, basis; /* some table has one that is not 0; else the block's rows are left alone */
     bool gaps;          /* some table is refused */
 } pieces;
 
@@ -169,6 +169,8 @@ static void copy_bytes(uint8_t *to, const uint8_t *from, size_t n) {
 /* Copies rows of table t to those of the block from `at` on. */
 static void copy_rows(const pieces *p, const srv_folded *f, size_t t, srv_block *b, size_t at) {
     size_t n = f->n_rows;
+    if (b->wanted == SRV_NO_ROWS)
+        return;
     memcpy(b->latency + at, f->latency + t * n, n * sizeof(double));
     if (p->energy)
         memcpy(b->energy + at, f->energy + t * n, n * sizeof(double));
@@ -184,21 +186,24 @@ static void add_evidence(const srv_folded *f, size_t t, double *restrict cover, 
         cover[c] += f->cover[t][c];
 }
 
+/* Adds up rows of table t of a phase, and what they rest on. */
+static void sum_table(const srv_folded *f, size_t t, double *latency, double *energy, srv_sums *s) {
+    size_t at = t * f->n_rows;
+    add_evidence(f, t, s->cover, &s->basis);
+    sum_rows(f->latency + at, f->energy + at, f->n_rows, latency, energy, &s->powered);
+}
+
 /* The rows of the context phase, and of the encoder before it where the point has images. */
 static void gather_prefill(const pieces *p, size_t k, bool encodes, srv_block *b, size_t at, srv_sums *s) {
-    size_t t = p->shape_of[k], n = p->encoder.n_rows;
-    copy_rows(p, &p->context, t, b, at + n);
+    size_t t = p->shape_of[k];
+    copy_rows(p, &p->context, t, b, at + p->encoder.n_rows);
     if (!encodes) {
         *s = p->context_sums[t];
         return;
     }
     copy_rows(p, &p->encoder, p->images_of[k], b, at);
-    add_evidence(&p->encoder, p->images_of[k], s->cover, &s->basis);
-    sum_rows(b->latency + at, b->energy + at, n, &s->encoder_latency, &s->encoder_energy, &s->powered);
-    at += n;
-    add_evidence(&p->context, t, s->cover, &s->basis);
-    sum_rows(b->latency + at, b->energy + at, p->context.n_rows, &s->context_latency, &s->context_energy,
-             &s->powered);
+    sum_table(&p->encoder, p->images_of[k], &s->encoder_latency, &s->encoder_energy, s);
+    sum_table(&p->context, t, &s->context_latency, &s->context_energy, s);
 }
 
 /* One column of generation: the frame's rows with the moving ones in their places. Returns their sum in row
@@ -237,8 +242,9 @@ static void gather_generation(const srv_part *moving, double scale, const pieces
         for (size_t r = at; r < at + n; r++)
             s->powered += b->energy[r] > 0 ? b->latency[r] : 0;
     }
-    lay_bytes(moving, frames->source + from, n, walks->source + values, b->source + at);
-    if (p->basis)
+    if (b->wanted != SRV_NO_ROWS)
+        lay_bytes(moving, frames->source + from, n, walks->source + values, b->source + at);
+    if (b->wanted != SRV_NO_ROWS && p->basis)
         lay_bytes(moving, frames->basis + from, n, walks->basis + values, b->basis + at);
     add_evidence(still, t, s->cover, &s->basis);
     add_evidence(walks, walk, s->cover, &s->basis);
@@ -246,7 +252,7 @@ static void gather_generation(const srv_part *moving, double scale, const pieces
 
 static void gather_point(const srv_deployment *d, srv_block *b, const pieces *p, size_t k) {
     const srv_plan *plan = srv_plan_of(d);
-    size_t i = p->live[k], at = i * b->n_rows;
+    size_t i = p->live[k], at = srv_rows_at(b, i);
     const srv_gap *gap = p->gaps ? first_gap(d, &b->points[i], p, k) : NULL;
     if (gap) {
         srv_point_refuse(&b->points[i], gap->cls, gap->text);
@@ -261,7 +267,7 @@ static void gather_point(const srv_deployment *d, srv_block *b, const pieces *p,
         gather_generation(&plan->parts[SRV_MOVING], scale, p, k, b, at, &s);
     for (int c = 0; c < OP_COVERS; c++)
         s.cover[c] *= scale;
-    b->priced[i] = true;
+    b->priced[i] = b->wanted != SRV_NO_ROWS;
     srv_point_finish(d, &s, &b->points[i]);
 }
 
@@ -280,9 +286,11 @@ void srv_evaluate(const srv_deployment *d, const srv_workload *loads, size_t n, 
         price_context(d, out, &p, n_live);
     if (srv_has_generation(d->request.mode))
         price_decode(d, out, &p, n_live);
-    if (!p.energy)
+    out->no_energy = !p.energy;
+    out->no_basis = !p.basis;
+    if (out->no_energy && out->wanted == SRV_ALL_ROWS)
         memset(out->energy, 0, n * out->n_rows * sizeof *out->energy);
-    if (!p.basis)
+    if (out->no_basis && out->wanted == SRV_ALL_ROWS)
         memset(out->basis, 0, n * out->n_rows);
     for (size_t k = 0; k < n_live; k++)
         gather_point(d, out, &p, k);

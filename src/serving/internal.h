@@ -303,6 +303,12 @@ op_shape srv_decode_shape(const srv_deployment *d, uint32_t batch, uint32_t posi
 typedef struct srv_scratch srv_scratch;
 void *srv_take(srv_block *b, size_t count, size_t size); /* uninitialised, aligned for any type */
 
+/* Where the rows of point i start. Where none are wanted each point's lie over those of the one before: sums
+ * are taken of them all the same. */
+static inline size_t srv_rows_at(const srv_block *b, size_t i) {
+    return b->wanted == SRV_NO_ROWS ? 0 : i * b->n_rows;
+}
+
 /* The block's copy of a reason; equal texts share one. */
 const char *srv_block_text(srv_block *b, const char *text);
 

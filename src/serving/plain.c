@@ -151,7 +151,7 @@ static void plain_point(const srv_deployment *d, srv_block *b, size_t i, tables 
         return;
     }
     double scale = d->tuning.latency_scale;
-    size_t at = i * b->n_rows;
+    size_t at = srv_rows_at(b, i);
     srv_sums s = {0};
     if (p->encodes)
         put_rows(&t->encoder, plan->encoder.n_rows, scale, b, at, &s.encoder_latency, &s.encoder_energy, &s);
@@ -163,7 +163,7 @@ static void plain_point(const srv_deployment *d, srv_block *b, size_t i, tables 
         s.cover[c] = (t->encoder.cover[0][c] + t->context.cover[0][c] + t->sum.cover[SRV_STILL][c] +
                       t->sum.cover[SRV_MOVING][c]) *
                      scale;
-    b->priced[i] = true;
+    b->priced[i] = b->wanted != SRV_NO_ROWS;
     srv_point_finish(d, &s, p);
 }
 

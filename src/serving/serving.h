@@ -260,14 +260,23 @@ typedef struct srv_point {
     double cover[OP_COVERS];                                  /* shares of the latency (0..1), by op_cover */
 } srv_point;
 
+/* What of the breakdown rows a block is asked for; figures are the same. */
+typedef enum srv_wanted {
+    SRV_ALL_ROWS,
+    SRV_ROWS_BUT_ZEROS, /* energy is undefined where no_energy, basis where no_basis */
+    SRV_NO_ROWS         /* no point is priced; arrays of rows are undefined */
+} srv_wanted;
+
 /* Points of one deployment, evaluated together. Arrays are owned by the block and reused by srv_evaluate. */
 typedef struct srv_block {
-    size_t n; /* points */
+    srv_wanted wanted; /* set by the caller, before an evaluation */
+    size_t n;          /* points */
     srv_point *points;
     bool *priced;             /* n: the point has breakdown rows (status ok, oom or nonfinite) */
     double *latency, *energy; /* n x n_rows, row-major by point; undefined where not priced */
     uint8_t *source;          /* op_source */
     srv_basis *basis;
+    bool no_energy, no_basis; /* known to be 0 in all rows */
     size_t n_rows; /* of the deployment; the first of a point's own is srv_first_row */
     size_t cap_points, cap_rows;
     aic_arena *texts; /* reasons of this block */

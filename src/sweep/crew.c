@@ -175,9 +175,9 @@ static res_points points_of(const swp_work *w) {
                         .rows = w->rows,
                         .n_rows = w->n_rows,
                         .latency = w->latency,
-                        .energy = w->energy,
+                        .energy = w->no_energy ? NULL : w->energy,
                         .source = w->source,
-                        .basis = w->basis};
+                        .basis = w->no_basis ? NULL : w->basis};
 }
 
 static bool place(crew *c, swp_work *w) {

@@ -238,8 +238,9 @@ typedef struct swp_work {
     uint32_t *rows;      /* n, breakdown rows of each point */
     size_t n_rows;       /* their sum */
     double *latency, *energy;
-    uint8_t *source;  /* n_rows */
-    srv_basis *basis; /* n_rows */
+    uint8_t *source;          /* n_rows */
+    srv_basis *basis;         /* n_rows */
+    bool no_energy, no_basis; /* 0 in all rows; the arrays are undefined */
     size_t cap_points, cap_rows;
     size_t *order, *row_at; /* n: points grouped by deployment; where the rows of each point start */
     srv_workload *group;    /* loads of one deployment */

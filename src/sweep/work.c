@@ -99,11 +99,21 @@ static const char *keep_reason(swp_work *w, const srv_deployment *d, const char 
     return *last_copy;
 }
 
+/* The next n values of a column of rows, of so many bytes each: a group's, or zeros. */
+static void append(void *column, size_t at, const void *from, bool zeros, size_t n, size_t width) {
+    if (zeros)
+        memset((char *)column + at * width, 0, n * width);
+    else
+        memcpy((char *)column + at * width, from, n * width);
+}
+
 /* Rows are appended group by group at first: row_at says where each point's rows lie. order: places of the
  * block's points. */
 static void take_group(swp_work *w, const srv_deployment *d, const srv_block *b, const size_t *order,
                        size_t n, const bool *which) {
     const char *last = NULL, *last_copy = NULL;
+    w->no_energy = w->no_energy && b->no_energy;
+    w->no_basis = w->no_basis && b->no_basis;
     for (size_t i = 0; i < n; i++) {
         size_t point = order[i];
         if (which && !which[i])
@@ -116,10 +126,10 @@ static void take_group(swp_work *w, const srv_deployment *d, const srv_block *b,
         if (n_rows == 0)
             continue;
         first += i * b->n_rows;
-        memcpy(w->latency + w->n_rows, b->latency + first, n_rows * sizeof *w->latency);
-        memcpy(w->energy + w->n_rows, b->energy + first, n_rows * sizeof *w->energy);
-        memcpy(w->source + w->n_rows, b->source + first, n_rows);
-        memcpy(w->basis + w->n_rows, b->basis + first, n_rows);
+        append(w->latency, w->n_rows, b->latency + first, false, n_rows, sizeof *w->latency);
+        append(w->energy, w->n_rows, b->energy + first, b->no_energy, n_rows, sizeof *w->energy);
+        append(w->source, w->n_rows, b->source + first, false, n_rows, sizeof *w->source);
+        append(w->basis, w->n_rows, b->basis + first, b->no_basis, n_rows, sizeof *w->basis);
         w->n_rows += n_rows;
     }
 }
@@ -131,8 +141,11 @@ static void take_group(swp_work *w, const srv_deployment *d, const srv_block *b,
         (b) = swap_;                                                                                         \
     } while (0)
 
-/* Do all points have all rows of the deployment? Then the block's rows lie as the work's do. */
-static bool all_rows(const srv_deployment *d, const srv_block *b) {
+/* Do all points have all rows of the deployment, or all of them none? Then the block's rows lie as the work's
+ * do. */
+static bool all_alike(const srv_deployment *d, const srv_block *b) {
+    if (b->wanted == SRV_NO_ROWS)
+        return true;
     for (size_t i = 0; i < b->n; i++)
         if (!b->priced[i] || srv_first_row(d, &b->points[i]) != 0)
             return false;
@@ -142,7 +155,7 @@ static bool all_rows(const srv_deployment *d, const srv_block *b) {
 /* Exchanges memory with the block in place of copying, where the block is the whole work. */
 static bool take_whole(swp_work *w, const srv_deployment *d, srv_block *b) {
     if (b->n != w->n || w->n_rows || b->cap_points != w->cap_points || b->cap_rows != w->cap_rows ||
-        !all_rows(d, b))
+        !all_alike(d, b))
         return false;
     SWAP(srv_point *, w->points, b->points);
     SWAP(double *, w->latency, b->latency);
@@ -150,11 +163,14 @@ static bool take_whole(swp_work *w, const srv_deployment *d, srv_block *b) {
     SWAP(uint8_t *, w->source, b->source);
     SWAP(srv_basis *, w->basis, b->basis);
     SWAP(aic_arena *, w->texts, b->texts); /* reasons live on with their points */
+    w->no_energy = b->no_energy;
+    w->no_basis = b->no_basis;
+    const size_t rows = b->wanted == SRV_NO_ROWS ? 0 : b->n_rows;
     for (size_t i = 0; i < w->n; i++) {
-        w->rows[i] = (uint32_t)b->n_rows;
-        w->row_at[i] = i * b->n_rows;
+        w->rows[i] = (uint32_t)rows;
+        w->row_at[i] = i * rows;
     }
-    w->n_rows = w->n * b->n_rows;
+    w->n_rows = w->n * rows;
     return true;
 }
 
@@ -162,6 +178,7 @@ static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d,
                      size_t n) {
     for (size_t i = 0; i < n; i++)
         w->group[i] = w->loads[order[i]];
+    w->block.wanted = p->breakdown ? SRV_ROWS_BUT_ZEROS : SRV_NO_ROWS;
     if (p->plain)
         srv_evaluate_plain(d, w->group, n, &w->block);
     else
@@ -177,6 +194,7 @@ static bool reuse(swp_work *w, swp_pricing *p, const srv_deployment *d, size_t *
     size_t taken = 0;
     for (size_t i = 0; i < n; i++)
         w->group[i] = w->loads[order[i]];
+    w->old.wanted = p->breakdown ? SRV_ROWS_BUT_ZEROS : SRV_NO_ROWS;
     if (!res_reuse_take(p->old, d, w->group, n, p->breakdown, &w->old, w->taken, err))
         return false;
     take_group(w, d, &w->old, order, n, w->taken);
@@ -203,7 +221,7 @@ static bool evaluate_groups(swp_work *w, swp_pricing *p, aic_error *err) {
         for (end = start; end < w->n && w->deps[w->order[end]] == dep; end++)
             ;
         size_t n = end - start, left = n;
-        reserve_rows(w, w->n_rows + n * d->n_rows);
+        reserve_rows(w, p->breakdown ? w->n_rows + n * d->n_rows : d->n_rows);
         if (p->old && d->refused == SRV_ST_ok && !reuse(w, p, d, w->order + start, n, &left, err))
             return false;
         if (left)
@@ -253,6 +271,7 @@ bool swp_work_evaluate(swp_work *w, swp_pricing *p, uint64_t first, size_t n, ai
     w->first = first;
     w->n = n;
     w->n_rows = 0;
+    w->no_energy = w->no_basis = true;
     reserve_points(w, n);
     swp_loads(s, first, n, w->loads);
     uint32_t dep = (uint32_t)swp_dep_of(s, first);

@@ -86,6 +86,27 @@ static size_t random_loads(srv_workload *w, size_t most) {
     return n;
 }
 
+/* The same figures, with the rows that were asked for. */
+static void assert_any_rows(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *all) {
+    srv_block few = {.wanted = SRV_ROWS_BUT_ZEROS},
+              none[2] = {{.wanted = SRV_NO_ROWS}, {.wanted = SRV_NO_ROWS}};
+    srv_evaluate(d, loads, n, &few);
+    if (few.no_energy)
+        memset(few.energy, 0, n * few.n_rows * sizeof *few.energy);
+    if (few.no_basis)
+        memset(few.basis, 0, n * few.n_rows * sizeof *few.basis);
+    assert_same_images(all, &few, d->n_encoder_rows);
+    srv_evaluate(d, loads, n, &none[0]);
+    srv_evaluate_plain(d, loads, n, &none[1]);
+    assert_true(none[0].cap_rows == d->n_rows && none[1].cap_rows == d->n_rows);
+    memset(all->priced, 0, n * sizeof *all->priced);
+    for (int i = 0; i < 2; i++) {
+        assert_same_images(all, &none[i], d->n_encoder_rows);
+        srv_block_free(&none[i]);
+    }
+    srv_block_free(&few);
+}
+
 static void factored_equals_plain(void **state) {
     (void)state;
     enum { ROUNDS = 300, MOST = 60 };
@@ -110,6 +131,7 @@ static void factored_equals_plain(void **state) {
         srv_evaluate(&d, loads, n, &fast);
         srv_evaluate_plain(&d, loads, n, &plain);
         assert_same_images(&fast, &plain, d.n_encoder_rows);
+        assert_any_rows(&d, loads, n, &plain);
         aic_arena_free(d.arena);
     }
     srv_block_free(&fast);

@@ -140,6 +140,48 @@ static void test_threads_do_not_matter(void **state) {
     fix_free(s);
 }
 
+/* A sweep of which most deployments have neither energy nor marks: said so, or shown as zeros. */
+static void write_sparse(const fix_sweep *s, const char *path, bool said, double checkpoint_s,
+                         res_summary *out) {
+    aic_error err = {0};
+    res_origin origin = fix_origin(s);
+    res_writer_options opt = fix_options(path);
+    opt.checkpoint_s = checkpoint_s;
+    opt.force = true;
+    res_writer *w = res_writer_open(&opt, &origin, &err);
+    assert_non_null(w);
+    for (size_t d = 0; d < DEPLOYMENTS; d++) {
+        fix_block b;
+        fix_block_make(s, d * FIX_WORKLOADS, FIX_WORKLOADS, &b);
+        for (size_t r = 0; r < b.points.n_rows; r++) {
+            b.energy[r] = d / 11 % 3 == 0 ? b.latency[r] * 700 : 0;
+            b.basis[r] = d / 7 % 4 == 1 ? b.basis[r] : 0;
+        }
+        if (said && d / 11 % 3 != 0)
+            b.points.energy = NULL;
+        if (said && d / 7 % 4 != 1)
+            b.points.basis = NULL;
+        assert_true(res_writer_deployment(w, d, &s->deployments[d], &err));
+        assert_true(res_writer_points(w, &b.points, &err));
+        fix_block_free(&b);
+    }
+    assert_true(res_writer_finish(w, true, out, &err));
+}
+
+/* Stripes serve many times over, by turns with values, with zeros and with both. */
+static void test_zeros_may_be_left_out(void **state) {
+    (void)state;
+    fix_sweep *s = fix_new(DEPLOYMENTS);
+    res_summary shown, said;
+    write_sparse(s, path_of("a.h5"), false, 1e9, &shown);
+    for (int chunked = 0; chunked < 2; chunked++) {
+        write_sparse(s, path_of("b.h5"), true, chunked ? 0 : 1e9, &said);
+        assert_string_equal(shown.digest, said.digest);
+        assert_same_file(path_of("a.h5"), path_of("b.h5"));
+    }
+    fix_free(s);
+}
+
 /* What is on its way is bounded for whoever asks, and all of it can be thrown away. */
 static void test_room(void **state) {
     (void)state;
@@ -517,6 +559,7 @@ int main(void) {
         TEST(test_splits_do_not_matter),
         TEST(test_checkpoints_do_not_matter),
         TEST(test_threads_do_not_matter),
+        TEST(test_zeros_may_be_left_out),
         TEST(test_room),
         TEST(test_content_digest_is_free_of_compression),
         TEST(test_rounded_breakdowns),
