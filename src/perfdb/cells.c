@@ -3,19 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t pdb_cell_bits(const pdb_cells *c, size_t row) {
-    switch (c->width) {
-    case 1:
-        return ((const uint8_t *)c->data)[row];
-    case 2:
-        return ((const uint16_t *)c->data)[row];
-    case 4:
-        return ((const uint32_t *)c->data)[row];
-    default:
-        return ((const uint64_t *)c->data)[row];
-    }
-}
-
 double pdb_cell_number(const pdb_cells *c, size_t row) {
     uint64_t bits = pdb_cell_bits(c, row);
     double real;

@@ -223,7 +223,7 @@ static bool cells_are_members(const pdb_cells *c) {
     bool ok = true;
     size_t to_check = c->rows && largest_cell(c) >= named ? c->rows : 0;
     for (size_t i = 0; i < to_check; i++)
-        ok &= c->members[pdb_cell_at(c, i)] != NULL;
+        ok &= c->members[pdb_cell_bits(c, i)] != NULL;
     return ok;
 }
 

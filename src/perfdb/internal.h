@@ -82,6 +82,20 @@ typedef struct pdb_cells {
     char **members;   /* texts; NULL where the enumeration skips a value (no cell holds it) */
 } pdb_cells;
 
+/* A cell as 64 bits: integers widened, the bits of a double, the index of a text. */
+static inline uint64_t pdb_cell_bits(const pdb_cells *c, size_t row) {
+    switch (c->width) {
+    case 1:
+        return ((const uint8_t *)c->data)[row];
+    case 2:
+        return ((const uint16_t *)c->data)[row];
+    case 4:
+        return ((const uint32_t *)c->data)[row];
+    default:
+        return ((const uint64_t *)c->data)[row];
+    }
+}
+
 pdb_file *pdb_file_open(const char *path, aic_error *err);
 void pdb_file_close(pdb_file *f);
 const char *pdb_file_path(const pdb_file *f);
@@ -262,20 +276,6 @@ bool pdb_parts_fault(pdb_parts *p, const pdb_part *at, const char *fault); /* a 
 /* Notes what was read and lets go of it, but for the columns where keep is set: the view holds them then.
  * What went wrong, in a text of the view, or NULL. */
 const char *pdb_parts_end(pdb_parts *p, bool keep);
-
-/* Cell `row` of a column of integers that were checked, or of texts. */
-static inline uint64_t pdb_cell_at(const pdb_cells *c, size_t row) {
-    switch (c->width) {
-    case 1:
-        return ((const uint8_t *)c->data)[row];
-    case 2:
-        return ((const uint16_t *)c->data)[row];
-    case 4:
-        return ((const uint32_t *)c->data)[row];
-    default:
-        return ((const uint64_t *)c->data)[row];
-    }
-}
 
 /* What a row of a part says of itself before the hook: categories, and as many axes. */
 void pdb_part_keys(const pdb_part *p, const pdb_schema *schema, int axes, size_t row, pdb_row *out);

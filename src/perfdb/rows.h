@@ -30,8 +30,6 @@ bool pdb_table_is_difference(const char *table); /* measured against another ker
 
 /* ---- cells (cells.c) -------------------------------------------------------------------------- */
 
-/* A cell as 64 bits: integers widened, the bits of a double, the index of a text. */
-uint64_t pdb_cell_bits(const pdb_cells *c, size_t row);
 double pdb_cell_number(const pdb_cells *c, size_t row); /* integers and doubles */
 /* A column of integers in the narrowest type that holds them; values are copied. */
 pdb_cells pdb_cells_of_ints(const int64_t *values, size_t rows);

@@ -142,7 +142,7 @@ static bool axis_fits(scan *s, int axis) {
         return true;
     bool ok = true;
     for (size_t i = 0; i < s->part->rows; i++)
-        ok &= pdb_cell_at(&plus->cells, i) <= limit - pdb_cell_at(&base->cells, i);
+        ok &= pdb_cell_bits(&plus->cells, i) <= limit - pdb_cell_bits(&base->cells, i);
     return ok || too_large(s, a->column, limit);
 }
 
@@ -250,7 +250,7 @@ const char *pdb_parts_end(pdb_parts *p, bool keep) {
 static uint64_t cell_of(const pdb_stored *c, size_t row) {
     if (!c)
         return 0;
-    uint64_t cell = pdb_cell_at(&c->cells, row);
+    uint64_t cell = pdb_cell_bits(&c->cells, row);
     return c->ids ? c->ids[cell] : cell;
 }
 
@@ -277,7 +277,7 @@ static bool visit_part(pdb_parts *all, const pdb_part *p, bool (*visit)(void *ct
     pdb_row row = {0};
     bool more = true;
     for (size_t i = 0; more && i < p->rows; i++) {
-        if (p->allowed && !p->allowed[pdb_cell_at(&p->kernel->cells, i)])
+        if (p->allowed && !p->allowed[pdb_cell_bits(&p->kernel->cells, i)])
             continue;
         pdb_part_keys(p, schema, schema->n_axes, i, &row);
         take_values(p, i, &row);

@@ -199,7 +199,7 @@ typedef struct assigning {
 /* The slice of a row that is the first of its combination. */
 static uint32_t admit(assigning *a, size_t row) {
     const pdb_part *p = a->part;
-    if (p->allowed && !p->allowed[pdb_cell_at(&p->kernel->cells, row)])
+    if (p->allowed && !p->allowed[pdb_cell_bits(&p->kernel->cells, row)])
         return (uint32_t)DROPPED;
     pdb_row r = {0};
     pdb_part_keys(p, a->schema, a->schema->n_admit_axes, row, &r);
