@@ -1,6 +1,7 @@
 /* links: serving
  * The inputs digest: the same in every run, different where anything that counts differs, and nothing is read
  * after it was taken. */
+#include "env_fixture.h"
 #include "serving/internal.h"
 #include <math.h>
 #include <setjmp.h>
@@ -16,25 +17,6 @@ static const char *const models[] = {"Qwen/Qwen3-32B-FP8",        "Qwen/Qwen3-30
                                      "deepseek-ai/DeepSeek-V3.2", "moonshotai/Kimi-K2-Instruct"};
 static const char *const backends[] = {"trtllm", "sglang", "vllm"};
 enum { MODELS = sizeof models / sizeof *models, BACKENDS = 3, ALL = MODELS * BACKENDS * OP_MODE_COUNT };
-
-static srv_env env_open(void) {
-    static const char *const perfdb[] = {AICFG_DATA_DIR "/perfdb"},
-                             *const systems[] = {AICFG_DATA_DIR "/systems"},
-                             *const catalogues[] = {AICFG_DATA_DIR "/models"};
-    aic_error err = {0};
-    srv_env env = {.db = pdb_open(perfdb, 1, NULL, systems, 1, &err),
-                   .models = mdl_open(catalogues, 1, &err),
-                   .backends = srv_backends_open(AICFG_DATA_DIR "/backends", &err)};
-    if (!env.db || !env.models || !env.backends)
-        fail_msg("%s", err.text);
-    return env;
-}
-
-static void env_close(srv_env *env) {
-    srv_backends_close((srv_backends *)(uintptr_t)env->backends);
-    mdl_close(env->models);
-    pdb_close(env->db);
-}
 
 static srv_request request_of(size_t i) {
     srv_request r;

@@ -2,6 +2,7 @@
  * Deployments that share op lists and bound ops are those that stand alone: the same refusals, inputs, rows
  * and figures, whoever was compiled before, from any thread, and when what is shared is renewed all the time.
  */
+#include "env_fixture.h"
 #include "serving/internal.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -27,25 +28,6 @@ enum {
     BACKENDS = 3,
     ALL = MODELS * BACKENDS * SRV_MODE_COUNT * ASKS
 };
-
-static srv_env env_open(void) {
-    static const char *const perfdb[] = {AICFG_DATA_DIR "/perfdb"},
-                             *const systems[] = {AICFG_DATA_DIR "/systems"},
-                             *const catalogues[] = {AICFG_DATA_DIR "/models"};
-    aic_error err = {0};
-    srv_env env = {.db = pdb_open(perfdb, 1, NULL, systems, 1, &err),
-                   .models = mdl_open(catalogues, 1, &err),
-                   .backends = srv_backends_open(AICFG_DATA_DIR "/backends", &err)};
-    if (!env.db || !env.models || !env.backends)
-        fail_msg("%s", err.text);
-    return env;
-}
-
-static void env_close(srv_env *env) {
-    srv_backends_close((srv_backends *)(uintptr_t)env->backends);
-    mdl_close(env->models);
-    pdb_close(env->db);
-}
 
 static srv_request request_of(size_t i) {
     srv_request r;
