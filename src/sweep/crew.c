@@ -91,9 +91,13 @@ static bool press(crew *c, watch *t) {
 
 /* ---- chunk files ------------------------------------------------------------------------------------- */
 
-/* Time is no news: were it looked at again before a block is placed, it could turn from "not yet" to "due" in
- * between, and the last thread awake would wait for nobody. So it is looked at here alone, and what it said
- * stands. */
+/* With the lock held and nobody placing. Time is no news: were it looked at once more before a block is
+ * placed, it could turn from "not yet" to "due" in between, and the last thread awake would wait for nobody.
+ * So what it said here stands. */
+static void look_at_clock(crew *c) {
+    c->due = c->due || (c->job->writer && res_writer_checkpoint_due(c->job->writer));
+}
+
 static bool checkpoint(crew *c, watch *t) {
     res_writer *w = c->job->writer;
     aic_error why = {0};
@@ -101,7 +105,7 @@ static bool checkpoint(crew *c, watch *t) {
         return false;
     pthread_mutex_lock(&c->lock);
     if (!c->placing)
-        c->due = c->due || res_writer_checkpoint_due(w);
+        look_at_clock(c);
     bool mine =
         !c->placing && c->due && c->filling == 0 && c->job->failure.code == AIC_OK && res_writer_is_idle(w);
     c->placing = c->placing || mine;
@@ -219,6 +223,7 @@ static bool deliver(crew *c, watch *t) {
     c->placing = false;
     c->placed++;
     c->filling++;
+    look_at_clock(c);
     tell(c);
     pthread_mutex_unlock(&c->lock);
     uint64_t refused = 0;
