@@ -131,7 +131,7 @@ bool cli_breakdown(const cli_args *args, res_writer_options *out, aic_error *err
     {"breakdown",                                                                                              \
      0,                                                                                                        \
      CLI_TEXT,                                                                                                 \
-     "all|top:N|none",                                                                                             \
+     "all|top:N|none",                                                                                         \
      offsetof(cli_args, ops_stored),                                                                           \
      "store every op of every point, the N slowest of each, or figures only; default: all"},                   \
         {"no-breakdown", 0, CLI_FLAG, NULL, offsetof(cli_args, no_breakdown), "the same as --breakdown none"}, \

@@ -241,18 +241,33 @@ static void free_pieces(pieces *p) {
     free(p->bytes);
 }
 
+/* No dataset stores more than its file has. */
+static hsize_t file_bytes(hid_t dataset) {
+    hsize_t bytes = 0;
+    hid_t file = H5Iget_file_id(dataset);
+    if (file < 0 || H5Fget_filesize(file, &bytes) < 0)
+        bytes = 0;
+    if (file >= 0)
+        H5Fclose(file);
+    return bytes;
+}
+
 /* The stored bytes of all chunks. */
 static bool read_chunks(hid_t dataset, const storage *how, const pdb_cells *c, pieces *out) {
     size_t cells = (size_t)how->chunk, bytes = cells * (size_t)c->width, size = 0;
     hsize_t most = bytes + bytes / 8 + 1024; /* deflate and its checksum never add more */
+    hsize_t all = file_bytes(dataset);
     out->n = c->rows / cells + (c->rows % cells != 0);
+    if (out->n > all) /* each takes a byte at least */
+        return false;
     out->end = aic_alloc(out->n, sizeof *out->end);
     out->skipped = AIC_NEW_ARRAY(uint32_t, out->n);
     bool ok = true;
     for (size_t i = 0; ok && i < out->n; i++) {
         hsize_t at = i * cells, stored = 0;
         ok = H5Dget_chunk_storage_size(dataset, &at, &stored) >= 0 && stored > 0 && stored <= most;
-        out->end[i] = size = aic_add(size, (size_t)stored);
+        ok = ok && stored <= all - size;
+        out->end[i] = size += ok ? (size_t)stored : 0;
     }
     out->bytes = ok ? aic_alloc(size, 1) : NULL;
     for (size_t i = 0; ok && i < out->n; i++) {

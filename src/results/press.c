@@ -314,7 +314,7 @@ bool res_press_drain(res_press *p, aic_error *err) {
             }
         }
     }
-    return ok;
+    return ok && (res_press_is_idle(p) || aic_fail(err, AIC_IO, "%s: an earlier write failed", p->out->path));
 }
 
 bool res_press_tail(res_press *p, res_group_id g, aic_error *err) {

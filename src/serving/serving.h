@@ -277,7 +277,7 @@ typedef struct srv_block {
     uint8_t *source;          /* op_source */
     srv_basis *basis;
     bool no_energy, no_basis; /* known to be 0 in all rows */
-    size_t n_rows; /* of the deployment; the first of a point's own is srv_first_row */
+    size_t n_rows;            /* of the deployment; the first of a point's own is srv_first_row */
     size_t cap_points, cap_rows;
     aic_arena *texts; /* reasons of this block */
     void *scratch;    /* private, reused */
