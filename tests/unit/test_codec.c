@@ -55,12 +55,12 @@ static uint8_t byte_of(kind k, size_t i, size_t width) {
     case recurring_noise:
         return (uint8_t)(fix_random(row / 16 * width + at) * 256);
     case progression:
-        return at < 8 ? (uint8_t)(v >> (8 * at)) : 0;
+        return (uint8_t)(at < 8 ? v >> (8 * at) : 0);
     case mantissas:
     case rounded:
     case sometimes:
         memcpy(&v, &real, sizeof v);
-        return at < 8 ? (uint8_t)(v >> (8 * at)) : 0;
+        return (uint8_t)(at < 8 ? v >> (8 * at) : 0);
     default:
         return 0;
     }
