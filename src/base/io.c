@@ -133,11 +133,6 @@ bool aic_io_sync(int fd) {
     return needless;
 }
 
-static int64_t truncate_once(int fd, off_t size) {
-    aic_io_call c = {.kind = AIC_IO_truncate, .fd = fd, .at = size};
-    CALL(c, ftruncate(fd, size));
-}
-
 void aic_io_start_sync(int fd, off_t at, off_t size) {
 #ifdef __linux__
     int why = errno;
@@ -146,6 +141,11 @@ void aic_io_start_sync(int fd, off_t at, off_t size) {
 #else
     (void)fd, (void)at, (void)size;
 #endif
+}
+
+static int64_t truncate_once(int fd, off_t size) {
+    aic_io_call c = {.kind = AIC_IO_truncate, .fd = fd, .at = size};
+    CALL(c, ftruncate(fd, size));
 }
 
 bool aic_io_truncate(int fd, off_t size) {

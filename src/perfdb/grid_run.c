@@ -72,24 +72,12 @@ typedef struct tile {
     double latency[BRANCHES][TILE], power[BRANCHES][TILE]; /* power of grids that have any */
 } tile;
 
-/* First key of lo..hi above c. */
-static uint32_t after(const double *keys, uint32_t lo, uint32_t hi, double c) {
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (keys[mid] <= c)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 /* Lengths mostly ascend: looks a little further than the key above the last one before it searches. */
 static uint32_t advance(const double *keys, leg l, uint32_t up, double c) {
     if (up > l.lo && !(keys[up - 1] <= c))
-        return after(keys, l.lo, up, c);
+        return pdb_after_real(keys, l.lo, up, c);
     if (up < l.hi && keys[up] <= c && (++up == l.hi || keys[up] <= c))
-        return after(keys, up, l.hi, c);
+        return pdb_after_real(keys, up, l.hi, c);
     return up;
 }
 

@@ -397,16 +397,19 @@ static inline double pdb_key_real(uint64_t key) {
 }
 
 /* First key of lo..hi above `key`; keys ascend there. */
-static inline uint32_t pdb_after(const uint64_t *keys, uint32_t lo, uint32_t hi, uint64_t key) {
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (keys[mid] <= key)
-            lo = mid + 1;
-        else
-            hi = mid;
+#define PDB_AFTER(name, type)                                                                                \
+    static inline uint32_t name(const type *keys, uint32_t lo, uint32_t hi, type key) {                      \
+        while (lo < hi) {                                                                                    \
+            uint32_t mid = lo + (hi - lo) / 2;                                                               \
+            if (keys[mid] <= key)                                                                            \
+                lo = mid + 1;                                                                                \
+            else                                                                                             \
+                hi = mid;                                                                                    \
+        }                                                                                                    \
+        return lo;                                                                                           \
     }
-    return lo;
-}
+PDB_AFTER(pdb_after, uint64_t)
+PDB_AFTER(pdb_after_real, double)
 
 /* Where the leaves kept come from, in the arena: entry i is that of row order[i]; NULL when none is marked.
  */

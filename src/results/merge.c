@@ -77,12 +77,12 @@ static bool prove(merger *m, aic_error *err) {
 /* ---- points ------------------------------------------------------------------------------------------ */
 
 /* Copies rows of what was decoded to their places. */
-static void put(merger *m, const res_piece *to, const res_shift *from, size_t at) {
+static void put(const res_piece *to, const res_shift *from, size_t at) {
     const res_table *t = &to->stripe->rows;
     for (size_t f = 0; f < t->group->n_fields; f++)
         memcpy(t->data[f] + to->at * t->width[f], res_shift_field(from, f) + at * t->width[f],
                to->n * t->width[f]);
-    res_press_filled(m->writer->press, to, RES_ALL_FIELDS);
+    res_press_filled(to, RES_ALL_FIELDS);
 }
 
 /* Encodes and stores, with all threads, once there is enough to do. */
@@ -96,7 +96,7 @@ static bool copy_rows(merger *m, res_shift *from, uint64_t row, uint64_t n, aic_
             return false;
         res_piece to = res_press_place(m->writer->press, RES_G_BREAKDOWN, take < n ? take : (size_t)n);
         take = to.n;
-        put(m, &to, from, at);
+        put(&to, from, at);
         if (!work(m, err))
             return false;
     }
@@ -143,7 +143,7 @@ static bool copy_points(merger *m, const res_file *f, res_shift *points, res_shi
         if (!copy_rows(m, rows, at_row, n_rows, err))
             return false;
         const res_piece piece = res_press_place(w->press, RES_G_POINTS, n);
-        put(m, &piece, points, at);
+        put(&piece, points, at);
         count(w, points, at, n);
         row += n;
         at_row += n_rows;

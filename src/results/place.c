@@ -112,9 +112,8 @@ static void *cells(const res_piece *piece, size_t field) {
 }
 
 static void put_zeros(const res_piece *piece, size_t field) {
-    res_table *t = &piece->stripe->rows;
     if (piece->stripe->stale & RES_FIELD_BIT(field))
-        memset(t->data[field] + piece->at * t->width[field], 0, piece->n * t->width[field]);
+        memset(cells(piece, field), 0, piece->n * piece->stripe->rows.width[field]);
 }
 
 /* Splits what rows rest on into its two columns. */
@@ -144,7 +143,7 @@ static uint64_t fill_rows(const res_points *p, size_t first, const res_piece *pi
     const srv_basis *basis = p->basis ? p->basis + first : NULL; /* even then nearly always zeros */
     uint64_t touched = RES_FIELD_BIT(RES_B_LATENCY) | RES_FIELD_BIT(RES_B_SOURCE);
     put_reals(t, RES_B_LATENCY, piece->at, p->latency + first, piece->n);
-    memcpy(t->data[RES_B_SOURCE] + piece->at, p->source + first, piece->n);
+    memcpy(cells(piece, RES_B_SOURCE), p->source + first, piece->n);
     if (p->energy) {
         touched |= RES_FIELD_BIT(RES_B_ENERGY);
         put_reals(t, RES_B_ENERGY, piece->at, p->energy + first, piece->n);
@@ -153,7 +152,7 @@ static uint64_t fill_rows(const res_points *p, size_t first, const res_piece *pi
     }
     if (basis && !res_all_zero(basis, piece->n)) {
         touched |= RES_FIELD_BIT(RES_B_TIER) | RES_FIELD_BIT(RES_B_CARRIED);
-        split_basis(basis, piece->n, t->data[RES_B_TIER] + piece->at, t->data[RES_B_CARRIED] + piece->at);
+        split_basis(basis, piece->n, cells(piece, RES_B_TIER), cells(piece, RES_B_CARRIED));
     } else {
         put_zeros(piece, RES_B_TIER);
         put_zeros(piece, RES_B_CARRIED);
@@ -164,13 +163,14 @@ static uint64_t fill_rows(const res_points *p, size_t first, const res_piece *pi
 /* Empties the rows that are not kept: to readers a latency of NaN is an op that was left out. Its energy is
  * zero, since columns of zeros take no room; what it rests on stays, since that recurs from point to point.
  */
-static void leave_out(const bool *keep, const res_piece *piece) {
+static void leave_out(const bool *keep, const res_piece *piece, bool energy) {
     res_table *t = &piece->stripe->rows;
     const double none = (double)NAN, zero = 0;
     for (size_t i = 0; i < piece->n; i++)
         if (!keep[i]) {
             put_reals(t, RES_B_LATENCY, piece->at + i, &none, 1);
-            put_reals(t, RES_B_ENERGY, piece->at + i, &zero, 1);
+            if (energy)
+                put_reals(t, RES_B_ENERGY, piece->at + i, &zero, 1);
         }
 }
 
@@ -264,7 +264,7 @@ static uint64_t fill_points(const res_writer *w, const res_points *p, const res_
     return row;
 }
 
-void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at) {
+void res_writer_fill(const res_writer *w, const res_points *p, const res_placement *at) {
     size_t point = 0, rows = 0;
     uint64_t row = at->first_row;
     bool *keep = w->opt.top ? aic_alloc(p->n_rows, sizeof *keep) : NULL;
@@ -276,13 +276,13 @@ void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at
         if (piece->stripe->g == RES_G_BREAKDOWN) {
             touched = fill_rows(p, rows, piece);
             if (keep)
-                leave_out(keep + rows, piece);
+                leave_out(keep + rows, piece, p->energy != NULL);
             rows += piece->n;
         } else {
             row = fill_points(w, p, at, point, row, piece);
             point += piece->n;
         }
-        res_press_filled(w->press, piece, touched);
+        res_press_filled(piece, touched);
     }
     free(keep);
 }

@@ -164,8 +164,7 @@ bool res_press_has_room(res_press *p) {
     return room;
 }
 
-void res_press_filled(res_press *p, const res_piece *piece, uint64_t touched) {
-    (void)p;
+void res_press_filled(const res_piece *piece, uint64_t touched) {
     atomic_fetch_or_explicit(&piece->stripe->touched, touched, memory_order_relaxed);
     /* Whoever sees all rows filled sees what the fillers wrote. */
     atomic_fetch_add_explicit(&piece->stripe->filled, piece->n, memory_order_release);
@@ -247,12 +246,10 @@ static bool store_task(res_press *p, res_stripe *s, aic_error *err) {
     char code = (char)s->g;
     double start = aic_now();
     bool ok = put_chunks(p, s, s->index - stream->base, err);
-    if (p->log)
-        aic_buf_addn(&p->log->order, &code, 1);
+    aic_buf_addn(&p->log->order, &code, 1);
     for (size_t f = 0; f < stream->group->n_fields; f++) {
         res_digest_add(stream->digests[f], s->hex[f]);
-        if (p->log)
-            aic_buf_addn(&p->log->digests, s->hex[f], RES_DIGEST);
+        aic_buf_addn(&p->log->digests, s->hex[f], RES_DIGEST);
     }
     pthread_mutex_lock(&p->lock);
     p->storing = false;
@@ -297,8 +294,6 @@ bool res_press_drain(res_press *p, aic_error *err) {
     bool ok = true;
     if (res_press_is_idle(p))
         return true;
-        /* A thread that finds nothing to take on leaves: whoever is at work then takes what that work brings
-         * up. */
 #pragma omp parallel num_threads((int)p->threads)
     {
         aic_error why = {0};

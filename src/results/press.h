@@ -29,8 +29,8 @@ res_stripe *res_stripe_new(res_group_id g, const res_group *group);
 void res_stripe_free(res_stripe *s); /* NULL is allowed */
 
 typedef struct res_press res_press;
-/* log: gets the order and digests of stripes as they are stored, or NULL. threads: how many will work, which
- * bounds memory. All but the press itself is borrowed. */
+/* log: gets the order and digests of stripes as they are stored. threads: how many will work, which bounds
+ * memory. All but the press itself is borrowed. */
 res_press *res_press_new(int level, unsigned threads, res_stream *streams, res_out *out, res_stripes *log);
 void res_press_free(res_press *p); /* with what is still on its way; NULL is allowed */
 
@@ -52,7 +52,7 @@ bool res_press_has_room(res_press *p);
 #define RES_FIELD_BIT(field) (UINT64_C(1) << (field))
 _Static_assert(RES_MAX_FIELDS <= 64, "a field has a bit");
 #define RES_ALL_FIELDS UINT64_MAX
-void res_press_filled(res_press *p, const res_piece *piece, uint64_t touched);
+void res_press_filled(const res_piece *piece, uint64_t touched);
 /* Encodes some columns of a full stripe or stores an encoded one; *did = false: nothing to take on right now.
  */
 bool res_press_work(res_press *p, bool *did, aic_error *err);
@@ -60,7 +60,8 @@ bool res_press_is_idle(res_press *p); /* nothing is on its way */
 
 /* ---- with nobody placing or filling ---- */
 
-/* Works, with a team of threads, until the press is idle. */
+/* Works, with a team of threads, until the press is idle. A thread that finds nothing to take on leaves:
+ * whoever is at work then takes what that work brings up. */
 bool res_press_drain(res_press *p, aic_error *err);
 double res_press_store_seconds(const res_press *p); /* spent storing full stripes so far */
 /* Stores the rows of a group that do not fill a stripe and keeps them. The press must be idle. */

@@ -13,14 +13,14 @@ void res_databases_text(const res_origin *o, aic_buf *out) {
 
 void res_options_text(const res_writer_options *opt, const res_origin *o, char out[RES_OPTIONS_TEXT]) {
     char top[24] = "";
+    if (!opt->breakdown) {
+        snprintf(out, RES_OPTIONS_TEXT, "%s", o->unlisted ? "unlisted" : "");
+        return;
+    }
     if (opt->top)
         snprintf(top, sizeof top, TOP "%u", opt->top);
-    bool f32 = opt->precision == RES_PRECISION_f32;
-    snprintf(out, RES_OPTIONS_TEXT, "%s%s%s%s", opt->breakdown ? "breakdown" : "", opt->breakdown ? top : "",
-             opt->breakdown && f32 ? " f32" : "",
-             !o->unlisted     ? ""
-             : opt->breakdown ? " unlisted"
-                              : "unlisted");
+    snprintf(out, RES_OPTIONS_TEXT, "breakdown%s%s%s", top, opt->precision == RES_PRECISION_f32 ? " f32" : "",
+             o->unlisted ? " unlisted" : "");
 }
 
 unsigned res_options_top(const char *text) {

@@ -151,7 +151,7 @@ bool res_writer_place(res_writer *w, const res_points *p, res_placement *at, aic
 /* False while so much waits for res_writer_work that nothing more should be placed. */
 bool res_writer_has_room(res_writer *w);
 /* Copies the points to their places: once for every block placed. */
-void res_writer_fill(res_writer *w, const res_points *p, const res_placement *at);
+void res_writer_fill(const res_writer *w, const res_points *p, const res_placement *at);
 /* Does a piece of the work there is; *did = false: none right now. */
 bool res_writer_work(res_writer *w, bool *did, aic_error *err);
 bool res_writer_is_idle(

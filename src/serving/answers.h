@@ -11,7 +11,7 @@
 
 /* What the answers of one op or several depend on besides the shapes, as bytes; compared whole. */
 struct srv_identity {
-    size_t len; /* 0: not to be kept */
+    size_t len;
     uint64_t hash;
     const void *bytes;
 };

@@ -184,13 +184,11 @@ static res_points points_of(const swp_work *w) {
                         .basis = w->no_basis ? NULL : w->basis};
 }
 
-static bool place(crew *c, swp_work *w) {
+/* Gives the points of a block their places in the file. */
+static bool place(crew *c, swp_work *w, const res_points *p) {
     aic_error why = {0};
-    res_points p = points_of(w);
-    if (!c->job->writer)
-        return true;
     if (data_was_read(&why) && store_deployments(c, w, &why) &&
-        res_writer_place(c->job->writer, &p, &w->place, &why))
+        res_writer_place(c->job->writer, p, &w->place, &why))
         return true;
     fail(c, &why);
     return false;
@@ -218,7 +216,8 @@ static bool deliver(crew *c, watch *t) {
     if (!w)
         return false;
     double start = aic_now();
-    bool placed = place(c, w);
+    const res_points p = points_of(w);
+    bool placed = job->writer && place(c, w, &p);
     pthread_mutex_lock(&c->lock);
     c->placing = false;
     c->placed++;
@@ -227,10 +226,8 @@ static bool deliver(crew *c, watch *t) {
     tell(c);
     pthread_mutex_unlock(&c->lock);
     uint64_t refused = 0;
-    if (placed && job->writer) {
-        const res_points p = points_of(w);
+    if (placed)
         res_writer_fill(job->writer, &p, &w->place);
-    }
     for (size_t i = 0; i < w->n; i++)
         refused += w->points[i].status != SRV_ST_ok;
     swp_work_done(w, job->compiled);

@@ -174,11 +174,16 @@ static bool take_whole(swp_work *w, const srv_deployment *d, srv_block *b) {
     return true;
 }
 
-static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d, const size_t *order,
-                     size_t n) {
+/* What a block is asked for: the loads of a group, and rows where the run wants them. */
+static void ask(swp_work *w, const swp_pricing *p, const size_t *order, size_t n, srv_block *b) {
     for (size_t i = 0; i < n; i++)
         w->group[i] = w->loads[order[i]];
-    w->block.wanted = p->breakdown ? SRV_ROWS_BUT_ZEROS : SRV_NO_ROWS;
+    b->wanted = p->breakdown ? SRV_ROWS_BUT_ZEROS : SRV_NO_ROWS;
+}
+
+static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d, const size_t *order,
+                     size_t n) {
+    ask(w, p, order, n, &w->block);
     if (p->plain)
         srv_evaluate_plain(d, w->group, n, &w->block);
     else
@@ -192,9 +197,7 @@ static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d,
 static bool reuse(swp_work *w, swp_pricing *p, const srv_deployment *d, size_t *order, size_t n, size_t *left,
                   aic_error *err) {
     size_t taken = 0;
-    for (size_t i = 0; i < n; i++)
-        w->group[i] = w->loads[order[i]];
-    w->old.wanted = p->breakdown ? SRV_ROWS_BUT_ZEROS : SRV_NO_ROWS;
+    ask(w, p, order, n, &w->old);
     if (!res_reuse_take(p->old, d, w->group, n, p->breakdown, &w->old, w->taken, err))
         return false;
     take_group(w, d, &w->old, order, n, w->taken);
@@ -232,29 +235,22 @@ static bool evaluate_groups(swp_work *w, swp_pricing *p, aic_error *err) {
     return true;
 }
 
-/* Puts rows into point order after several groups were appended one after another. */
+/* Puts one column of rows, of so many bytes each, into point order. */
+static void order_column(const swp_work *w, void *column, size_t width, char *scratch) {
+    char *to = scratch;
+    for (size_t i = 0; i < w->n; to += w->rows[i++] * width)
+        memcpy(to, (const char *)column + w->row_at[i] * width, w->rows[i] * width);
+    memcpy(column, scratch, w->n_rows * width);
+}
+
+/* After several groups were appended one after another. */
 static void order_rows(swp_work *w) {
-    double *values = aic_alloc(w->n_rows, sizeof *values);
-    uint8_t *bytes = aic_alloc(w->n_rows, 1), *byte_columns[] = {w->source, w->basis};
-    double *columns[] = {w->latency, w->energy};
-    for (size_t k = 0; k < 2; k++) {
-        size_t at = 0;
-        for (size_t i = 0; i < w->n; i++) {
-            memcpy(values + at, columns[k] + w->row_at[i], w->rows[i] * sizeof *values);
-            at += w->rows[i];
-        }
-        memcpy(columns[k], values, w->n_rows * sizeof *values);
-    }
-    for (size_t k = 0; k < 2; k++) {
-        size_t at = 0;
-        for (size_t i = 0; i < w->n; i++) {
-            memcpy(bytes + at, byte_columns[k] + w->row_at[i], w->rows[i]);
-            at += w->rows[i];
-        }
-        memcpy(byte_columns[k], bytes, w->n_rows);
-    }
-    free(values);
-    free(bytes);
+    char *scratch = aic_alloc(w->n_rows, sizeof(double));
+    order_column(w, w->latency, sizeof *w->latency, scratch);
+    order_column(w, w->energy, sizeof *w->energy, scratch);
+    order_column(w, w->source, sizeof *w->source, scratch);
+    order_column(w, w->basis, sizeof *w->basis, scratch);
+    free(scratch);
 }
 
 /* Do the rows of each point follow those of the point before? */
