@@ -117,7 +117,10 @@ typedef struct cli_data {
     op_kinds *kinds; /* op kinds declared in data; closed after the database */
 } cli_data;
 bool cli_data_open(const cli_args *args, cli_data *out, aic_error *err);
+/* A command's last act: memory is left to the system unless the program is built to be checked for leaks
+ * (cli_frees_all). Taking it back block by block takes longer than a small sweep's tables. */
 void cli_data_close(cli_data *d);
+extern const bool cli_frees_all;
 /* "part digest" lines of the folders models, ops and backends, in the order in which they are looked through.
  */
 bool cli_data_digests(const cli_args *args, aic_buf *out, aic_error *err);

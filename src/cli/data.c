@@ -114,7 +114,15 @@ bool cli_data_digests(const cli_args *args, aic_buf *out, aic_error *err) {
     return ok;
 }
 
+#ifdef AICFG_FREE_AT_END
+const bool cli_frees_all = true;
+#else
+const bool cli_frees_all = false;
+#endif
+
 void cli_data_close(cli_data *d) {
+    if (!cli_frees_all)
+        return;
     if (d->backends)
         srv_backends_close(d->backends);
     if (d->env.models)

@@ -169,6 +169,7 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, c
                        .reuse = args->reuse,
                        .reused = &reused,
                        .up_to_date = &up_to_date,
+                       .leave_memory = !cli_frees_all && !shard.index,
                        .data = digests.data,
                        .out = {.path = path.data,
                                .breakdown = ops.breakdown,
@@ -225,7 +226,8 @@ static aic_code run(const cli_args *args, aic_error *err) {
         return err->code;
     swp_sweep *s = load(args, &data.env, err);
     aic_code code = s ? run_shards(args, s, &shards, &data.env, err) : err->code;
-    swp_free(s);
+    if (cli_frees_all)
+        swp_free(s);
     cli_data_close(&data);
     return code;
 }

@@ -175,6 +175,7 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
                                     r.job.writer && out ? out->store_s : 0,
                                     swp_compiled_answers(r.job.compiled)};
     close_pricing(&r, opt->reused);
-    swp_compiled_free(r.job.compiled);
+    if (!opt->leave_memory)
+        swp_compiled_free(r.job.compiled);
     return ok;
 }

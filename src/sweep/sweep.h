@@ -117,6 +117,7 @@ typedef struct swp_options {
     const char *reuse;     /* result file whose points stand where their inputs did not change, or NULL */
     swp_reused *reused;    /* filled when not NULL */
     bool *up_to_date;      /* filled when not NULL */
+    bool leave_memory;     /* the process ends soon: what only the run used is left to the system */
 } swp_options;
 
 /* Runs, unless the output is there and was made from the same inputs (*up_to_date; a file made from others is
