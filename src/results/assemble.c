@@ -3,6 +3,7 @@
  * A result has the same bytes whether its stripes went to it directly or were copied from chunk files: both
  * ways create the same objects in the same order and end with the same steps.
  */
+#include "results/file.h"
 #include "results/writer.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,8 +121,9 @@ bool res_writer_close_chunk(res_writer *w, aic_error *err) {
     res_part_path(&w->part, name, path);
     if (!ok || !put_deployments(w, err) ||
         !res_chunk_describe(&w->out, w->codec, w->streams, &w->stripes, &c, err) ||
-        !res_out_close(&w->out, err) || !aic_sha256_file(open_path, c.sha256, err) ||
-        !res_publish(open_path, path, w->part.dir, err) || !journal(w, &c, err))
+        !res_out_close(&w->out, err) || !res_fsync(open_path, err) ||
+        !aic_sha256_file(open_path, c.sha256, err) || !res_publish(open_path, path, w->part.dir, err) ||
+        !journal(w, &c, err))
         return false;
     w->n_chunks++;
     w->ahead = (res_journal_chunk){.first_point = w->points, .first_row = w->rows};
@@ -166,6 +168,34 @@ static bool put_counts(res_writer *w, aic_error *err) {
     return ok;
 }
 
+typedef struct read_back {
+    const char *path;
+    bool complete, ok;
+    const res_summary *sum;
+    aic_error why;
+} read_back;
+
+/* A file that this program cannot read again, or that says something else, is not published. */
+static void reads_back(void *context) {
+    read_back *r = context;
+    res_file *f = res_open_unsealed(r->path, &r->why);
+    if (!f)
+        return;
+    const char *digest = res_attribute(f, "content_sha256");
+    r->ok = res_count(f) == r->sum->points && res_complete(f) == r->complete && digest &&
+            strcmp(digest, r->sum->digest) == 0;
+    res_close(f);
+    if (!r->ok)
+        aic_fail(&r->why, AIC_IO, "it says something else");
+}
+
+static bool seal_read_back(const char *path, bool complete, const res_summary *sum, aic_error *err) {
+    read_back r = {.path = path, .complete = complete, .sum = sum};
+    if (!res_seal_put(path, reads_back, &r, err))
+        return false;
+    return r.ok || aic_fail(err, AIC_IO, "%s: what was written does not read back: %s", path, r.why.text);
+}
+
 static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *err) {
     bool ok = true;
     for (int g = 0; g < RES_STREAMS; g++) {
@@ -178,7 +208,7 @@ static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *e
     aic_sha256_text(w->content.data, w->content.len, out->digest);
     ok = ok && res_out_text(&w->out, "/", "content_sha256", out->digest, 0, err) && put_run(w, err);
     return ok && (!complete || res_out_set_u64(&w->out, "/", "complete", 1, err)) &&
-           res_out_close(&w->out, err) && res_seal_put(w->out.path, err);
+           res_out_close(&w->out, err) && seal_read_back(w->out.path, complete, out, err);
 }
 
 /* Full stripes of all chunk files into a new file that stands as if they had gone there first. */

@@ -243,7 +243,7 @@ static bool load(res_file *f, aic_error *err) {
     return read_deployments(f, err) && read_reasons(f, err) && check_end(f, err);
 }
 
-res_file *res_open_root(const char *path, aic_error *err) {
+static res_file *open_root(const char *path, bool sealed, aic_error *err) {
     if (strlen(path) >= RES_PATH_MAX) {
         aic_fail(err, AIC_BAD_INPUT, "the result file's path is too long");
         return NULL;
@@ -256,19 +256,31 @@ res_file *res_open_root(const char *path, aic_error *err) {
         for (size_t i = 0; i < RES_MAX_FIELDS; i++)
             f->sets[g][i].id = -1;
     res_seal seal;
-    if (res_in_open(&f->in, path, err) && read_version(f, err) && res_seal_read(path, &seal, err) &&
-        read_root(f, err))
+    if (res_in_open(&f->in, path, err) && read_version(f, err) &&
+        (!sealed || res_seal_read(path, &seal, err)) && read_root(f, err))
         return f;
     res_close(f);
     return NULL;
 }
 
-res_file *res_open(const char *path, aic_error *err) {
-    res_file *f = res_open_root(path, err);
+static res_file *open_whole(const char *path, bool sealed, aic_error *err) {
+    res_file *f = open_root(path, sealed, err);
     if (!f || load(f, err))
         return f;
     res_close(f);
     return NULL;
+}
+
+res_file *res_open_root(const char *path, aic_error *err) {
+    return open_root(path, true, err);
+}
+
+res_file *res_open(const char *path, aic_error *err) {
+    return open_whole(path, true, err);
+}
+
+res_file *res_open_unsealed(const char *path, aic_error *err) {
+    return open_whole(path, false, err);
 }
 
 void res_close(res_file *f) {

@@ -34,6 +34,8 @@ struct res_file {
 
 /* Opens the file and reads what the root group says; everything else stays unread. */
 res_file *res_open_root(const char *path, aic_error *err);
+/* As res_open, of a file that is yet to be sealed. */
+res_file *res_open_unsealed(const char *path, aic_error *err);
 
 /* The summary that the run which made the file ended with: all its points are there already. */
 bool res_file_summary(const res_file *f, res_summary *out, aic_error *err);

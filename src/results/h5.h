@@ -15,7 +15,8 @@ typedef struct res_out {
 
 /* Replaces a file of that name. */
 bool res_out_create(res_out *o, const char *path, int level, aic_error *err);
-/* Flushes, closes, fsyncs. On failure the file is closed as far as possible and of no use. */
+/* Flushes and closes; the bytes are on the disk after res_fsync or res_seal_put. On failure the file is
+ * closed as far as possible and of no use. */
 bool res_out_close(res_out *o, aic_error *err);
 void res_out_discard(res_out *o); /* closes without caring, removes the file */
 
@@ -46,8 +47,9 @@ typedef struct res_seal {
     uint64_t length; /* bytes before the seal */
     uint32_t crc;    /* of them */
 } res_seal;
-/* Seals a closed file that has no seal yet: appends the line and syncs. */
-bool res_seal_put(const char *path, aic_error *err);
+/* Seals a closed file that has no seal yet: appends the line and syncs. beside(context), unless NULL, is
+ * called once meanwhile, by any thread of the team that reads the file's bytes. */
+bool res_seal_put(const char *path, void (*beside)(void *context), void *context, aic_error *err);
 /* Reads it and compares the length: AIC_BAD_INPUT when it is missing, damaged or another file's. */
 bool res_seal_read(const char *path, res_seal *out, aic_error *err);
 /* The same, and reads the whole file to compare the CRC. */

@@ -112,7 +112,7 @@ bool res_out_close(res_out *o, aic_error *err) {
     if (!close_file(o) && ok)
         ok = res_h5_fail(err, o->path, "cannot be closed");
     pdb_hdf5_unlock();
-    return ok && res_fsync(o->path, err);
+    return ok;
 }
 
 void res_out_discard(res_out *o) {

@@ -45,13 +45,18 @@ static bool crc_of_range(int fd, uint8_t *piece, uint64_t at, uint64_t n, uint32
     return true;
 }
 
-/* CRC-32 of the first n bytes: ranges side by side. */
-static bool crc_of(int fd, const char *path, uint64_t n, uint32_t *crc, aic_error *err) {
+/* CRC-32 of the first n bytes: ranges side by side, beside(context) before them. */
+static bool crc_of(int fd, const char *path, uint64_t n, void (*beside)(void *), void *context, uint32_t *crc,
+                   aic_error *err) {
     uint64_t each = n / RANGES_MOST + 1 > RANGE_LEAST ? n / RANGES_MOST + 1 : RANGE_LEAST;
     int ranges = (int)((n + each - 1) / each), failed = 0;
     uint32_t part[RANGES_MOST];
 #pragma omp parallel for schedule(dynamic, 1) reduction(max : failed) if (ranges > 1)
-    for (int i = 0; i < ranges; i++) {
+    for (int i = beside ? -1 : 0; i < ranges; i++) {
+        if (i < 0) {
+            beside(context);
+            continue;
+        }
         uint8_t *piece = aic_alloc(PIECE, 1);
         uint64_t at = each * (uint64_t)i;
         if (!crc_of_range(fd, piece, at, n - at < each ? n - at : each, &part[i]))
@@ -82,13 +87,15 @@ static bool append(int fd, const char *path, const res_seal *s, aic_error *err) 
     return aic_io_sync(fd) || io_fail(path, "synced to disk", err);
 }
 
-bool res_seal_put(const char *path, aic_error *err) {
+bool res_seal_put(const char *path, void (*beside)(void *), void *context, aic_error *err) {
     int fd = aic_io_open(path, O_RDWR, 0);
     if (fd < 0)
         return io_fail(path, "opened", err);
     res_seal s;
-    bool ok = size_of(fd, path, &s.length, err) && crc_of(fd, path, s.length, &s.crc, err) &&
-              append(fd, path, &s, err);
+    bool ok = size_of(fd, path, &s.length, err);
+    if (ok)
+        aic_io_start_sync(fd, 0, (off_t)s.length); /* the disk works while the bytes are read */
+    ok = ok && crc_of(fd, path, s.length, beside, context, &s.crc, err) && append(fd, path, &s, err);
     return (aic_io_close(fd) || (ok && io_fail(path, "closed", err))) && ok;
 }
 
@@ -135,7 +142,7 @@ bool res_seal_check(const char *path, aic_error *err) {
     res_seal s;
     uint32_t crc;
     bool ok =
-        read_seal(fd, path, &s, err) && crc_of(fd, path, s.length, &crc, err) &&
+        read_seal(fd, path, &s, err) && crc_of(fd, path, s.length, NULL, NULL, &crc, err) &&
         (crc == s.crc || aic_fail(err, AIC_BAD_INPUT, "%s: its bytes are not those that were sealed", path));
     aic_io_close(fd);
     return ok;

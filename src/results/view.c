@@ -272,7 +272,7 @@ static bool write_file(viewer *v, res_summary *out, aic_error *err) {
     res_part_path(&v->part, "open.tmp", path);
     if (!res_out_create(&v->out, path, v->opt->deflate, err))
         return false;
-    if (!fill(v, err) || !res_out_close(&v->out, err)) {
+    if (!fill(v, err) || !res_out_close(&v->out, err) || !res_fsync(path, err)) {
         res_out_discard(&v->out);
         return false;
     }
