@@ -233,18 +233,30 @@ const char *res_codec_digest(const res_codec *c) {
     return c->last ? c->last->digest : NULL;
 }
 
+/* Lends the codec the chunk's own buffer to encode into, or takes it back. */
+static void exchange(res_codec *c, res_kept *k) {
+    uint8_t *bytes = c->coded;
+    size_t cap = c->coded_cap;
+    c->coded = k->bytes;
+    c->coded_cap = k->cap;
+    k->bytes = bytes;
+    k->cap = cap;
+}
+
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
                      bool sparse, res_kept *out) {
-    aic_buf_clear(&out->bytes);
-    if (!res_encode(c, data, rows, width, chunk, shuffled, sparse, &out->coded)) {
+    exchange(c, out);
+    bool stored = res_encode(c, data, rows, width, chunk, shuffled, sparse, &out->coded);
+    exchange(c, out);
+    if (!stored) {
         out->coded = (res_coded){0};
-        return false;
+    } else if (out->coded.bytes != out->bytes &&
+               out->coded.bytes != data) { /* of one value, encoded before */
+        res_make_room(&out->bytes, &out->cap, out->coded.size);
+        memcpy(out->bytes, out->coded.bytes, out->coded.size);
+        out->coded.bytes = out->bytes;
     }
-    if (out->coded.bytes != data) {
-        aic_buf_addn(&out->bytes, (const char *)out->coded.bytes, out->coded.size);
-        out->coded.bytes = (const uint8_t *)out->bytes.data;
-    }
-    return true;
+    return stored;
 }
 
 /* ---- decoding ---------------------------------------------------------------------------------------- */

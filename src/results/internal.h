@@ -275,11 +275,12 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
 /* The digest of the rows that res_encode encoded last where the codec knows it, those of a full chunk of one
  * value; else NULL. Valid until the next call. */
 const char *res_codec_digest(const res_codec *c);
-/* An encoded chunk that outlives the call: what the codec made is copied to bytes, a chunk that is stored as
- * it is stays where its data is. size 0 = zeros of a sparse group. Zero-initialise; free bytes. */
+/* An encoded chunk that outlives the call: it lies in bytes, a chunk that is stored as it is stays where its
+ * data is. size 0 = zeros of a sparse group. Zero-initialise; free bytes. */
 typedef struct res_kept {
     res_coded coded;
-    aic_buf bytes;
+    uint8_t *bytes;
+    size_t cap;
 } res_kept;
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffle,
                      bool sparse, res_kept *out); /* as res_encode */

@@ -47,7 +47,7 @@ void res_stripe_free(res_stripe *s) {
     if (!s)
         return;
     for (size_t f = 0; f < s->rows.group->n_fields; f++)
-        aic_buf_free(&s->kept[f].bytes);
+        free(s->kept[f].bytes);
     res_table_free(&s->rows);
     free(s);
 }
