@@ -27,10 +27,11 @@ DEPLOYMENT = ["model", "system", "backend", "version", "tp", "pp", "dp", "moe_tp
 WORKLOAD = ["batch", "isl", "osl"]
 
 
-def run(program, *args):
-    """Wall-clock seconds of one run of the program."""
+def run(program, output, *args):
+    """Wall-clock seconds of one run of the program that makes a new file."""
+    output.unlink(missing_ok=True)
     start = time.perf_counter()
-    subprocess.run([program, "run", *args, "--quiet", "--force"], check=True)
+    subprocess.run([program, "run", *args, "-o", str(output), "--quiet"], check=True)
     return time.perf_counter() - start
 
 
@@ -109,14 +110,14 @@ def measure(args, folder):
     grid, listed, threads = folder / "grid.h5", folder / "sample.h5", ["--threads", str(args.threads)]
     if args.no_breakdown:
         threads.append("--no-breakdown")
-    run(args.program, args.spec, "-o", str(grid), *threads)
+    run(args.program, grid, args.spec, *threads)
     rows, deployments = sample(args.program, str(grid), args.points, args.seed)
     points, points_csv, peer = count_points(args.program, str(grid)), write_list(folder / "sample.csv", rows), Peer()
     peer.time(rows)
     grid_s, sample_s, peer_s, answered = [], [], [], 0
     for _ in range(args.repeat):
-        grid_s.append(run(args.program, args.spec, "-o", str(grid), *threads))
-        sample_s.append(run(args.program, "--points", points_csv, "-o", str(listed), *threads))
+        grid_s.append(run(args.program, grid, args.spec, *threads))
+        sample_s.append(run(args.program, listed, "--points", points_csv, *threads))
         seconds, answered = peer.time(rows)
         peer_s.append(seconds)
     return {
