@@ -16,5 +16,6 @@
 #include "base/shelf.h"    /* a table that many threads fill and search */
 #include "base/shuffle.h"  /* the byte shuffle of HDF5 files */
 #include "base/text.h"     /* string buffer, interning, nearest name */
+#include "base/wide.h"     /* loops over columns in wide vectors */
 
 #endif
