@@ -2,7 +2,6 @@
 #include "ops/attention_internal.h"
 
 #include <stdio.h>
-#include <string.h>
 
 typedef struct generation_params {
     uint32_t n, n_kv, head_size, window_size;
@@ -87,111 +86,43 @@ static void generation_bind_estimate(op_binder *binder, op_bound *b) {
     b->estimate = e;
 }
 
-/* KV lengths that stand for one: measured decode times step with the length. */
-enum { SAMPLES = 5 };
-
-/* The lengths of n shapes from 0.9 s to 1.1 s, those of one sample side by side. All of them fit an int64_t,
- * which the processor converts faster than unsigned numbers. */
-static void spread(const uint32_t *s, size_t n, double *restrict lengths) {
-    for (size_t i = 0; i < n; i++) {
-        int64_t from = (int64_t)((double)s[i] * 0.9), to = (int64_t)((double)s[i] * 1.1);
-        from = from > 1 ? from : 1;
-        to = to > from ? to : from;
-        for (int64_t k = 0; k < SAMPLES; k++)
-            lengths[(size_t)k * n + i] = (double)(from + (to - from) * k / (SAMPLES - 1));
-    }
-}
-
-/* What the samples of n shapes say, those of one sample side by side. */
-typedef struct samples {
-    double latency[SAMPLES * OP_RUN_MAX], energy[SAMPLES * OP_RUN_MAX];
-    uint8_t how[SAMPLES * OP_RUN_MAX];
-    pdb_origins from[SAMPLES * OP_RUN_MAX];
-} samples;
-
-/* A column's means: samples added up in their order, from 0 on. */
-static void mean(const double *v, size_t n, double *restrict out) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        double sum = 0.0;
-        for (size_t k = 0; k < SAMPLES; k++)
-            sum += v[k * n + i];
-        out[i] = sum / SAMPLES;
-    }
-}
-
-/* Shares of the means by evidence. Mostly all samples were found alike, and then one share is the whole. */
-static void shares(const samples *v, size_t n, op_columns *out) {
-    memset(out->cover, 0, sizeof out->cover);
-    bool alike = true;
-    for (size_t i = 1; i < SAMPLES * n; i++)
-        alike = alike && v->how[i] == v->how[0];
-    if (alike) {
-        memcpy(out->cover[op_cover_of(v->how[0])], out->latency, n * sizeof(double));
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        double sum[OP_COVERS] = {0};
-        for (size_t k = 0; k < SAMPLES; k++)
-            sum[op_cover_of(v->how[k * n + i])] += v->latency[k * n + i];
-        for (int c = 0; c < OP_COVERS; c++)
-            out->cover[c][i] = sum[c] / SAMPLES;
-    }
-}
-
-/* Means over the samples of at most OP_RUN_MAX shapes. */
-static pdb_miss means(const op_bound *b, uint32_t batch, const uint32_t *s, size_t n, op_columns *out) {
-    const generation_params *p = b->op->params;
-    const generation_state *st = b->state;
-    double c[3] = {p->n, batch}, lengths[SAMPLES * OP_RUN_MAX];
-    samples v;
-    pdb_values columns = {v.latency, v.energy, v.how, v.from};
-    if (n == 0 || n > OP_RUN_MAX)
-        return PDB_MISS_EMPTY;
-    spread(s, n, lengths);
-    pdb_miss miss = pdb_grid_query_last(st->grid, c, lengths, SAMPLES * n, -1, attention_generation_table_sol,
-                                        &st->sol, &columns);
-    if (miss != PDB_HIT)
-        return miss;
-    mean(v.latency, n, out->latency);
-    mean(v.energy, n, out->energy);
-    shares(&v, n, out);
-    memcpy(out->from, v.from, n * sizeof *v.from);
-    for (size_t k = 1; k < SAMPLES; k++)
-        for (size_t i = 0; i < n; i++)
-            out->from[i] |= v.from[k * n + i];
-    return PDB_HIT;
-}
-
+/* The mean over the samples, added up in their order. */
 static op_class generation_silicon(const op_bound *b, const op_shape *shape, op_result *out,
                                    op_refusal *why) {
     const generation_params *p = b->op->params;
-    op_columns one;
-    pdb_miss miss = means(b, shape->batch, &shape->s, 1, &one);
-    if (miss == PDB_HIT) {
-        *out = (op_result){.latency = one.latency[0],
-                           .energy = one.energy[0],
-                           .source = OP_SRC_silicon,
-                           .from = one.from[0]};
-        for (int c = 0; c < OP_COVERS; c++)
-            out->cover[c] = one.cover[c][0];
-        return OP_OK;
+    const generation_state *st = b->state;
+    double c[3] = {p->n, shape->batch};
+    *out = (op_result){.source = OP_SRC_silicon};
+    for (int k = 0; k < OP_SAMPLES; k++) {
+        pdb_value v;
+        c[2] = op_sample_length(shape->s, k);
+        pdb_miss miss = pdb_grid_query(st->grid, c, -1, attention_generation_table_sol, &st->sol, &v);
+        if (miss != PDB_HIT) {
+            char about[32];
+            snprintf(about, sizeof about, "%lu heads", (unsigned long)p->n);
+            return op_refuse_miss(why, b, &attention_generation_schema, miss, about, ATTENTION_PAGE);
+        }
+        out->latency += v.latency;
+        out->energy += v.energy;
+        out->cover[op_cover_of(v.how)] += v.latency;
+        out->from |= v.from;
     }
-    char about[32];
-    snprintf(about, sizeof about, "%lu heads", (unsigned long)p->n);
-    return op_refuse_miss(why, b, &attention_generation_schema, miss, about, ATTENTION_PAGE);
+    out->latency /= OP_SAMPLES;
+    out->energy /= OP_SAMPLES;
+    for (int c = 0; c < OP_COVERS; c++)
+        out->cover[c] /= OP_SAMPLES;
+    return OP_OK;
 }
 
-static bool generation_run(const op_bound *b, const op_shape *shape, const uint32_t *s, size_t n,
-                           op_columns *out) {
-    if (means(b, shape->batch, s, n, out) != PDB_HIT)
-        return false;
-    for (size_t i = 0; i < n && shape->imbalance != 1.0; i++) {
-        out->latency[i] *= shape->imbalance;
-        out->energy[i] *= shape->imbalance;
-        for (int c = 0; c < OP_COVERS; c++)
-            out->cover[c][i] *= shape->imbalance;
-    }
+static bool generation_fan(const op_bound *b, op_fan_source *out) {
+    const generation_params *p = b->op->params;
+    const generation_state *st = b->state;
+    *out = (op_fan_source){.grid = st->grid,
+                           .coords = {p->n},
+                           .sol = attention_generation_table_sol,
+                           .ctx = &st->sol,
+                           .spread = true,
+                           .imbalance = true};
     return true;
 }
 
@@ -250,4 +181,4 @@ const op_desc op_desc_generation_attention = {.kind = "GenerationAttention",
                                               .bind = generation_bind,
                                               .bind_estimate = generation_bind_estimate,
                                               .query = generation_query,
-                                              .run = generation_run};
+                                              .fan = generation_fan};

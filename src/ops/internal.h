@@ -110,6 +110,15 @@ op_result op_estimated(double latency, op_tier tier); /* an empirical answer: no
 /* Puts the whole latency under one kind of evidence. */
 void op_cover_all(op_result *r, op_cover cover);
 
+/* KV lengths that stand for one, from 0.9 to 1.1 of it: measured decode times step with the length. */
+enum { OP_SAMPLES = 5 };
+static inline double op_sample_length(uint32_t s, int k) {
+    int64_t from = (int64_t)((double)s * 0.9), to = (int64_t)((double)s * 1.1);
+    from = from > 1 ? from : 1;
+    to = to > from ? to : from;
+    return (double)(from + (to - from) * k / (OP_SAMPLES - 1));
+}
+
 /* max() as the rule reads it: NaN gives way to the other side. */
 static inline double op_max(double a, double b) {
     return (a > b || b != b) ? a : b;

@@ -9,6 +9,7 @@
 #define AICFG_OPS_OPS_H
 
 #include "base/base.h"
+#include "perfdb/fan.h"
 #include "perfdb/perfdb.h"
 
 /* ---- modes, sources, coverage -------------------------------------------------------------------------- */
@@ -109,13 +110,6 @@ typedef struct op_result {
     double cover[OP_COVERS]; /* ms of the latency by evidence; sums to latency up to rounding */
 } op_result;
 
-/* Measured results of up to OP_RUN_MAX shapes, in columns: source silicon, tier none, no SOL pair. */
-enum { OP_RUN_MAX = 64 };
-typedef struct op_columns {
-    double latency[OP_RUN_MAX], energy[OP_RUN_MAX], cover[OP_COVERS][OP_RUN_MAX];
-    pdb_origins from[OP_RUN_MAX];
-} op_columns;
-
 /* Algebra (docs/model/results.md): used by families and by serving. */
 op_result op_zero(op_source s);        /* latency 0, energy 0 */
 op_result op_seed(void);               /* start of a sum: zero, source empirical, no SOL pair */
@@ -169,6 +163,7 @@ typedef struct op_field {
 
 typedef struct op_bound op_bound;
 typedef struct op_binder op_binder;
+typedef struct op_fan_source op_fan_source;
 
 typedef struct op_desc {
     const char *kind;    /* wire name: "Gemm" */
@@ -194,10 +189,8 @@ typedef struct op_desc {
      * every_mode. */
     op_class (*query)(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                       op_refusal *why);
-    /* Measured answers for op_query_run, neither clamped nor repeated, or NULL. False when some shape has
-     * none.
-     */
-    bool (*run)(const op_bound *b, const op_shape *shape, const uint32_t *s, size_t n, op_columns *out);
+    /* Says what makes the measured answers of decode steps a fan; false: nothing does. NULL = they never are. */
+    bool (*fan)(const op_bound *b, op_fan_source *out);
     double (*weight_bytes)(const op *o); /* without repeat; NULL = 0 */
     const char *definition;              /* SHA-256 of the file that declares the kind; NULL = built in */
     const void *family;                  /* what tells the kinds of a family apart: static data, or NULL */
@@ -318,10 +311,44 @@ op_class op_query_once(const op_bound *b, op_mode mode, const op_shape *shape, o
                        op_refusal *why);
 /* Does the op refuse every shape in this mode? Known at bind. */
 bool op_never_answers(const op_bound *b, op_mode mode);
-/* Answers for n shapes (at most OP_RUN_MAX) that differ in s alone, s[i] each: the bits of op_query, faster.
- * False: the kind has no such path, or some shape has no measured answer; ask one at a time then. */
-bool op_query_run(const op_bound *b, op_mode mode, const op_shape *shape, const uint32_t *s, size_t n,
-                  op_columns *out);
+
+/* ---- fans: an op at the same KV lengths for many batches (fan.c) ----------------------------------------- */
+
+/* A kind's decode step as queries of a grid whose last two axes are batch and KV length. */
+struct op_fan_source {
+    const pdb_grid *grid;
+    double coords[2]; /* of the axes before those */
+    pdb_sol sol;
+    const void *ctx;
+    bool spread;    /* the mean over op_sample_length of each length */
+    bool imbalance; /* times the shape's */
+};
+
+/* Columns hold one value per length, of the batch asked for last: what op_query would answer, repeat included,
+ * source silicon, tier none. */
+typedef struct op_fan {
+    const op_bound *b;
+    op_fan_source source;
+    size_t n;
+    double *latency;
+    double *energy;           /* NULL: none has any */
+    uint8_t *cover;           /* op_cover where that is all of the latency, OP_COVERS: in parts */
+    double *parts[OP_COVERS]; /* of those */
+    pdb_origins *from;        /* NULL: all rows are the view's own */
+    /* private */
+    pdb_fan grid;
+    double *places; /* samples x n */
+    uint8_t *odd;
+} op_fan;
+/* Has the op fans in this mode? Else ask it one shape at a time. */
+bool op_has_fan(const op_bound *b, op_mode mode);
+/* Memory of one of n lengths, bytes, aligned for doubles. */
+size_t op_fan_bytes(const op_bound *b, op_mode mode, size_t n);
+/* lengths need not outlive it. False: the grid has no such answers. */
+bool op_fan_open(op_fan *f, const op_bound *b, op_mode mode, const uint32_t *lengths, size_t n, void *memory);
+/* Fills lengths from .. to - 1; shape's batch and imbalance count. Best with batches ascending. False: one of
+ * them has no measured answer. */
+bool op_fan_ask(op_fan *f, const op_shape *shape, size_t from, size_t to);
 
 /* ---- what is measured for large expert parallelism (docs/model/moe_large_ep.md) -------------------------
  */

@@ -62,33 +62,6 @@ op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_res
     return cls;
 }
 
-/* What op_query makes of a plain kind's answers, for a column. */
-static void finish_column(const op_bound *b, double *restrict v, size_t n) {
-    const double repeat = b->op->repeat;
-    if (b->op->desc->unclamped) {
-#pragma omp simd
-        for (size_t i = 0; i < n; i++)
-            v[i] *= repeat;
-        return;
-    }
-#pragma omp simd
-    for (size_t i = 0; i < n; i++)
-        v[i] = (v[i] > 0.0 ? v[i] : 0.0) * repeat; /* op_max(v, 0) */
-}
-
-bool op_query_run(const op_bound *b, op_mode mode, const op_shape *shape, const uint32_t *s, size_t n,
-                  op_columns *out) {
-    const op_desc *d = b->op->desc;
-    bool measures = mode == OP_SILICON || mode == OP_HYBRID;
-    if (!d->run || !measures || b->refused != OP_OK || n > OP_RUN_MAX || !d->run(b, shape, s, n, out))
-        return false;
-    finish_column(b, out->latency, n);
-    finish_column(b, out->energy, n);
-    for (int c = 0; c < OP_COVERS; c++)
-        finish_column(b, out->cover[c], n);
-    return true;
-}
-
 static op_class empirical(const op_paths *paths, const op_bound *b, const op_shape *shape, op_result *out,
                           op_refusal *why) {
     if (b->estimate_refused != OP_OK)

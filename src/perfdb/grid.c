@@ -156,16 +156,6 @@ static void children(const pdb_grid *g, int level, uint32_t j, uint32_t *lo, uin
     *hi = last ? j + 1 : g->first[level][j + 1];
 }
 
-/* One branch answers alone: carried over along SOL from the point where this axis stands at that branch. */
-static double carry(query *q, int level, double at, double latency) {
-    double shifted[PDB_MAX_AXES];
-    memcpy(shifted, q->c, (size_t)q->g->axes * sizeof *shifted);
-    shifted[level] = at;
-    double here = q->sol(q->ctx, q->c), there = q->sol(q->ctx, shifted);
-    q->beyond = true;
-    return pdb_valid(here) && pdb_valid(there) ? latency * (here / there) : latency;
-}
-
 static answer interior(query *q, int level, uint32_t lo, uint32_t hi, double *latency, double *power) {
     const pdb_grid *g = q->g;
     if (level == g->axes) {
@@ -201,7 +191,8 @@ static answer interior(query *q, int level, uint32_t lo, uint32_t hi, double *la
         return ANSWERED;
     }
     int k = side[0] == ANSWERED ? 0 : 1;
-    *latency = carry(q, level, key[k], l[k]);
+    *latency = pdb_carried(g->axes, q->sol, q->ctx, q->c, level, key[k], l[k]); /* one branch alone */
+    q->beyond = true;
     *power = p[k];
     return ANSWERED;
 }

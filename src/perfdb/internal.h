@@ -434,6 +434,17 @@ static inline double pdb_blend(double from, double to, double w, bool in_roots) 
     return r * r;
 }
 
+/* The latency at c, of which axis `level` alone stands elsewhere than at `at`, where it was measured: carried
+ * over along SOL. */
+static inline double pdb_carried(int axes, pdb_sol sol, const void *ctx, const double *c, int level,
+                                 double at, double latency) {
+    double shifted[PDB_MAX_AXES];
+    for (int i = 0; i < axes; i++)
+        shifted[i] = i == level ? at : c[i];
+    double here = sol(ctx, c), there = sol(ctx, shifted);
+    return pdb_valid(here) && pdb_valid(there) ? latency * (here / there) : latency;
+}
+
 /* Nearest leaves of a nested tree (near.c). */
 typedef struct pdb_near_tree {
     int axes;

@@ -90,11 +90,6 @@ typedef struct pdb_values {
     pdb_origins *from;
 } pdb_values;
 
-/* n queries that differ in the last coordinate: out holds for last[i] what pdb_grid_query would answer; the
- * first miss ends it. coords[axes - 1] is overwritten. */
-pdb_miss pdb_grid_query_last(const pdb_grid *g, double *coords, const double *last, size_t n, int sqrt_axis,
-                             pdb_sol sol, const void *ctx, pdb_values *out);
-
 /* SITES: shapes (two site axes) with one curve each, in enumeration order (it decides exact distance ties).
  */
 typedef struct pdb_sites {

@@ -1,22 +1,15 @@
 /* What queries cost, op kind by op kind: the distinct shapes of a block are gathered first, as the factored
  * path finds them, then each op is asked for all of its own with one look at the clock before and after. */
-#include "serving/folded.h"
+#include "serving/steps.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Shapes that are asked for together: they differ in s alone. */
-typedef struct run {
-    op_shape shape;
-    size_t from, n; /* of lengths */
-} run;
-
-/* What the ops of a class are asked for: shapes one by one, or runs of lengths. */
+/* What the ops of a class are asked for: shapes one by one, or, by fans, all positions of walks. */
 typedef struct questions {
-    size_t n_shapes, n_runs;
+    size_t n_shapes;
     op_shape *shapes;
-    run *runs;
-    uint32_t *lengths;
+    const srv_steps *steps; /* the same shapes; NULL: no fans */
 } questions;
 
 typedef struct clerk {
@@ -42,31 +35,26 @@ static srv_cost *cost_of(srv_costs *c, op_mode mode, srv_phase phase, const char
     return &c->v[i];
 }
 
-/* Asks for a run as the walks do: at once where the kind can, else one by one. Returns the refusals. */
-static size_t ask_run(const op_bound *b, op_mode mode, const run *r, const uint32_t *lengths) {
-    op_columns results;
-    op_result result;
-    op_refusal why;
-    op_shape shape = r->shape;
-    size_t refused = 0;
-    if (op_query_run(b, mode, &shape, lengths + r->from, r->n, &results))
-        return 0;
-    for (size_t i = 0; i < r->n; i++) {
-        shape.s = lengths[r->from + i];
-        refused += op_query(b, mode, &shape, &result, &why) != OP_OK;
-    }
-    return refused;
+/* All at once, as the walks do; false: the op has no fan or not every answer. */
+static bool ask_fan(const clerk *c, const op_bound *b, const srv_steps *s) {
+    op_fan fan;
+    if (!s || !op_has_fan(b, srv_plan_of(c->d)->mode) || !srv_open_fan(c->d, c->b, s, b, &fan))
+        return false;
+    for (size_t i = 0; i < s->n_batches; i++)
+        if (!srv_ask_fan(c->d, &s->batches[i], &fan))
+            return false;
+    return true;
 }
 
 /* One round of questions to one op. */
-static size_t ask_all(const op_bound *b, op_mode mode, const questions *q) {
+static size_t ask_all(const clerk *c, const op_bound *b, const questions *q) {
     size_t refused = 0;
     op_result result;
     op_refusal why;
+    if (ask_fan(c, b, q->steps))
+        return 0;
     for (size_t i = 0; i < q->n_shapes; i++)
-        refused += op_query(b, mode, &q->shapes[i], &result, &why) != OP_OK;
-    for (size_t i = 0; i < q->n_runs; i++)
-        refused += ask_run(b, mode, &q->runs[i], q->lengths);
+        refused += op_query(b, srv_plan_of(c->d)->mode, &q->shapes[i], &result, &why) != OP_OK;
     return refused;
 }
 
@@ -77,14 +65,12 @@ static void ask(clerk *c, srv_phase phase, const srv_op *o, const questions *q) 
     size_t refused = 0;
     for (unsigned i = 0; i < c->repeat; i++) {
         double start = aic_now();
-        refused = ask_all(&o->bound, mode, q);
+        refused = ask_all(c, &o->bound, q);
         double took = aic_now() - start;
         best = took < best ? took : best;
     }
     cost->ops++;
     cost->asked += q->n_shapes;
-    for (size_t i = 0; i < q->n_runs; i++)
-        cost->asked += q->runs[i].n;
     cost->refused += refused;
     cost->seconds += best;
 }
@@ -160,21 +146,6 @@ static size_t decode_steps(const clerk *c, bool moving, uint64_t **out) {
     return kept;
 }
 
-/* Steps of one batch become runs of up to OP_RUN_MAX lengths. */
-static questions runs_of(const clerk *c, const uint64_t *steps, size_t n) {
-    questions q = {.runs = srv_take(c->b, n, sizeof *q.runs),
-                   .lengths = srv_take(c->b, n, sizeof *q.lengths)};
-    for (size_t i = 0; i < n; i++) {
-        uint32_t batch = (uint32_t)(steps[i] >> 32);
-        bool opens = i == 0 || steps[i] >> 32 != steps[i - 1] >> 32 || q.runs[q.n_runs - 1].n == OP_RUN_MAX;
-        q.lengths[i] = (uint32_t)steps[i];
-        if (opens)
-            q.runs[q.n_runs++] = (run){srv_decode_shape(c->d, batch, q.lengths[i]), i, 0};
-        q.runs[q.n_runs - 1].n++;
-    }
-    return q;
-}
-
 static void ask_part(clerk *c, const srv_part *part, bool moving) {
     const srv_walk *walk = &srv_plan_of(c->d)->generation;
     uint64_t *steps;
@@ -185,8 +156,14 @@ static void ask_part(clerk *c, const srv_part *part, bool moving) {
     }
     srv_sort_keys(c->keys, c->tmp, c->n);
     size_t n = decode_steps(c, moving, &steps);
-    questions q = runs_of(c, steps, n);
+    questions q = {.n_shapes = n, .shapes = srv_take(c->b, n, sizeof *q.shapes)};
+    for (size_t i = 0; i < n; i++)
+        q.shapes[i] = srv_decode_shape(c->d, (uint32_t)(steps[i] >> 32), (uint32_t)steps[i]);
     free(steps);
+    srv_steps laid;
+    uint32_t *walk_of = srv_take(c->b, c->n, sizeof *walk_of);
+    if (moving && srv_lay_steps(c->d, c->b, c->keys, c->n, &laid, walk_of))
+        q.steps = &laid;
     for (size_t i = 0; n && i < part->n_ops; i++)
         ask(c, SRV_PH_generation, &walk->ops[part->ops[i]], &q);
 }

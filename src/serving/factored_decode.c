@@ -1,4 +1,4 @@
-/* Decode walks of a block. Rows that do not read the KV position are walked once per batch, the others once
+/* Decode walks of a block, where they are no fans (factored_fan.c). Rows that do not read the KV position are walked once per batch, the others once
  * per (batch, isl); output lengths on the same walk take snapshots of one running sum, and steps are shared
  * between walks that meet at a (batch, position). */
 #include "serving/answers.h"
@@ -32,15 +32,16 @@ static size_t slot_of(const steps *s, uint32_t stride, uint32_t position) {
     return (position / stride + (size_t)(position % stride) * 40503u) & s->mask;
 }
 
-/* Steps that are asked for together. */
+/* Steps that are asked for together, op by op. */
+enum { AHEAD = 64 };
 typedef struct asked {
     size_t n;
-    uint32_t position[OP_RUN_MAX];
-    size_t slot[OP_RUN_MAX];
+    uint32_t position[AHEAD];
+    size_t slot[AHEAD];
 } asked;
 
-/* One by one: some step has no measured answer. Folds into the steps that have none missing so far. */
-static void ask_op_singly(walker *w, uint32_t batch, size_t index, const asked *a) {
+/* Folds one op's answers into the steps that have none missing so far. */
+static void ask_op(walker *w, uint32_t batch, size_t index, const asked *a) {
     const srv_plan *plan = srv_plan_of(w->d);
     const srv_op *o = &plan->generation.ops[w->part->ops[index]];
     srv_folded *t = &w->store.tables;
@@ -60,18 +61,6 @@ static void ask_op_singly(walker *w, uint32_t batch, size_t index, const asked *
     }
 }
 
-/* Folds one op's answers into the steps that have none missing so far. */
-static void ask_op(walker *w, uint32_t batch, size_t index, const asked *a) {
-    const srv_plan *plan = srv_plan_of(w->d);
-    const srv_op *o = &plan->generation.ops[w->part->ops[index]];
-    op_shape shape = srv_decode_shape(w->d, batch, a->position[0]);
-    op_columns run;
-    if (op_query_run(&o->bound, plan->mode, &shape, a->position, a->n, &run))
-        srv_folded_run(&w->store.tables, a->slot, a->n, w->part->slots[index], o->opens, &run);
-    else
-        ask_op_singly(w, batch, index, a);
-}
-
 static uint64_t step_key(uint32_t batch, uint32_t position) {
     return (uint64_t)batch << 32 | position;
 }
@@ -81,7 +70,7 @@ static uint64_t step_key(uint32_t batch, uint32_t position) {
 static void ask_steps(walker *w, uint32_t batch, uint32_t position) {
     uint32_t stride = w->d->tuning.stride;
     asked a = {0};
-    for (uint64_t at = position; at <= w->last && a.n < OP_RUN_MAX; at += stride) {
+    for (uint64_t at = position; at <= w->last && a.n < AHEAD; at += stride) {
         size_t slot = slot_of(&w->store, stride, (uint32_t)at);
         if (w->store.keys[slot] == step_key(batch, (uint32_t)at))
             continue;
@@ -243,6 +232,9 @@ srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, cons
             .hi = (uint64_t)l.batch << 32 | (w.moving ? l.isl : 0), .lo = l.osl, .item = (uint32_t)k};
     }
     srv_sort_keys(keys, tmp, n);
+    srv_folded sums;
+    if (w.moving && srv_fan_sums(d, b, keys, n, walk_of, &sums))
+        return sums;
     w.store = new_steps(&w, keys, n);
     w.sum = srv_folded_take(b, 1, w.part->n_rows);
     w.walks = srv_folded_take(b, n, w.part->n_rows);

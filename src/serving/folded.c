@@ -38,21 +38,6 @@ void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_r
         f->cover[i][c] += r->cover[c];
 }
 
-void srv_folded_run(srv_folded *f, const size_t *i, size_t n, uint32_t row, bool opens, const op_columns *r) {
-    for (size_t k = 0; k < n; k++) {
-        size_t t = i[k], at = t * f->n_rows + row;
-        if (f->gap[t].cls != OP_OK)
-            continue;
-        f->latency[at] += r->latency[k];
-        f->energy[at] += r->energy[k];
-        f->source[at] = opens || f->source[at] == OP_SRC_silicon ? OP_SRC_silicon : OP_SRC_mixed;
-        f->basis[at] |= srv_basis_of(OP_TIER_none, r->from[k]);
-        f->any[t] |= f->basis[at];
-        for (int c = 0; c < OP_COVERS; c++)
-            f->cover[t][c] += r->cover[c][k];
-    }
-}
-
 void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t step, double repeats,
                      bool first) {
     size_t n = f->n_rows;

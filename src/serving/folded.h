@@ -26,8 +26,6 @@ srv_folded srv_folded_take(srv_block *b, size_t count, size_t n_rows);
 void srv_folded_clear(srv_folded *f, size_t i);
 /* Adds one op's result to row `row` of table i; `opens` marks the row's first op. */
 void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_result *r);
-/* The same for the first n of a run, into tables i[0 .. n), but those with gaps. */
-void srv_folded_run(srv_folded *f, const size_t *i, size_t n, uint32_t row, bool opens, const op_columns *r);
 /* Adds table `step` of `from`, times repeats, to table i; `first` marks the first step. */
 void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t step, double repeats,
                      bool first);
@@ -53,6 +51,11 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint3
 /* Sums over decode steps for one part of the generation rows; walk_of[k] is the table of point live[k]. */
 srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
                            uint32_t *walk_of);
+
+/* The same for the moving rows in columns, keys being the walks sorted by (batch << 32 | isl, osl). False: some
+ * op has no fan, or no measured answer to some step; nothing is said of either then. */
+bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n, uint32_t *walk_of,
+                  srv_folded *out);
 
 /* ---- the distinct shapes of a block ---- */
 

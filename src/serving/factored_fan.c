@@ -1,0 +1,278 @@
+/* Sums over the decode steps of moving rows whose ops are asked for all lengths at once (ops/fan.c).
+ *
+ * The steps of a batch are columns over the block's positions; each lane adds up its stretch of a column in
+ * step order, a few lanes side by side, and walks read the running sum off where they end. What is known to be
+ * 0, or equal to another column, is not added up.
+ */
+#include "serving/steps.h"
+#include <string.h>
+
+enum { ABREAST = 4 };
+
+/* A column of steps and where the sums of walk 0 go. */
+typedef struct column {
+    const double *steps;
+    double *to;
+    size_t apart; /* doubles from walk to walk */
+} column;
+
+/* Columns over the positions, where those of the fans do not serve: rows of several ops, and kinds of evidence
+ * that change from step to step. */
+typedef struct own {
+    double **latency, **energy; /* by row; NULL: the row has one op */
+    double *cover[OP_COVERS];
+    srv_basis **basis; /* by row; NULL: no op has marks */
+} own;
+
+typedef struct summer {
+    const srv_deployment *d;
+    srv_block *b;
+    const srv_part *part;
+    srv_steps steps;
+    op_fan *fans; /* one for each op of the part */
+    own own;
+    bool any_energy;
+    srv_folded sums;
+    column *columns; /* of the batch at hand */
+    size_t n_columns;
+    double *running; /* ABREAST x (strides + 1) */
+} summer;
+
+static const srv_op *op_at(const summer *s, size_t i) {
+    return &srv_plan_of(s->d)->generation.ops[s->part->ops[i]];
+}
+
+/* ---- running sums ------------------------------------------------------------------------------------ */
+
+/* Steps that stand for whole strides, added up from 0 on: running[i * ABREAST + j] after i of those of lane
+ * j. */
+static void run_lanes(const double *steps, const srv_lane *lane, size_t n, double stride, double *running) {
+    size_t common = lane[0].strides;
+    double sum[ABREAST] = {0};
+    const double *v[ABREAST];
+    for (size_t j = 0; j < ABREAST; j++) {
+        const srv_lane *l = &lane[j < n ? j : 0];
+        v[j] = steps + l->at;
+        common = l->strides < common ? l->strides : common;
+        running[j] = 0;
+    }
+    for (size_t i = 0; i < common; i++)
+        for (size_t j = 0; j < ABREAST; j++)
+            running[(i + 1) * ABREAST + j] = sum[j] += v[j][i] * stride;
+    for (size_t j = 0; j < n; j++)
+        for (size_t i = common; i < lane[j].strides; i++)
+            running[(i + 1) * ABREAST + j] = sum[j] += v[j][i] * stride;
+}
+
+/* The walks of lane j read their sums off. */
+static void read_off(const srv_steps *s, const srv_lane *l, const double *running, const column *c) {
+    const double *steps = c->steps + l->at;
+    double *to = c->to + l->first * c->apart;
+    for (uint32_t w = l->first; w < l->end; w++, to += c->apart) {
+        const srv_stretch *walk = &s->walks[w];
+        double sum = running[walk->strides * (size_t)ABREAST];
+        *to = walk->left ? sum + steps[walk->strides] * (double)walk->left : sum;
+    }
+}
+
+static void sum_lanes(summer *s, size_t first, size_t end) {
+    const double stride = s->d->tuning.stride;
+    for (size_t n; first < end; first += n) {
+        n = end - first < ABREAST ? end - first : ABREAST;
+        for (size_t c = 0; c < s->n_columns; c++) {
+            run_lanes(s->columns[c].steps, &s->steps.lanes[first], n, stride, s->running);
+            for (size_t j = 0; j < n; j++)
+                read_off(&s->steps, &s->steps.lanes[first + j], s->running + j, &s->columns[c]);
+        }
+    }
+}
+
+/* ---- columns of a batch ------------------------------------------------------------------------------ */
+
+static void add_column(summer *s, const double *steps, double *to, size_t apart) {
+    s->columns[s->n_columns++] = (column){steps, to, apart};
+}
+
+/* The one kind of evidence that all steps of all ops have, or OP_COVERS. */
+static unsigned only_kind(const summer *s, const srv_batch *b) {
+    unsigned kinds = 0, kind = 0;
+    for (size_t i = 0; i < s->part->n_ops; i++)
+        for (size_t k = 0; k < b->n_ranges; k++)
+            for (uint32_t at = b->ranges[k].from; at < b->ranges[k].to; at++)
+                kinds |= 1u << s->fans[i].cover[at];
+    while (kind < OP_COVERS && kinds != 1u << kind)
+        kind++;
+    return kind;
+}
+
+/* Adds what an op has of one kind of evidence to a column, the first one to 0. False: nothing but 0. */
+static bool add_kind(const op_fan *f, unsigned kind, srv_range r, bool first, double *column) {
+    const double *latency = f->latency, *parts = f->parts[kind];
+    bool any = false;
+    for (uint32_t i = r.from; i < r.to; i++) {
+        double v = f->cover[i] == kind ? latency[i] : f->cover[i] == OP_COVERS ? parts[i] : 0.0;
+        column[i] = (first ? 0.0 : column[i]) + v;
+        any = any || v != 0.0; /* NaN, too */
+    }
+    return any;
+}
+
+static void add_covers(summer *s, const srv_batch *b) {
+    double *to = s->sums.cover[0];
+    unsigned only = only_kind(s, b);
+    if (only < OP_COVERS && s->part->n_ops == 1) {
+        add_column(s, s->fans[0].latency, to + only, OP_COVERS);
+        return;
+    }
+    for (unsigned kind = 0; kind < OP_COVERS; kind++) {
+        bool any = false;
+        for (size_t i = 0; i < s->part->n_ops; i++)
+            for (size_t k = 0; k < b->n_ranges; k++)
+                any |= add_kind(&s->fans[i], kind, b->ranges[k], i == 0, s->own.cover[kind]);
+        if (any)
+            add_column(s, s->own.cover[kind], to + kind, OP_COVERS);
+    }
+}
+
+/* Adds a column of an op, NULL = 0, to that of its row, the first one to 0. */
+static void add_op(const double *v, const srv_batch *b, bool first, double *column) {
+    for (size_t k = 0; k < b->n_ranges; k++)
+        for (uint32_t i = b->ranges[k].from; i < b->ranges[k].to; i++)
+            column[i] = (first ? 0.0 : column[i]) + (v ? v[i] : 0.0);
+}
+
+/* Columns of the rows, those of several ops added up in their order. */
+static void add_rows(summer *s, const srv_batch *b) {
+    const size_t rows = s->part->n_rows;
+    for (size_t i = 0; i < s->part->n_ops; i++) {
+        const op_fan *f = &s->fans[i];
+        uint32_t row = s->part->slots[i];
+        double *latency = s->own.latency[row], *energy = s->own.energy[row];
+        bool opens = op_at(s, i)->opens;
+        if (latency)
+            add_op(f->latency, b, opens, latency);
+        if (latency && s->any_energy)
+            add_op(f->energy, b, opens, energy);
+        if (opens)
+            add_column(s, latency ? latency : f->latency, s->sums.latency + row, rows);
+        if (opens && (latency ? s->any_energy : f->energy != NULL))
+            add_column(s, latency ? energy : f->energy, s->sums.energy + row, rows);
+    }
+}
+
+/* Marks of rows at the steps of a batch, and of walks, which rest on all their steps. */
+static void add_marks(summer *s, const srv_batch *b) {
+    const size_t rows = s->part->n_rows;
+    for (size_t r = 0; r < rows; r++)
+        memset(s->own.basis[r], 0, s->steps.n_positions * sizeof **s->own.basis);
+    for (size_t i = 0; i < s->part->n_ops; i++)
+        for (size_t k = 0; s->fans[i].from && k < b->n_ranges; k++)
+            for (uint32_t at = b->ranges[k].from; at < b->ranges[k].to; at++)
+                s->own.basis[s->part->slots[i]][at] |= srv_basis_of(OP_TIER_none, s->fans[i].from[at]);
+    for (uint32_t l = b->first; l < b->end; l++)
+        for (uint32_t w = s->steps.lanes[l].first; w < s->steps.lanes[l].end; w++)
+            for (size_t r = 0; r < rows; r++) {
+                const srv_stretch *walk = &s->steps.walks[w];
+                const srv_basis *from = s->own.basis[r] + s->steps.lanes[l].at;
+                srv_basis *to = &s->sums.basis[w * rows + r];
+                for (size_t at = 0; at < walk->strides + (size_t)(walk->left > 0); at++)
+                    *to |= from[at];
+                s->sums.any[w] |= *to;
+            }
+}
+
+/* ---- a block ----------------------------------------------------------------------------------------- */
+
+/* Tables as they are before anything is added up; walks without steps stay so. */
+static void clear_sums(summer *s) {
+    const size_t rows = s->part->n_rows, n = s->steps.n_walks;
+    srv_folded *f = &s->sums;
+    memset(f->latency, 0, n * rows * sizeof *f->latency);
+    memset(f->energy, 0, n * rows * sizeof *f->energy);
+    memset(f->basis, 0, n * rows * sizeof *f->basis);
+    memset(f->any, 0, n * sizeof *f->any);
+    memset(f->cover, 0, n * sizeof *f->cover);
+    memset(f->gap, 0, n * sizeof *f->gap); /* OP_OK */
+    for (size_t w = 0; w < n; w++) {
+        bool moves = s->steps.walks[w].strides || s->steps.walks[w].left;
+        memset(f->source + w * rows, moves ? OP_SRC_silicon : OP_SRC_empirical, rows);
+    }
+}
+
+static double *own_column(const summer *s) {
+    return srv_take(s->b, s->steps.n_positions, sizeof(double));
+}
+
+static void take_own_columns(summer *s) {
+    const size_t rows = s->part->n_rows;
+    s->own = (own){.latency = srv_take(s->b, rows, sizeof(double *)),
+                   .energy = srv_take(s->b, rows, sizeof(double *))};
+    memset(s->own.latency, 0, rows * sizeof(double *));
+    memset(s->own.energy, 0, rows * sizeof(double *));
+    bool marks = false;
+    for (size_t i = 0; i < s->part->n_ops; i++) {
+        uint32_t row = s->part->slots[i];
+        s->any_energy = s->any_energy || s->fans[i].energy;
+        marks = marks || s->fans[i].from;
+        if (op_at(s, i)->opens || s->own.latency[row])
+            continue;
+        s->own.latency[row] = own_column(s);
+        s->own.energy[row] = own_column(s);
+    }
+    for (int c = 0; c < OP_COVERS; c++)
+        s->own.cover[c] = own_column(s);
+    if (!marks)
+        return;
+    s->own.basis = srv_take(s->b, rows, sizeof *s->own.basis);
+    for (size_t r = 0; r < rows; r++)
+        s->own.basis[r] = srv_take(s->b, s->steps.n_positions, sizeof **s->own.basis);
+}
+
+static bool open_fans(summer *s) {
+    s->fans = srv_take(s->b, s->part->n_ops, sizeof *s->fans);
+    for (size_t i = 0; i < s->part->n_ops; i++)
+        if (!srv_open_fan(s->d, s->b, &s->steps, &op_at(s, i)->bound, &s->fans[i]))
+            return false;
+    return true;
+}
+
+static bool sum_batch(summer *s, const srv_batch *b) {
+    for (size_t i = 0; i < s->part->n_ops; i++)
+        if (!srv_ask_fan(s->d, b, &s->fans[i]))
+            return false;
+    s->n_columns = 0;
+    add_rows(s, b);
+    add_covers(s, b);
+    sum_lanes(s, b->first, b->end);
+    if (s->own.basis)
+        add_marks(s, b);
+    return true;
+}
+
+static size_t most_strides(const srv_steps *s) {
+    size_t most = 0;
+    for (size_t i = 0; i < s->n_lanes; i++)
+        most = s->lanes[i].strides > most ? s->lanes[i].strides : most;
+    return most;
+}
+
+bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n, uint32_t *walk_of,
+                  srv_folded *out) {
+    const srv_part *part = &srv_plan_of(d)->parts[SRV_MOVING];
+    summer s = {.d = d, .b = b, .part = part};
+    for (size_t i = 0; i < part->n_ops; i++)
+        if (!op_has_fan(&op_at(&s, i)->bound, srv_plan_of(d)->mode))
+            return false;
+    if (part->n_ops == 0 || !srv_lay_steps(d, b, keys, n, &s.steps, walk_of) || !open_fans(&s))
+        return false;
+    take_own_columns(&s);
+    s.sums = srv_folded_take(b, s.steps.n_walks, part->n_rows);
+    s.columns = srv_take(b, 2 * part->n_rows + OP_COVERS, sizeof *s.columns);
+    s.running = srv_take(b, aic_mul(ABREAST, most_strides(&s.steps) + 1), sizeof *s.running);
+    clear_sums(&s);
+    for (size_t i = 0; i < s.steps.n_batches; i++)
+        if (!sum_batch(&s, &s.steps.batches[i]))
+            return false;
+    *out = s.sums;
+    return true;
+}
