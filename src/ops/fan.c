@@ -182,6 +182,7 @@ static void take_mean(op_fan *f, const samples *v, size_t at, size_t n, double i
     bool alike = true;
     for (size_t k = 0; k < count; k++, at += n) {
         op_cover c = op_cover_of(v->how[at]);
+        f->kinds |= 1u << c;
         latency += v->latency[at];
         energy += v->energy[at];
         parts[c] += v->latency[at];
@@ -257,6 +258,7 @@ bool op_fan_ask(op_fan *f, const op_shape *shape, size_t from, size_t to) {
         if (f->from)
             fill_marks(f, from, to);
         memset(f->cover + from, OP_INTERPOLATED, to - from);
+        f->kinds |= 1u << OP_INTERPOLATED;
         op_fan_mark_odd(g->left->meets + from, g->right ? g->right->meets + from : NULL, f->n,
                         samples_of(&f->source), to - from, f->odd + from);
     } else {

@@ -335,6 +335,7 @@ typedef struct op_fan {
     uint8_t *cover;           /* op_cover where that is all of the latency, OP_COVERS: in parts */
     double *parts[OP_COVERS]; /* of those */
     pdb_origins *from;        /* NULL: all rows are the view's own */
+    unsigned kinds; /* bits 1u << op_cover: evidence of lengths asked for; the caller's to clear */
     /* private */
     pdb_fan grid;
     double *places; /* samples x n */

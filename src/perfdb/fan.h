@@ -22,6 +22,8 @@ typedef struct pdb_fan_curve {
     pdb_origins *from; /* NULL: all rows are the view's own */
 } pdb_fan_curve;
 
+typedef struct pdb_hold_lists pdb_hold_lists;
+
 typedef struct pdb_fan {
     const pdb_grid *g;
     pdb_sol sol;
@@ -34,6 +36,7 @@ typedef struct pdb_fan {
     /* What the value asked for last lies between: right NULL = on the key of left; both NULL = outside. */
     const pdb_fan_curve *left, *right;
     double w; /* share of right */
+    pdb_hold_lists *lists; /* of leaves near places that no curve reaches */
 } pdb_fan;
 
 /* Memory for n places, bytes; aligned for doubles, it is the caller's. */

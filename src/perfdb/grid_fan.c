@@ -11,7 +11,7 @@
 size_t pdb_fan_bytes(const pdb_grid *g, size_t n) {
     size_t each = sizeof(double) + (g->power ? sizeof(double) : 0) + (g->from ? sizeof(pdb_origins) : 0) + 1;
     size_t bytes = aic_mul(2, aic_mul(each, n)), word = sizeof(double);
-    return aic_add(bytes, word - 1) / word * word;
+    return aic_add(aic_add(bytes, word - 1) / word * word, sizeof(pdb_hold_lists));
 }
 
 /* The next n values of so many bytes. */
@@ -23,6 +23,8 @@ static void *carve(char **memory, size_t n, size_t size) {
 
 static void lay_curves(pdb_fan *f, void *memory) {
     char *at = memory; /* wide columns first: each is aligned then */
+    f->lists = carve(&at, 1, sizeof *f->lists);
+    pdb_hold_forget(f->lists);
     for (int i = 0; i < 2; i++)
         f->curves[i] = (pdb_fan_curve){.latency = carve(&at, f->n, sizeof(double)),
                                        .power = f->g->power ? carve(&at, f->n, sizeof(double)) : NULL};
@@ -141,6 +143,7 @@ void pdb_fan_turn(pdb_fan *f, double value) {
     uint64_t floor;
     f->at[level] = value;
     f->left = f->right = NULL;
+    pdb_hold_forget(f->lists);
     if (!pdb_floor_key(value, &floor))
         return;
     uint32_t up = pdb_after(keys, f->lo, f->hi, floor);
@@ -193,42 +196,33 @@ static void answer_carried(pdb_fan *f, const pdb_fan_curve *c, size_t i, const p
     out->from[to] = c->from ? c->from[i] : 0;
 }
 
-/* Places i .. end - 1 that no curve reaches; *done of them are answered, one at least unless it misses. */
-static pdb_miss answer_held(pdb_fan *f, size_t i, size_t end, const pdb_values *out, size_t to,
-                            size_t *done) {
-    pdb_values held = {out->latency + to, out->energy + to, out->how + to, out->from + to};
-    const double *c = f->places + i;
-    pdb_miss miss = pdb_grid_hold_last(f->g, f->at, c, end - i, f->sol, f->ctx, done, &held);
-    if (miss != PDB_HIT || *done > 0)
-        return miss;
+/* No curve reaches the place. */
+static pdb_miss answer_held(pdb_fan *f, size_t i, const pdb_values *out, size_t to) {
     double power;
-    *done = 1;
-    f->at[f->g->axes - 1] = *c;
-    *held.from = 0;
-    *held.how = PDB_BEYOND;
-    miss = pdb_grid_hold(f->g, f->at, f->sol, f->ctx, held.latency, &power, held.from);
-    *held.energy = power * *held.latency;
+    f->at[f->g->axes - 1] = f->places[i];
+    out->how[to] = PDB_BEYOND;
+    out->from[to] = 0;
+    pdb_miss miss = pdb_grid_hold_listed(f->g, f->lists, f->at, f->sol, f->ctx, &out->latency[to], &power,
+                                         &out->from[to]);
+    if (miss == PDB_HIT)
+        out->energy[to] = power * out->latency[to];
     return miss;
 }
 
 pdb_miss pdb_fan_query(pdb_fan *f, size_t from, size_t to, const pdb_values *out) {
-    for (size_t i = from, done; i < to; i += done) {
+    for (size_t i = from; i < to; i++) {
         bool left = reaches(f->left, i), right = reaches(f->right, i);
-        done = 1;
-        if (left && !f->right) {
+        pdb_miss miss = PDB_HIT;
+        if (left && !f->right)
             answer_alone(f, i, out, i - from);
-        } else if (left && right) {
+        else if (left && right)
             answer_between(f, i, out, i - from);
-        } else if (left || right) {
+        else if (left || right)
             answer_carried(f, left ? f->left : f->right, i, out, i - from);
-        } else {
-            size_t end = i + 1;
-            while (end < to && !reaches(f->left, end) && !reaches(f->right, end))
-                end++;
-            pdb_miss miss = answer_held(f, i, end, out, i - from, &done);
-            if (miss != PDB_HIT)
-                return miss;
-        }
+        else
+            miss = answer_held(f, i, out, i - from);
+        if (miss != PDB_HIT)
+            return miss;
     }
     return PDB_HIT;
 }

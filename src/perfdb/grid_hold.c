@@ -1,8 +1,9 @@
 /* GRID beyond the measured range: the four nearest leaves, scaled by speed of light
  * (docs/model/interpolation.md, "hold"). Queries that differ in their last coordinate share the search:
- * one list holds every leaf that can be among the nearest of any of them, with what it is worth, and each
- * picks its own. */
+ * one list holds every leaf that can be among the nearest of any of a stretch of them, with what it is worth,
+ * and each picks its own. */
 #include "perfdb/internal.h"
+#include <limits.h>
 
 enum { ANCHORS = 4 };
 
@@ -102,47 +103,43 @@ pdb_miss pdb_grid_hold(const pdb_grid *g, const double *c, pdb_sol sol, const vo
     return blend_anchors(&a, c, hit, found, latency, power, from);
 }
 
-/* ---- runs ------------------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------------------------ */
 
-/* Queries of one list: no further apart than this, so that the list stays short, and no fewer, so that it
- * pays. */
-#define LIST_SPAN 0.125
-enum { LIST_MIN = 3, LIST_MAX = 64 };
+/* Stretches of a list in log2 of the last coordinate: short, so that the list stays short. */
+#define PER_OCTAVE 8.0
+#define FARTHEST   1024.0 /* of any finite coordinate */
 
-pdb_miss pdb_grid_hold_last(const pdb_grid *g, double *c, const double *last, size_t n, pdb_sol sol,
-                            const void *ctx, size_t *done, pdb_values *out) {
+void pdb_hold_forget(pdb_hold_lists *lists) {
+    for (int i = 0; i < PDB_HOLD_LISTS; i++)
+        lists->stretch[i] = INT_MIN;
+}
+
+/* The list of the stretch that t lies in; NULL: too long. target's last coordinate is overwritten. */
+static const pdb_near_list *list_at(const anchors *a, pdb_hold_lists *lists, double *target, double t) {
+    const double stretch = floor(t * PER_OCTAVE);
+    const int slot = (int)((unsigned)(int)stretch % PDB_HOLD_LISTS);
+    pdb_near_list *list = &lists->list[slot];
+    if (lists->stretch[slot] != (int)stretch) {
+        pdb_near_tree tree = tree_of(a->g);
+        lists->stretch[slot] = (int)stretch;
+        lists->usable[slot] = pdb_near_gather(&tree, target, stretch / PER_OCTAVE, (stretch + 1) / PER_OCTAVE,
+                                              ANCHORS + 1, anchor_ok, a, list);
+    }
+    return lists->usable[slot] ? list : NULL;
+}
+
+pdb_miss pdb_grid_hold_listed(const pdb_grid *g, pdb_hold_lists *lists, const double *c, pdb_sol sol,
+                              const void *ctx, double *latency, double *power, pdb_origins *from) {
     const anchors a = {g, sol, ctx};
     const int axis = g->axes - 1;
-    double at[LIST_MAX], target[PDB_MAX_AXES], low, high;
-    size_t count = 0;
-    *done = 0;
-    for (low = high = pdb_log2_floor(last[0]); count < n && count < LIST_MAX; count++) {
-        double t = at[count] = pdb_log2_floor(last[count]), l = t < low ? t : low, h = t > high ? t : high;
-        if (!(h - l <= LIST_SPAN))
-            break;
-        low = l;
-        high = h;
-    }
-    if (count < LIST_MIN || g->axes == 1)
-        return PDB_HIT;
-    pdb_near_tree tree = tree_of(g);
+    double target[PDB_MAX_AXES], t = pdb_log2_floor(c[axis]);
     for (int i = 0; i < axis; i++)
         target[i] = pdb_log2_floor(c[i]);
-    pdb_near_list list;
-    if (!pdb_near_gather(&tree, target, low, high, ANCHORS + 1, anchor_ok, &a, &list))
-        return PDB_HIT;
-    for (size_t i = 0; i < count; i++) {
-        pdb_near_hit hit[ANCHORS + 1];
-        double power;
-        int found = pdb_near_pick(&list, at[i], ANCHORS + 1, hit);
-        c[axis] = last[i];
-        out->from[i] = 0;
-        pdb_miss miss = blend_anchors(&a, c, hit, found, &out->latency[i], &power, &out->from[i]);
-        if (miss != PDB_HIT)
-            return miss;
-        out->energy[i] = power * out->latency[i];
-        out->how[i] = PDB_BEYOND;
-    }
-    *done = count;
-    return PDB_HIT;
+    const pdb_near_list *list =
+        axis > 0 && t > -FARTHEST && t < FARTHEST ? list_at(&a, lists, target, t) : NULL;
+    if (!list)
+        return pdb_grid_hold(g, c, sol, ctx, latency, power, from);
+    pdb_near_hit hit[ANCHORS + 1];
+    int found = pdb_near_pick(list, t, ANCHORS + 1, hit);
+    return blend_anchors(&a, c, hit, found, latency, power, from);
 }

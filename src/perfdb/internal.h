@@ -488,9 +488,17 @@ int pdb_near_pick(const pdb_near_list *list, double last, int want, pdb_near_hit
 
 pdb_miss pdb_grid_hold(const pdb_grid *g, const double *coords, pdb_sol sol, const void *ctx, double *latency,
                        double *power, pdb_origins *from);
-/* The same for the first *done of n queries that differ in the last coordinate, into the front of out: as
- * many as share a search, 0 where none do and one at a time is as good. coords[axes - 1] is overwritten. */
-pdb_miss pdb_grid_hold_last(const pdb_grid *g, double *coords, const double *last, size_t n, pdb_sol sol,
-                            const void *ctx, size_t *done, pdb_values *out);
+/* Lists for queries that share all coordinates but the last, by stretches of that. */
+enum { PDB_HOLD_LISTS = 16 };
+typedef struct pdb_hold_lists {
+    int stretch[PDB_HOLD_LISTS];
+    bool usable[PDB_HOLD_LISTS];
+    pdb_near_list list[PDB_HOLD_LISTS];
+} pdb_hold_lists;
+/* Before the first query, and whenever another coordinate than the last changes. */
+void pdb_hold_forget(pdb_hold_lists *lists);
+/* pdb_grid_hold, faster where there are many. */
+pdb_miss pdb_grid_hold_listed(const pdb_grid *g, pdb_hold_lists *lists, const double *coords, pdb_sol sol,
+                              const void *ctx, double *latency, double *power, pdb_origins *from);
 
 #endif

@@ -1,6 +1,7 @@
-/* Decode walks of a block, where they are no fans (factored_fan.c). Rows that do not read the KV position are walked once per batch, the others once
- * per (batch, isl); output lengths on the same walk take snapshots of one running sum, and steps are shared
- * between walks that meet at a (batch, position). */
+/* Decode walks of a block. Rows that do not read the KV position have one step for each batch
+ * (factored_still.c), the others one for each position: columns of them where their ops have fans
+ * (factored_fan.c), else one walk for each (batch, isl), here. Output lengths on the same walk take snapshots of
+ * one running sum, and steps are shared between walks that meet at a (batch, position). */
 #include "serving/answers.h"
 #include "serving/folded.h"
 #include <string.h>
@@ -19,7 +20,6 @@ typedef struct walker {
     const srv_deployment *d;
     srv_block *b;
     const srv_part *part;
-    bool moving;
     uint32_t last; /* position that no step of the walk at hand goes beyond */
     steps store;
     srv_folded sum;   /* one table: the running sum of full strides */
@@ -83,13 +83,11 @@ static void ask_steps(walker *w, uint32_t batch, uint32_t position) {
         ask_op(w, batch, i, &a);
 }
 
-/* The slot that holds the folded step of a batch at a position. Still rows have one step per batch, kept at
- * position 1. */
+/* The slot that holds the folded step of a batch at a position. */
 static size_t step_at(walker *w, uint32_t batch, uint32_t position) {
-    uint32_t where = w->moving ? position : 1;
-    size_t slot = slot_of(&w->store, w->d->tuning.stride, where);
-    if (w->store.keys[slot] != step_key(batch, where))
-        ask_steps(w, batch, where);
+    size_t slot = slot_of(&w->store, w->d->tuning.stride, position);
+    if (w->store.keys[slot] != step_key(batch, position))
+        ask_steps(w, batch, position);
     return slot;
 }
 
@@ -123,7 +121,7 @@ static size_t known_steps(const walker *w, size_t slot, uint32_t batch, uint32_t
 static uint32_t add_strides(walker *w, srv_key group, uint32_t done, uint32_t most) {
     uint32_t stride = w->d->tuning.stride, batch = (uint32_t)(group.hi >> 32);
     uint32_t position = (uint32_t)group.hi + done + 1;
-    if (w->moving && done > 0) {
+    if (done > 0) {
         size_t slot = step_at(w, batch, position), n = known_steps(w, slot, batch, position, most);
         if (n > 0) {
             srv_folded_steps(&w->sum, 0, &w->store.tables, slot, n, (double)stride);
@@ -139,7 +137,7 @@ static void walk(walker *w, const srv_key *keys, size_t from, size_t to, uint32_
     uint32_t stride = w->d->tuning.stride, done = 0;
     srv_folded_clear(&w->sum, 0);
     uint64_t longest = keys[to - 1].lo;
-    w->last = w->moving ? (uint32_t)(keys[from].hi + (longest > 1 ? longest - 1 : 0)) : 1;
+    w->last = (uint32_t)(keys[from].hi + (longest > 1 ? longest - 1 : 0));
     for (size_t i = from; i < to;) {
         uint64_t osl = keys[i].lo;
         uint32_t upper = osl > 1 ? (uint32_t)osl - 1 : 0;
@@ -209,7 +207,7 @@ static void share_walk(walker *w, const srv_key *keys, size_t from, size_t to, u
 
 static steps new_steps(const walker *w, const srv_key *keys, size_t n) {
     size_t longest = 1, slots = 1;
-    for (size_t k = 0; w->moving && k < n; k++) {
+    for (size_t k = 0; k < n; k++) {
         size_t end = (uint32_t)keys[k].hi + keys[k].lo;
         longest = end > longest ? end : longest;
     }
@@ -222,19 +220,10 @@ static steps new_steps(const walker *w, const srv_key *keys, size_t n) {
     return s;
 }
 
-srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
+/* Walk by walk. */
+static srv_folded walk_all(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n,
                            uint32_t *walk_of) {
-    walker w = {.d = d, .b = b, .part = &srv_plan_of(d)->parts[part], .moving = part == SRV_MOVING};
-    srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
-    for (size_t k = 0; k < n; k++) {
-        srv_workload l = srv_walked(&b->points[live[k]]);
-        keys[k] = (srv_key){
-            .hi = (uint64_t)l.batch << 32 | (w.moving ? l.isl : 0), .lo = l.osl, .item = (uint32_t)k};
-    }
-    srv_sort_keys(keys, tmp, n);
-    srv_folded sums;
-    if (w.moving && srv_fan_sums(d, b, keys, n, walk_of, &sums))
-        return sums;
+    walker w = {.d = d, .b = b, .part = &srv_plan_of(d)->parts[SRV_MOVING]};
     w.store = new_steps(&w, keys, n);
     w.sum = srv_folded_take(b, 1, w.part->n_rows);
     w.walks = srv_folded_take(b, n, w.part->n_rows);
@@ -250,4 +239,22 @@ srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, cons
         from = to;
     }
     return w.walks;
+}
+
+srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
+                           uint32_t *walk_of) {
+    srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
+    for (size_t k = 0; k < n; k++) {
+        srv_workload l = srv_walked(&b->points[live[k]]);
+        keys[k] = (srv_key){.hi = (uint64_t)l.batch << 32 | (part == SRV_MOVING ? l.isl : 0),
+                            .lo = l.osl,
+                            .item = (uint32_t)k};
+    }
+    srv_sort_keys(keys, tmp, n);
+    srv_folded sums;
+    if (part == SRV_STILL)
+        return srv_still_sums(d, b, keys, n, walk_of);
+    if (srv_fan_sums(d, b, keys, n, walk_of, &sums))
+        return sums;
+    return walk_all(d, b, keys, n, walk_of);
 }

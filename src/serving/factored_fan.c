@@ -45,20 +45,31 @@ static const srv_op *op_at(const summer *s, size_t i) {
 /* ---- running sums ------------------------------------------------------------------------------------ */
 
 /* Steps that stand for whole strides, added up from 0 on: running[i * ABREAST + j] after i of those of lane
- * j. */
-static void run_lanes(const double *steps, const srv_lane *lane, size_t n, double stride, double *running) {
-    size_t common = lane[0].strides;
-    double sum[ABREAST] = {0};
+ * j. The lanes take turns, so that no addition waits for the one before. */
+static void run_lanes(const double *steps, const srv_lane *lane, size_t n, double stride,
+                      double *restrict running) {
     const double *v[ABREAST];
+    size_t common = lane[0].strides;
     for (size_t j = 0; j < ABREAST; j++) {
         const srv_lane *l = &lane[j < n ? j : 0];
         v[j] = steps + l->at;
         common = l->strides < common ? l->strides : common;
-        running[j] = 0;
     }
-    for (size_t i = 0; i < common; i++)
-        for (size_t j = 0; j < ABREAST; j++)
-            running[(i + 1) * ABREAST + j] = sum[j] += v[j][i] * stride;
+    const double *v0 = v[0], *v1 = v[1], *v2 = v[2], *v3 = v[3];
+    double sum[ABREAST], s0 = 0, s1 = 0, s2 = 0, s3 = 0, *at = running;
+    for (size_t i = 0;; i++, at += ABREAST) {
+        at[0] = s0;
+        at[1] = s1;
+        at[2] = s2;
+        at[3] = s3;
+        if (i == common)
+            break;
+        s0 += v0[i] * stride;
+        s1 += v1[i] * stride;
+        s2 += v2[i] * stride;
+        s3 += v3[i] * stride;
+    }
+    memcpy(sum, at, sizeof sum);
     for (size_t j = 0; j < n; j++)
         for (size_t i = common; i < lane[j].strides; i++)
             running[(i + 1) * ABREAST + j] = sum[j] += v[j][i] * stride;
@@ -93,44 +104,39 @@ static void add_column(summer *s, const double *steps, double *to, size_t apart)
     s->columns[s->n_columns++] = (column){steps, to, apart};
 }
 
-/* The one kind of evidence that all steps of all ops have, or OP_COVERS. */
-static unsigned only_kind(const summer *s, const srv_batch *b) {
-    unsigned kinds = 0, kind = 0;
-    for (size_t i = 0; i < s->part->n_ops; i++)
-        for (size_t k = 0; k < b->n_ranges; k++)
-            for (uint32_t at = b->ranges[k].from; at < b->ranges[k].to; at++)
-                kinds |= 1u << s->fans[i].cover[at];
-    while (kind < OP_COVERS && kinds != 1u << kind)
-        kind++;
-    return kind;
+/* Adds what an op has of one kind of evidence to a column. */
+AIC_WIDE static void srv_fan_add_kind(const op_fan *f, unsigned kind, srv_range r, double *restrict column) {
+    const double *restrict latency = f->latency, *restrict parts = f->parts[kind];
+    const uint8_t *restrict cover = f->cover;
+#pragma omp simd
+    for (size_t i = r.from; i < r.to; i++) {
+        double part = cover[i] == OP_COVERS ? parts[i] : 0.0;
+        column[i] += cover[i] == kind ? latency[i] : part;
+    }
 }
 
-/* Adds what an op has of one kind of evidence to a column, the first one to 0. False: nothing but 0. */
-static bool add_kind(const op_fan *f, unsigned kind, srv_range r, bool first, double *column) {
-    const double *latency = f->latency, *parts = f->parts[kind];
-    bool any = false;
-    for (uint32_t i = r.from; i < r.to; i++) {
-        double v = f->cover[i] == kind ? latency[i] : f->cover[i] == OP_COVERS ? parts[i] : 0.0;
-        column[i] = (first ? 0.0 : column[i]) + v;
-        any = any || v != 0.0; /* NaN, too */
+/* The column of one kind of evidence. */
+static const double *fill_kind(const summer *s, const srv_batch *b, unsigned kind) {
+    double *column = s->own.cover[kind];
+    for (size_t k = 0; k < b->n_ranges; k++) {
+        const srv_range r = b->ranges[k];
+        memset(column + r.from, 0, (r.to - r.from) * sizeof *column);
+        for (size_t i = 0; i < s->part->n_ops; i++)
+            srv_fan_add_kind(&s->fans[i], kind, r, column);
     }
-    return any;
+    return column;
 }
 
 static void add_covers(summer *s, const srv_batch *b) {
-    double *to = s->sums.cover[0];
-    unsigned only = only_kind(s, b);
-    if (only < OP_COVERS && s->part->n_ops == 1) {
-        add_column(s, s->fans[0].latency, to + only, OP_COVERS);
-        return;
-    }
+    unsigned kinds = 0;
+    for (size_t i = 0; i < s->part->n_ops; i++)
+        kinds |= s->fans[i].kinds;
     for (unsigned kind = 0; kind < OP_COVERS; kind++) {
-        bool any = false;
-        for (size_t i = 0; i < s->part->n_ops; i++)
-            for (size_t k = 0; k < b->n_ranges; k++)
-                any |= add_kind(&s->fans[i], kind, b->ranges[k], i == 0, s->own.cover[kind]);
-        if (any)
-            add_column(s, s->own.cover[kind], to + kind, OP_COVERS);
+        double *to = s->sums.cover[0] + kind;
+        if (kinds == 1u << kind && s->part->n_ops == 1)
+            add_column(s, s->fans[0].latency, to, OP_COVERS);
+        else if (kinds & 1u << kind)
+            add_column(s, fill_kind(s, b, kind), to, OP_COVERS);
     }
 }
 
@@ -263,7 +269,7 @@ bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, si
     for (size_t i = 0; i < part->n_ops; i++)
         if (!op_has_fan(&op_at(&s, i)->bound, srv_plan_of(d)->mode))
             return false;
-    if (part->n_ops == 0 || !srv_lay_steps(d, b, keys, n, &s.steps, walk_of) || !open_fans(&s))
+    if (!srv_lay_steps(d, b, keys, n, &s.steps, walk_of) || !open_fans(&s))
         return false;
     take_own_columns(&s);
     s.sums = srv_folded_take(b, s.steps.n_walks, part->n_rows);

@@ -52,7 +52,10 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint3
 srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
                            uint32_t *walk_of);
 
-/* The same for the moving rows in columns, keys being the walks sorted by (batch << 32 | isl, osl). False: some
+/* The same for the still rows, keys being the walks sorted by (batch << 32, osl). */
+srv_folded srv_still_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n,
+                          uint32_t *walk_of);
+/* For the moving rows in columns, keys being the walks sorted by (batch << 32 | isl, osl). False: some
  * op has no fan, or no measured answer to some step; nothing is said of either then. */
 bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n, uint32_t *walk_of,
                   srv_folded *out);

@@ -15,7 +15,8 @@ static void add_lane(srv_steps *s, uint64_t key) {
     if (s->n_batches == 0 || s->batches[s->n_batches - 1].batch != batch)
         s->batches[s->n_batches++] = (srv_batch){.batch = batch, .first = lane};
     s->batches[s->n_batches - 1].end = lane + 1;
-    s->lanes[s->n_lanes++] = (srv_lane){.first = (uint32_t)s->n_walks};
+    s->lanes[s->n_lanes++] =
+        (srv_lane){.batch = (uint32_t)(s->n_batches - 1), .first = (uint32_t)s->n_walks};
 }
 
 /* Walks, lanes and batches; where they lie is left open. order: a key for each lane, by which those that share
@@ -40,6 +41,15 @@ static void count_lanes(const srv_key *keys, size_t n, uint32_t stride, srv_step
     }
 }
 
+/* Adds a lane's positions to those of its batch; they start no earlier than those before. */
+static void add_range(srv_batch *b, uint32_t from, uint32_t to) {
+    srv_range *last = &b->ranges[b->n_ranges - (b->n_ranges > 0)];
+    if (b->n_ranges > 0 && from <= last->to)
+        last->to = to > last->to ? to : last->to;
+    else
+        b->ranges[b->n_ranges++] = (srv_range){from, to};
+}
+
 /* Where each lane's positions lie; a lane either goes on within the stretch of the one before or opens a new
  * one. */
 static bool place_lanes(const srv_key *order, uint32_t stride, srv_steps *s) {
@@ -60,24 +70,10 @@ static bool place_lanes(const srv_key *order, uint32_t stride, srv_steps *s) {
         for (; end < behind; end++)
             s->positions[end] = (uint32_t)(start + (end - base) * stride);
         l->at = (uint32_t)at;
+        add_range(&s->batches[l->batch], l->at, (uint32_t)behind);
     }
     s->n_positions = (size_t)end;
     return true;
-}
-
-/* The ranges of a batch: its lanes come by isl, so that those that share positions mostly meet. */
-static void find_ranges(const srv_steps *s, srv_batch *b, srv_range *ranges) {
-    b->ranges = ranges;
-    for (uint32_t i = b->first; i < b->end; i++) {
-        uint32_t at = s->lanes[i].at, end = at + s->lanes[i].steps;
-        srv_range *last = &ranges[b->n_ranges - (b->n_ranges > 0)];
-        if (end == at)
-            continue;
-        if (b->n_ranges > 0 && at >= last->from && at <= last->to)
-            last->to = end > last->to ? end : last->to;
-        else
-            ranges[b->n_ranges++] = (srv_range){at, end};
-    }
 }
 
 bool srv_lay_steps(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n, srv_steps *out,
@@ -89,12 +85,10 @@ bool srv_lay_steps(const srv_deployment *d, srv_block *b, const srv_key *keys, s
                        .batches = srv_take(b, n, sizeof *out->batches)};
     count_lanes(keys, n, d->tuning.stride, out, order, walk_of);
     srv_sort_keys(order, tmp, out->n_lanes);
-    if (!place_lanes(order, d->tuning.stride, out))
-        return false;
     srv_range *ranges = srv_take(b, out->n_lanes, sizeof *ranges);
     for (size_t i = 0; i < out->n_batches; i++)
-        find_ranges(out, &out->batches[i], ranges + out->batches[i].first);
-    return true;
+        out->batches[i].ranges = ranges + out->batches[i].first;
+    return place_lanes(order, d->tuning.stride, out);
 }
 
 bool srv_open_fan(const srv_deployment *d, srv_block *b, const srv_steps *s, const op_bound *op, op_fan *out) {
@@ -105,6 +99,7 @@ bool srv_open_fan(const srv_deployment *d, srv_block *b, const srv_steps *s, con
 
 bool srv_ask_fan(const srv_deployment *d, const srv_batch *batch, op_fan *fan) {
     const op_shape shape = srv_decode_shape(d, batch->batch, 1);
+    fan->kinds = 0;
     for (size_t i = 0; i < batch->n_ranges; i++)
         if (!op_fan_ask(fan, &shape, batch->ranges[i].from, batch->ranges[i].to))
             return false;

@@ -6,6 +6,7 @@
 
 /* Walks of one (batch, isl): the longest takes positions at .. at + steps - 1, the others fewer of them. */
 typedef struct srv_lane {
+    uint32_t batch;      /* its place in batches */
     uint32_t first, end; /* walks */
     uint32_t at, steps, strides; /* strides: the steps that stand for a whole one */
 } srv_lane;
@@ -25,7 +26,7 @@ typedef struct srv_batch {
     uint32_t batch;
     uint32_t first, end; /* lanes */
     size_t n_ranges;
-    const srv_range *ranges; /* all positions of its lanes, and no others; some may stand twice */
+    srv_range *ranges; /* exactly the positions of its lanes, each once, ascending */
 } srv_batch;
 
 typedef struct srv_steps {

@@ -1,5 +1,4 @@
-/* links: perfdb. Queries that share work (aimed sites, runs along the last axis) answer what plain ones do,
- * to the bit. */
+/* links: perfdb. Queries that share work (aimed sites, fans) answer what plain ones do, to the bit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,9 +6,12 @@
 
 #include <cmocka.h>
 
+#include "perfdb/fan.h"
 #include "perfdb/perfdb.h"
 #include <math.h>
 #include <string.h>
+
+enum { RUN = 150 }; /* places of a fan at most */
 
 /* A small linear congruential generator: the same cases everywhere. */
 static uint32_t next(uint32_t *seed) {
@@ -107,42 +109,67 @@ static bool same(double a, double b) {
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
 }
 
-static void test_runs_along_the_last_axis(void **state) {
+/* Asks a fan for a stretch of places, and the grid for each of them. */
+static void compare_stretch(pdb_fan *fan, double *c, size_t from, size_t to, size_t found[3]) {
+    double latency[RUN], energy[RUN];
+    uint8_t how[RUN];
+    pdb_origins marks[RUN];
+    pdb_values out = {latency, energy, how, marks};
+    const int last = fan->g->axes - 1;
+    pdb_miss miss = pdb_fan_query(fan, from, to, &out);
+    for (size_t i = from; i < to; i++) {
+        pdb_value plain = {0};
+        c[last] = fan->places[i];
+        pdb_miss alone = pdb_grid_query(fan->g, c, -1, uneven, NULL, &plain);
+        if (alone != PDB_HIT) {
+            assert_int_equal(miss, alone);
+            return;
+        }
+        assert_true(same(plain.latency, latency[i - from]) && same(plain.energy, energy[i - from]) &&
+                    plain.how == how[i - from] && plain.from == marks[i - from] && plain.from);
+        found[plain.how]++;
+    }
+    assert_int_equal(miss, PDB_HIT);
+}
+
+static void test_fans(void **state) {
     (void)state;
-    enum { RUN = 150 };
     uint32_t seed = 7;
-    size_t exact = 0, inside = 0, beyond = 0;
+    size_t found[3] = {0}, refused = 0;
     for (int round = 0; round < 3000; round++) {
         aic_arena *a = aic_arena_new();
-        int axes = 3 + (int)(next(&seed) % 2), sqrt_axis = (int)(next(&seed) % 4) - 1;
+        int axes = 3 + (int)(next(&seed) % 2);
         const pdb_grid *g =
             random_grid(a, &seed, axes, 1 + next(&seed) % (round % 2 ? 200 : 6000), next(&seed) % 2);
-        double c[4], last[RUN], latency[RUN], energy[RUN];
-        uint8_t how[RUN];
-        pdb_origins from[RUN];
-        pdb_values run = {latency, energy, how, from};
+        double c[4], places[RUN];
         size_t n = 1 + next(&seed) % RUN;
+        pdb_fan fan;
         for (int i = 0; i < 4; i++)
-            c[i] = next(&seed) % 2 ? (double)(next(&seed) % 40) / 4.0 + 0.25 : 1.0 + next(&seed) % 9;
-        random_lengths(&seed, last, n);
-        assert_int_equal(pdb_grid_query_last(g, c, last, n, sqrt_axis, uneven, NULL, &run), PDB_HIT);
-        for (size_t i = 0; i < n; i++) {
-            pdb_value plain = {0};
-            c[axes - 1] = last[i];
-            assert_int_equal(pdb_grid_query(g, c, sqrt_axis, uneven, NULL, &plain), PDB_HIT);
-            assert_true(same(plain.latency, latency[i]) && same(plain.energy, energy[i]) &&
-                        plain.how == how[i] && plain.from == from[i] && plain.from);
-            exact += plain.how == PDB_EXACT;
-            inside += plain.how == PDB_INSIDE;
-            beyond += plain.how == PDB_BEYOND;
+            c[i] = next(&seed) % 8 ? 1.0 + next(&seed) % 9 : (double)(next(&seed) % 40) / 4.0;
+        random_lengths(&seed, places, n);
+        void *memory = aic_arena_alloc(a, pdb_fan_bytes(g, n), 1);
+        if (!pdb_fan_open(&fan, g, c, places, n, uneven, NULL, memory)) {
+            refused++;
+            aic_arena_free(a);
+            continue;
+        }
+        bool ascending = next(&seed) % 2;
+        for (int turn = 0; turn < 12; turn++) {
+            c[axes - 2] = ascending ? turn : (double)(next(&seed) % 48) / 4.0;
+            if (next(&seed) % 100 == 0)
+                c[axes - 2] = next(&seed) % 2 ? -1.0 : 1e300;
+            size_t from = next(&seed) % n;
+            pdb_fan_turn(&fan, c[axes - 2]);
+            compare_stretch(&fan, c, from, from + 1 + next(&seed) % (n - from), found);
         }
         aic_arena_free(a);
     }
-    assert_true(exact > 1000 && inside > 10000 && beyond > 10000);
+    assert_true(found[PDB_EXACT] > 1000 && found[PDB_INSIDE] > 10000 && found[PDB_BEYOND] > 10000);
+    assert_true(refused > 100);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_aimed_sites),
-                                       cmocka_unit_test(test_runs_along_the_last_axis)};
+                                       cmocka_unit_test(test_fans)};
     return cmocka_run_group_tests_name("query_plans", tests, NULL, NULL);
 }
