@@ -78,8 +78,8 @@ typedef struct sides {
     size_t n; /* from one sample to the next */
 } sides;
 
-#define ALONE(k)   left[(k) * n + i]
-#define BETWEEN(k) (left[(k) * n + i] + (right[(k) * n + i] - left[(k) * n + i]) * w)
+#define ALONE(k)   left[(k)*n + i]
+#define BETWEEN(k) (left[(k)*n + i] + (right[(k)*n + i] - left[(k)*n + i]) * w)
 /* In the order of the samples, from 0 on. */
 #define MEAN(of) ((0.0 + of(0) + of(1) + of(2) + of(3) + of(4)) / OP_SAMPLES)
 _Static_assert(OP_SAMPLES == 5, "as many as MEAN adds up");

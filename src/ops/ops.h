@@ -9,7 +9,6 @@
 #define AICFG_OPS_OPS_H
 
 #include "base/base.h"
-#include "perfdb/fan.h"
 #include "perfdb/perfdb.h"
 
 /* ---- modes, sources, coverage -------------------------------------------------------------------------- */
@@ -189,7 +188,8 @@ typedef struct op_desc {
      * every_mode. */
     op_class (*query)(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                       op_refusal *why);
-    /* Says what makes the measured answers of decode steps a fan; false: nothing does. NULL = they never are. */
+    /* Says what makes the measured answers of decode steps a fan; false: nothing does. NULL = they never are.
+     */
     bool (*fan)(const op_bound *b, op_fan_source *out);
     double (*weight_bytes)(const op *o); /* without repeat; NULL = 0 */
     const char *definition;              /* SHA-256 of the file that declares the kind; NULL = built in */
@@ -312,7 +312,8 @@ op_class op_query_once(const op_bound *b, op_mode mode, const op_shape *shape, o
 /* Does the op refuse every shape in this mode? Known at bind. */
 bool op_never_answers(const op_bound *b, op_mode mode);
 
-/* ---- fans: an op at the same KV lengths for many batches (fan.c) ----------------------------------------- */
+/* ---- fans: an op at the same KV lengths for many batches (fan.c) -----------------------------------------
+ */
 
 /* A kind's decode step as queries of a grid whose last two axes are batch and KV length. */
 struct op_fan_source {
@@ -324,8 +325,8 @@ struct op_fan_source {
     bool imbalance; /* times the shape's */
 };
 
-/* Columns hold one value per length, of the batch asked for last: what op_query would answer, repeat included,
- * source silicon, tier none. */
+/* Columns hold one value per length, of the batch asked for last: what op_query would answer, repeat
+ * included, source silicon, tier none. */
 typedef struct op_fan {
     const op_bound *b;
     op_fan_source source;
@@ -335,7 +336,7 @@ typedef struct op_fan {
     uint8_t *cover;           /* op_cover where that is all of the latency, OP_COVERS: in parts */
     double *parts[OP_COVERS]; /* of those */
     pdb_origins *from;        /* NULL: all rows are the view's own */
-    unsigned kinds; /* bits 1u << op_cover: evidence of lengths asked for; the caller's to clear */
+    unsigned kinds;           /* bits 1u << op_cover: evidence of lengths asked for; the caller's to clear */
     /* private */
     pdb_fan grid;
     double *places; /* samples x n */

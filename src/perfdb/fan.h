@@ -35,7 +35,7 @@ typedef struct pdb_fan {
     pdb_fan_curve curves[2];
     /* What the value asked for last lies between: right NULL = on the key of left; both NULL = outside. */
     const pdb_fan_curve *left, *right;
-    double w; /* share of right */
+    double w;              /* share of right */
     pdb_hold_lists *lists; /* of leaves near places that no curve reaches */
 } pdb_fan;
 

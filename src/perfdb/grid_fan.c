@@ -1,4 +1,5 @@
-/* GRID queries at many places of the last axis for many values of the one before (docs/model/interpolation.md).
+/* GRID queries at many places of the last axis for many values of the one before
+ * (docs/model/interpolation.md).
  *
  * Places are taken by the span: those between the same two keys of a curve are plain arithmetic on columns.
  * The answers are those of pdb_grid_query to the bit: the same blends in the same order, and beyond the

@@ -10,6 +10,7 @@
 #define AICFG_PERFDB_PERFDB_H
 
 #include "base/base.h"
+#include "perfdb/fan.h"
 #include "perfdb/interp.h"
 #include "perfdb/quant.h"
 #include <stdio.h>

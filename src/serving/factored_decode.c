@@ -1,7 +1,7 @@
 /* Decode walks of a block. Rows that do not read the KV position have one step for each batch
  * (factored_still.c), the others one for each position: columns of them where their ops have fans
- * (factored_fan.c), else one walk for each (batch, isl), here. Output lengths on the same walk take snapshots of
- * one running sum, and steps are shared between walks that meet at a (batch, position). */
+ * (factored_fan.c), else one walk for each (batch, isl), here. Output lengths on the same walk take snapshots
+ * of one running sum, and steps are shared between walks that meet at a (batch, position). */
 #include "serving/answers.h"
 #include "serving/folded.h"
 #include <string.h>

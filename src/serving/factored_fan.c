@@ -1,8 +1,8 @@
 /* Sums over the decode steps of moving rows whose ops are asked for all lengths at once (ops/fan.c).
  *
  * The steps of a batch are columns over the block's positions; each lane adds up its stretch of a column in
- * step order, a few lanes side by side, and walks read the running sum off where they end. What is known to be
- * 0, or equal to another column, is not added up.
+ * step order, a few lanes side by side, and walks read the running sum off where they end. What is known to
+ * be 0, or equal to another column, is not added up.
  */
 #include "serving/steps.h"
 #include <string.h>
@@ -16,8 +16,8 @@ typedef struct column {
     size_t apart; /* doubles from walk to walk */
 } column;
 
-/* Columns over the positions, where those of the fans do not serve: rows of several ops, and kinds of evidence
- * that change from step to step. */
+/* Columns over the positions, where those of the fans do not serve: rows of several ops, and kinds of
+ * evidence that change from step to step. */
 typedef struct own {
     double **latency, **energy; /* by row; NULL: the row has one op */
     double *cover[OP_COVERS];

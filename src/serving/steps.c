@@ -15,12 +15,11 @@ static void add_lane(srv_steps *s, uint64_t key) {
     if (s->n_batches == 0 || s->batches[s->n_batches - 1].batch != batch)
         s->batches[s->n_batches++] = (srv_batch){.batch = batch, .first = lane};
     s->batches[s->n_batches - 1].end = lane + 1;
-    s->lanes[s->n_lanes++] =
-        (srv_lane){.batch = (uint32_t)(s->n_batches - 1), .first = (uint32_t)s->n_walks};
+    s->lanes[s->n_lanes++] = (srv_lane){.batch = (uint32_t)(s->n_batches - 1), .first = (uint32_t)s->n_walks};
 }
 
-/* Walks, lanes and batches; where they lie is left open. order: a key for each lane, by which those that share
- * positions come one after another: residue of the first position, then isl. */
+/* Walks, lanes and batches; where they lie is left open. order: a key for each lane, by which those that
+ * share positions come one after another: residue of the first position, then isl. */
 static void count_lanes(const srv_key *keys, size_t n, uint32_t stride, srv_steps *s, srv_key *order,
                         uint32_t *walk_of) {
     for (size_t k = 0; k < n; k++) {
@@ -91,7 +90,8 @@ bool srv_lay_steps(const srv_deployment *d, srv_block *b, const srv_key *keys, s
     return place_lanes(order, d->tuning.stride, out);
 }
 
-bool srv_open_fan(const srv_deployment *d, srv_block *b, const srv_steps *s, const op_bound *op, op_fan *out) {
+bool srv_open_fan(const srv_deployment *d, srv_block *b, const srv_steps *s, const op_bound *op,
+                  op_fan *out) {
     op_mode mode = srv_plan_of(d)->mode;
     void *memory = srv_take(b, op_fan_bytes(op, mode, s->n_positions), 1);
     return op_fan_open(out, op, mode, s->positions, s->n_positions, memory);

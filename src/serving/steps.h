@@ -6,8 +6,8 @@
 
 /* Walks of one (batch, isl): the longest takes positions at .. at + steps - 1, the others fewer of them. */
 typedef struct srv_lane {
-    uint32_t batch;      /* its place in batches */
-    uint32_t first, end; /* walks */
+    uint32_t batch;              /* its place in batches */
+    uint32_t first, end;         /* walks */
     uint32_t at, steps, strides; /* strides: the steps that stand for a whole one */
 } srv_lane;
 

@@ -109,10 +109,11 @@ static op *grid_op(aic_arena *a, const char *name, double repeat, bool holes) {
     return o;
 }
 
-/* ---- one op --------------------------------------------------------------------------------------------- */
+/* ---- one op ---------------------------------------------------------------------------------------------
+ */
 
-static void compare_column(const op_bound *b, const op_fan *f, op_shape shape, const uint32_t *lengths, size_t from,
-                           size_t to) {
+static void compare_column(const op_bound *b, const op_fan *f, op_shape shape, const uint32_t *lengths,
+                           size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
         op_result r;
         shape.s = lengths[i];
@@ -160,7 +161,8 @@ static void fan_equals_query(void **state) {
     assert_true(asked > 1000 && refused > 100);
 }
 
-/* ---- walks ---------------------------------------------------------------------------------------------- */
+/* ---- walks ----------------------------------------------------------------------------------------------
+ */
 
 /* Grids of batches and lengths, and whatever else, in any order. */
 static size_t random_loads(srv_workload *loads, size_t most) {
@@ -217,7 +219,8 @@ static void sums_equal_plain(void **state) {
     srv_block_free(&plain);
 }
 
-/* ---- positions ------------------------------------------------------------------------------------------ */
+/* ---- positions ------------------------------------------------------------------------------------------
+ */
 
 static srv_steps lay(srv_deployment *d, srv_block *b, const uint32_t (*walks)[3], size_t n, uint32_t *walk_of,
                      bool *fits) {
@@ -226,7 +229,8 @@ static srv_steps lay(srv_deployment *d, srv_block *b, const uint32_t (*walks)[3]
     srv_block_start(d, &none, 1, b);
     srv_key *keys = srv_take(b, n, sizeof *keys);
     for (size_t i = 0; i < n; i++)
-        keys[i] = (srv_key){.hi = (uint64_t)walks[i][0] << 32 | walks[i][1], .lo = walks[i][2], .item = (uint32_t)i};
+        keys[i] = (srv_key){
+            .hi = (uint64_t)walks[i][0] << 32 | walks[i][1], .lo = walks[i][2], .item = (uint32_t)i};
     *fits = srv_lay_steps(d, b, keys, n, &s, walk_of);
     return s;
 }
@@ -234,8 +238,8 @@ static srv_steps lay(srv_deployment *d, srv_block *b, const uint32_t (*walks)[3]
 /* Walks of two batches: where they meet they find the same place; what they leave out is asked by none. */
 static void lanes_share_positions(void **state) {
     (void)state;
-    static const uint32_t walks[][3] = {
-        {1, 128, 64}, {1, 128, 64}, {1, 128, 129}, {1, 192, 1}, {1, 192, 33}, {4, 100, 2}, {4, 160, 65}, {4, 640, 2}};
+    static const uint32_t walks[][3] = {{1, 128, 64}, {1, 128, 64}, {1, 128, 129}, {1, 192, 1},
+                                        {1, 192, 33}, {4, 100, 2},  {4, 160, 65},  {4, 640, 2}};
     enum { N = sizeof walks / sizeof *walks };
     srv_deployment d = fake_deployment(SRV_static_gen);
     srv_block b = {0};
@@ -245,7 +249,8 @@ static void lanes_share_positions(void **state) {
     srv_steps s = lay(&d, &b, walks, N, walk_of, &fits);
     assert_true(fits && s.n_lanes == 5 && s.n_walks == 7 && s.n_batches == 2);
     assert_true(walk_of[0] == 0 && walk_of[1] == 0 && walk_of[2] == 1 && walk_of[7] == 6);
-    assert_true(s.walks[0].strides == 1 && s.walks[0].left == 31 && s.walks[1].strides == 4 && !s.walks[1].left);
+    assert_true(s.walks[0].strides == 1 && s.walks[0].left == 31 && s.walks[1].strides == 4 &&
+                !s.walks[1].left);
     assert_true(!s.walks[2].strides && !s.walks[2].left); /* nothing to decode */
     static const uint32_t firsts[] = {129, 193, 101, 161, 641};
     for (size_t l = 0; l < s.n_lanes; l++)

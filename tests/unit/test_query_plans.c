@@ -169,7 +169,6 @@ static void test_fans(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_aimed_sites),
-                                       cmocka_unit_test(test_fans)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_aimed_sites), cmocka_unit_test(test_fans)};
     return cmocka_run_group_tests_name("query_plans", tests, NULL, NULL);
 }
