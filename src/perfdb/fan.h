@@ -1,5 +1,5 @@
 /* Fans: queries of a grid at many places of its last axis, the same ones for many values of the axis before
- * (a decode step's KV lengths and batches). docs/model/interpolation.md, "runs".
+ * (a decode step's KV lengths and batches; docs/model/serving.md, "factoring").
  *
  * The curve of a key over the last axis is worked out once, for all places; a value between two keys blends
  * their curves, column by column. Whoever asks does that: a fan hands out the curves, and answers by itself
