@@ -40,7 +40,9 @@ static void *carve(char **memory, size_t n, size_t size) {
     return p;
 }
 
-static void place(op_fan *f, const uint32_t *lengths) {
+static void place(op_fan *f) {
+    const uint32_t *lengths = f->lengths;
+    f->placed = true;
     for (size_t i = 0; i < f->n && !f->source.spread; i++)
         f->places[i] = lengths[i];
     for (int k = 0; f->source.spread && k < OP_SAMPLES; k++)
@@ -51,7 +53,7 @@ static void place(op_fan *f, const uint32_t *lengths) {
 bool op_fan_open(op_fan *f, const op_bound *b, op_mode mode, const uint32_t *lengths, size_t n,
                  void *memory) {
     char *at = memory; /* wide columns first: each is aligned then */
-    *f = (op_fan){.b = b, .n = n};
+    *f = (op_fan){.b = b, .n = n, .lengths = lengths};
     if (!source_of(b, mode, &f->source))
         return false;
     const size_t places = samples_of(&f->source) * n;
@@ -65,7 +67,6 @@ bool op_fan_open(op_fan *f, const op_bound *b, op_mode mode, const uint32_t *len
     f->from = s->grid->from ? carve(&at, n, sizeof(pdb_origins)) : NULL;
     f->cover = carve(&at, n, 1);
     f->odd = carve(&at, n, 1);
-    place(f, lengths);
     return pdb_fan_open(&f->grid, s->grid, s->coords, f->places, places, s->sol, s->ctx, curves);
 }
 
@@ -166,11 +167,10 @@ typedef struct samples {
     pdb_origins from[OP_SAMPLES * SOME];
 } samples;
 
-/* As op_query leaves it. */
+/* As op_query_once leaves it. */
 static double finished(const op_fan *f, double imbalance, double v) {
     v *= imbalance;
-    v = f->b->op->desc->unclamped || v > 0.0 ? v : 0.0; /* op_max(v, 0) */
-    return v * f->b->op->repeat;
+    return f->b->op->desc->unclamped || v > 0.0 ? v : 0.0; /* op_max(v, 0) */
 }
 
 /* The mean of length `to`, whose samples stand at v[at], n apart, and what it rests on. */
@@ -231,25 +231,32 @@ static bool answer_odd(op_fan *f, double imbalance, size_t from, size_t to) {
 /* ---- asking ------------------------------------------------------------------------------------------ */
 
 /* `finished`, down a column; x 1.0 leaves the bits alone. */
-AIC_WIDE static void op_fan_finish(double *restrict v, size_t n, double imbalance, double repeat,
-                                   bool clamp) {
+AIC_WIDE static void op_fan_finish(double *restrict v, size_t n, double imbalance, bool clamp) {
     if (clamp) {
 #pragma omp simd
         for (size_t i = 0; i < n; i++) {
             double x = v[i] * imbalance;
-            v[i] = (x > 0.0 ? x : 0.0) * repeat;
+            v[i] = x > 0.0 ? x : 0.0;
         }
         return;
     }
 #pragma omp simd
     for (size_t i = 0; i < n; i++)
-        v[i] = v[i] * imbalance * repeat;
+        v[i] *= imbalance;
+}
+
+AIC_WIDE static void op_fan_times(double *restrict v, size_t n, double repeat) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++)
+        v[i] *= repeat;
 }
 
 bool op_fan_ask(op_fan *f, const op_shape *shape, size_t from, size_t to) {
     pdb_fan *g = &f->grid;
     const double imbalance = f->source.imbalance ? shape->imbalance : 1.0;
     const bool clamp = !f->b->op->desc->unclamped;
+    if (!f->placed)
+        place(f);
     pdb_fan_turn(g, shape->batch);
     if (g->left) {
         fill_latencies(f, from, to);
@@ -266,8 +273,19 @@ bool op_fan_ask(op_fan *f, const op_shape *shape, size_t from, size_t to) {
     }
     if (!answer_odd(f, imbalance, from, to))
         return false;
-    op_fan_finish(f->latency + from, to - from, imbalance, f->b->op->repeat, clamp);
+    op_fan_finish(f->latency + from, to - from, imbalance, clamp);
     if (f->energy)
-        op_fan_finish(f->energy + from, to - from, imbalance, f->b->op->repeat, clamp);
+        op_fan_finish(f->energy + from, to - from, imbalance, clamp);
     return true;
+}
+
+void op_fan_repeat(op_fan *f, size_t from, size_t to) {
+    const double repeat = f->b->op->repeat;
+    op_fan_times(f->latency + from, to - from, repeat);
+    if (f->energy)
+        op_fan_times(f->energy + from, to - from, repeat);
+    const uint8_t *parted = f->cover + from, *end = f->cover + to;
+    for (; (parted = memchr(parted, OP_COVERS, (size_t)(end - parted))) != NULL; parted++)
+        for (int c = 0; c < OP_COVERS; c++)
+            f->parts[c][parted - f->cover] *= repeat;
 }

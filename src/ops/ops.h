@@ -338,6 +338,8 @@ typedef struct op_fan {
     pdb_origins *from;        /* NULL: all rows are the view's own */
     unsigned kinds;           /* bits 1u << op_cover: evidence of lengths asked for; the caller's to clear */
     /* private */
+    const uint32_t *lengths;
+    bool placed; /* places are filled in */
     pdb_fan grid;
     double *places; /* samples x n */
     uint8_t *odd;
@@ -346,11 +348,13 @@ typedef struct op_fan {
 bool op_has_fan(const op_bound *b, op_mode mode);
 /* Memory of one of n lengths, bytes, aligned for doubles. */
 size_t op_fan_bytes(const op_bound *b, op_mode mode, size_t n);
-/* lengths need not outlive it. False: the grid has no such answers. */
+/* lengths must outlive it. False: the grid has no such answers. */
 bool op_fan_open(op_fan *f, const op_bound *b, op_mode mode, const uint32_t *lengths, size_t n, void *memory);
-/* Fills lengths from .. to - 1; shape's batch and imbalance count. Best with batches ascending. False: one of
- * them has no measured answer. */
+/* Fills lengths from .. to - 1, as op_query_once has them; shape's batch and imbalance count. Best with
+ * batches ascending. False: one of them has no measured answer. */
 bool op_fan_ask(op_fan *f, const op_shape *shape, size_t from, size_t to);
+/* Makes them those of op_query. */
+void op_fan_repeat(op_fan *f, size_t from, size_t to);
 
 /* ---- what is measured for large expert parallelism (docs/model/moe_large_ep.md) -------------------------
  */

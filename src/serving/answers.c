@@ -224,6 +224,15 @@ static const srv_identity *part_identity(srv_deployment *d, const srv_part *part
     return keep_identity(d, &b);
 }
 
+/* Of the steps of an op with fans, before the repeat. */
+static const srv_identity *fan_identity(srv_deployment *d, const srv_op *o) {
+    aic_buf b = {0};
+    add_common(&b, d);
+    aic_buf_addn(&b, (const char *)&d->tuning.imbalance_gen, sizeof d->tuning.imbalance_gen);
+    aic_buf_addn(&b, (const char *)&o->identity, sizeof o->identity);
+    return keep_identity(d, &b);
+}
+
 /* Of an op's answers before the repeat, to questions of one class. */
 static const srv_identity *single_identity(srv_deployment *d, const srv_op *o) {
     const srv_key_class *class = &srv_plan_of(d)->keys[o->key];
@@ -241,8 +250,13 @@ void srv_share_answers(srv_deployment *d, srv_answers *s) {
     if (!plan || !s)
         return;
     plan->answers = s;
-    if (srv_has_generation(d->request.mode) && plan->parts[SRV_MOVING].n_ops > 0)
-        plan->parts[SRV_MOVING].who = part_identity(d, &plan->parts[SRV_MOVING]);
+    const srv_part *moving = &plan->parts[SRV_MOVING];
+    if (srv_has_generation(d->request.mode) && moving->n_ops > 0)
+        plan->parts[SRV_MOVING].who = part_identity(d, moving);
+    for (size_t i = 0; srv_has_generation(d->request.mode) && i < moving->n_ops; i++) {
+        srv_op *o = &plan->generation.ops[moving->ops[i]];
+        o->who = op_has_fan(&o->bound, plan->mode) ? fan_identity(d, o) : NULL;
+    }
     /* Ops without tables answer by a formula, about as fast as an answer is found. */
     for (size_t i = 0; i < plan->context.n_bound; i++)
         if (plan->context.ops[i].bound.op->desc->schemas || plan->context.ops[i].bound.op->desc->holds_ops)

@@ -41,7 +41,7 @@ static bool ask_fan(const clerk *c, const op_bound *b, const srv_steps *s) {
     if (!s || !op_has_fan(b, srv_plan_of(c->d)->mode) || !srv_open_fan(c->d, c->b, s, b, &fan))
         return false;
     for (size_t i = 0; i < s->n_batches; i++)
-        if (!srv_ask_fan(c->d, &s->batches[i], &fan))
+        if (!srv_ask_fan(c->d, c->b, s, &s->batches[i], NULL, &fan))
             return false;
     return true;
 }

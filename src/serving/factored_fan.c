@@ -244,7 +244,7 @@ static bool open_fans(summer *s) {
 
 static bool sum_batch(summer *s, const srv_batch *b) {
     for (size_t i = 0; i < s->part->n_ops; i++)
-        if (!srv_ask_fan(s->d, b, &s->fans[i]))
+        if (!srv_ask_fan(s->d, s->b, &s->steps, b, op_at(s, i)->who, &s->fans[i]))
             return false;
     s->n_columns = 0;
     add_rows(s, b);

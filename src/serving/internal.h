@@ -117,7 +117,7 @@ typedef struct srv_identity srv_identity; /* answers.h */
 typedef struct srv_op {
     op_bound bound;
     op_identity identity;    /* lanes included */
-    const srv_identity *who; /* of its answers before the repeat; NULL = not shared */
+    const srv_identity *who; /* of its answers before the repeat (context, fans); NULL = not shared */
     uint32_t row;            /* of its phase */
     bool opens;              /* first op of its row: sets what later ones add to */
     bool logits;             /* context: sees one token per request */
@@ -147,7 +147,7 @@ typedef struct srv_part {
     uint32_t *rows;          /* rows of the phase, ascending */
     uint32_t *ops;           /* indices into the phase's ops, ascending */
     uint32_t *slots;         /* per op: index of its row within `rows` */
-    const srv_identity *who; /* of its sums; NULL = not shared */
+    const srv_identity *who; /* of its sums, walk by walk; NULL = not shared */
 } srv_part;
 
 /* X(name, text): workload rules, checked in this order. Texts carry no figures of the workload: they are

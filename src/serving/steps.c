@@ -59,9 +59,10 @@ static bool place_lanes(const srv_key *order, uint32_t stride, srv_steps *s) {
         if (l->steps == 0)
             continue;
         bool goes_on = end > base && order[i].hi == start % stride && first <= start + (end - base) * stride;
-        if (!goes_on) {
+        if (!goes_on) { /* one place is left out, so that no range goes on from stretch to stretch */
+            s->positions[end] = (uint32_t)first;
+            base = end = end ? end + 1 : 0;
             start = first;
-            base = end;
         }
         uint64_t at = base + (first - start) / stride, behind = at + l->steps;
         if (behind > MAX_POSITIONS)
@@ -78,7 +79,7 @@ static bool place_lanes(const srv_key *order, uint32_t stride, srv_steps *s) {
 bool srv_lay_steps(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n, srv_steps *out,
                    uint32_t *walk_of) {
     srv_key *order = srv_take(b, n, sizeof *order), *tmp = srv_take(b, n, sizeof *tmp);
-    *out = (srv_steps){.positions = srv_take(b, MAX_POSITIONS, sizeof *out->positions),
+    *out = (srv_steps){.positions = srv_take(b, MAX_POSITIONS + 1, sizeof *out->positions),
                        .lanes = srv_take(b, n, sizeof *out->lanes),
                        .walks = srv_take(b, n, sizeof *out->walks),
                        .batches = srv_take(b, n, sizeof *out->batches)};
@@ -95,13 +96,4 @@ bool srv_open_fan(const srv_deployment *d, srv_block *b, const srv_steps *s, con
     op_mode mode = srv_plan_of(d)->mode;
     void *memory = srv_take(b, op_fan_bytes(op, mode, s->n_positions), 1);
     return op_fan_open(out, op, mode, s->positions, s->n_positions, memory);
-}
-
-bool srv_ask_fan(const srv_deployment *d, const srv_batch *batch, op_fan *fan) {
-    const op_shape shape = srv_decode_shape(d, batch->batch, 1);
-    fan->kinds = 0;
-    for (size_t i = 0; i < batch->n_ranges; i++)
-        if (!op_fan_ask(fan, &shape, batch->ranges[i].from, batch->ranges[i].to))
-            return false;
-    return true;
 }

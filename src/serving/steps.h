@@ -26,12 +26,12 @@ typedef struct srv_batch {
     uint32_t batch;
     uint32_t first, end; /* lanes */
     size_t n_ranges;
-    srv_range *ranges; /* exactly the positions of its lanes, each once, ascending */
+    srv_range *ranges; /* exactly the positions of its lanes, each once; none leaves its stretch */
 } srv_batch;
 
 typedef struct srv_steps {
     size_t n_positions, n_lanes, n_walks, n_batches;
-    uint32_t *positions; /* ascending stretches, a stride apart within */
+    uint32_t *positions; /* ascending stretches, a stride apart within; a place between two is nobody's */
     srv_lane *lanes;     /* by (batch, isl) */
     srv_stretch *walks;  /* lane by lane, by output length */
     srv_batch *batches;  /* ascending */
@@ -43,7 +43,9 @@ bool srv_lay_steps(const srv_deployment *d, srv_block *b, const srv_key *keys, s
                    uint32_t *walk_of);
 /* A fan of the positions; false: the op has none. */
 bool srv_open_fan(const srv_deployment *d, srv_block *b, const srv_steps *s, const op_bound *op, op_fan *out);
-/* Asks it for all positions of a batch; false: some step has no measured answer. */
-bool srv_ask_fan(const srv_deployment *d, const srv_batch *batch, op_fan *fan);
+/* Asks it for all positions of a batch, repeat included; who: what its answers are shared by, before the
+ * repeat, NULL = they are not. False: some step has no measured answer. */
+bool srv_ask_fan(const srv_deployment *d, srv_block *b, const srv_steps *s, const srv_batch *batch,
+                 const srv_identity *who, op_fan *fan);
 
 #endif

@@ -21,6 +21,7 @@ static uint32_t draw(uint32_t below) {
 /* ---- a kind that is one grid -------------------------------------------------------------------------- */
 
 typedef struct grid_params {
+    uint32_t number; /* tells grids apart */
     const pdb_grid *grid;
     bool spread;
     double poison; /* lengths from here on have no speed of light, and no answer beyond the grid */
@@ -70,7 +71,11 @@ static bool grid_fan(const op_bound *b, op_fan_source *out) {
     return true;
 }
 
+static const op_field grid_fields[] = {OP_U32(grid_params, number)};
+
 static const op_desc grid_desc = {.kind = "Grid",
+                                  .fields = grid_fields,
+                                  .n_fields = OP_COUNT(grid_fields),
                                   .params_size = sizeof(grid_params),
                                   .reads = OP_READS_BATCH | OP_READS_S,
                                   .bind = grid_bind,
@@ -102,9 +107,11 @@ static const pdb_grid *random_grid(aic_arena *a, bool marks) {
 static op *grid_op(aic_arena *a, const char *name, double repeat, bool holes) {
     op *o = aic_arena_alloc(a, 1, sizeof *o);
     grid_params *p = aic_arena_alloc(a, 1, sizeof *p);
-    *p = (grid_params){.grid = random_grid(a, draw(2)),
+    static uint32_t number;
+    *p = (grid_params){.number = number++,
+                       .grid = random_grid(a, draw(2)),
                        .spread = draw(4) > 0,
-                       .poison = holes ? 500.0 + draw(20000) : HUGE_VAL};
+                       .poison = holes ? 100.0 + draw(4000) : HUGE_VAL};
     *o = (op){.desc = &grid_desc, .name = name, .repeat = repeat, .params = p};
     return o;
 }
@@ -150,6 +157,7 @@ static void fan_equals_query(void **state) {
             op_shape shape = {.batch = batch, .x = batch, .imbalance = draw(2) ? 1.0 : 1.25};
             f.kinds = 0;
             if (op_fan_ask(&f, &shape, from, to)) {
+                op_fan_repeat(&f, from, to);
                 compare_column(&b, &f, shape, lengths, from, to);
                 asked++;
             } else {
@@ -185,26 +193,58 @@ static size_t random_loads(srv_workload *loads, size_t most) {
     return n;
 }
 
+/* A few grids that the deployments of a sweep are made of. */
+enum { GRIDS = 6 };
+typedef struct grids {
+    aic_arena *arena;
+    op *ops[GRIDS];
+} grids;
+
+static void make_grids(grids *g) {
+    bool holes = draw(2);
+    g->arena = aic_arena_new();
+    for (int i = 0; i < GRIDS; i++)
+        g->ops[i] = grid_op(g->arena, i % 2 ? "attention" : "window", 1, holes);
+}
+
+/* One of them under a repeat of its own. */
+static op *use_grid(const grids *g, aic_arena *a) {
+    op *o = aic_arena_alloc(a, 1, sizeof *o);
+    *o = *g->ops[draw(GRIDS)];
+    o->repeat = 1 + draw(80);
+    return o;
+}
+
 static void sums_equal_plain(void **state) {
     (void)state;
-    enum { ROUNDS = 300, MOST = 100 };
-    static const char *const names[] = {"attention", "window", "ffn"};
+    enum { ROUNDS = 300, EACH = 10, MOST = 100 };
+    srv_answers *answers = srv_answers_new(SRV_ANSWERS_BYTES);
     srv_block fast = {0}, plain = {0};
     srv_workload loads[MOST];
     size_t refused = 0, ok = 0;
+    size_t n = 0;
+    uint32_t stride = 0;
+    grids pool = {0};
     for (int round = 0; round < ROUNDS; round++) {
+        if (round % EACH == 0) { /* a sweep: the same loads, and what they share */
+            aic_arena_free(pool.arena);
+            make_grids(&pool);
+            n = random_loads(loads, MOST);
+            stride = draw(3) ? 32 : 1 + draw(40);
+        }
         srv_deployment d = fake_deployment(draw(2) ? SRV_static : SRV_static_gen);
-        d.tuning.stride = draw(3) ? 32 : 1 + draw(40);
+        d.tuning.stride = stride;
         d.tuning.imbalance_gen = draw(4) ? 1.0 : 1.5;
         d.tuning.beam = 1 + draw(2);
-        bool holes = draw(2) == 0, mixed = draw(5) == 0;
-        for (uint32_t i = 0, n = 1 + draw(3); i < n; i++)
-            fake_add(d.arena, &d.built.generation, grid_op(d.arena, names[draw(2)], 1 + draw(80), holes));
+        bool mixed = draw(5) == 0;
+        for (uint32_t i = 0, ops = 1 + draw(3); i < ops; i++)
+            fake_add(d.arena, &d.built.generation, use_grid(&pool, d.arena));
         const fake_params p = {.base = 0.25, .slope = 0.125, .energy = draw(2)};
         unsigned reads = mixed ? OP_READS_S : OP_READS_X; /* an op without a fan among the moving ones */
-        fake_add(d.arena, &d.built.generation, fake_op(d.arena, names[1 + draw(2)], reads, 3, p));
+        fake_add(d.arena, &d.built.generation, fake_op(d.arena, draw(2) ? "window" : "ffn", reads, 3, p));
         fake_plan(&d);
-        size_t n = random_loads(loads, MOST);
+        if (draw(4))
+            srv_share_answers(&d, answers);
         srv_evaluate(&d, loads, n, &fast);
         srv_evaluate_plain(&d, loads, n, &plain);
         assert_true(same_blocks(&fast, &plain, 0));
@@ -215,6 +255,9 @@ static void sums_equal_plain(void **state) {
         aic_arena_free(d.arena);
     }
     assert_true(ok > 5000 && refused > 50);
+    assert_true(srv_answers_count(answers).found > 200);
+    aic_arena_free(pool.arena);
+    srv_answers_free(answers);
     srv_block_free(&fast);
     srv_block_free(&plain);
 }
@@ -256,9 +299,9 @@ static void lanes_share_positions(void **state) {
     for (size_t l = 0; l < s.n_lanes; l++)
         for (uint32_t i = 0; i < s.lanes[l].steps; i++)
             assert_int_equal(s.positions[s.lanes[l].at + i], firsts[l] + 32 * i);
-    assert_int_equal(s.n_positions, 1 + 4 + 1); /* 101; 129, 161, 193, 225; 641 */
+    assert_int_equal(s.n_positions, 4 + 1 + 1 + 1 + 1); /* 129, 161, 193, 225; 641; 101, and between them */
     assert_int_equal(s.batches[0].n_ranges, 1);
-    assert_int_equal(s.batches[1].n_ranges, 2); /* 161, 193; 641 and 101, which lie side by side */
+    assert_int_equal(s.batches[1].n_ranges, 3); /* 161, 193; 641; 101 */
     static const uint32_t endless[][3] = {{1, 1, 16000000}};
     lay(&d, &b, endless, 1, walk_of, &fits);
     assert_false(fits);
