@@ -5,7 +5,7 @@
 static size_t number_context_shapes(srv_block *b, const uint32_t *live, size_t n, uint32_t *shape_of,
                                     uint32_t *firsts, srv_key *keys) {
     for (size_t k = 0; k < n; k++) {
-        srv_workload w = srv_walked(&b->points[live[k]]);
+        srv_workload w = srv_walked_at(b, live[k]);
         keys[k] = (srv_key){.hi = (uint64_t)w.batch << 32 | (w.isl - w.prefix), .lo = w.prefix};
     }
     return srv_number_keys(b, keys, n, shape_of, firsts);
@@ -59,7 +59,7 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint3
     srv_workload *loads = srv_take(b, *count, sizeof *loads);
     srv_folded tables = srv_folded_take(b, *count, plan->context.n_rows);
     for (size_t t = 0; t < *count; t++) {
-        loads[t] = srv_walked(&b->points[live[firsts[t]]]);
+        loads[t] = srv_walked_at(b, live[firsts[t]]);
         srv_folded_clear(&tables, t);
     }
     srv_shapes *by_key = srv_take(b, plan->n_keys, sizeof *by_key);
