@@ -23,21 +23,26 @@ static void gather_prefill(srv_points *points, const srv_pieces *p, size_t n) {
         encoder[k] = sums[of[k]].encoder_latency;
 }
 
+enum { ABREAST = 16 }; /* most points whose sums are taken side by side, so that none waits for another */
+
 /* Frames by row: what a row adds to the latency of many points stands together. Rows before the first moving
  * one are added up, in their order, in `head`. */
 typedef struct turned {
     size_t n_rows, first; /* rows of the phase; first moving one */
-    double *head;         /* per frame */
-    double *rows;         /* row-major from `first` on: n_frames each; moving ones undefined */
+    size_t n;             /* frames, and room for a read of ABREAST from any of them on */
+    double *head;         /* n */
+    double *rows;         /* row-major from `first` on, n each; moving ones undefined */
 } turned;
 
 static turned turn_frames(const srv_part *moving, srv_block *b, const srv_pieces *p) {
-    const size_t n = p->n_frames, rows = p->frames.n_rows, first = moving->n_rows ? moving->rows[0] : rows;
+    const size_t rows = p->frames.n_rows, first = moving->n_rows ? moving->rows[0] : rows;
+    const size_t n = aic_add(p->n_frames, ABREAST);
     turned t = {.n_rows = rows,
                 .first = first,
+                .n = n,
                 .head = srv_take(b, n, sizeof *t.head),
                 .rows = srv_take(b, aic_mul(rows - first, n), sizeof *t.rows)};
-    for (size_t f = 0; f < n; f++) {
+    for (size_t f = 0; f < p->n_frames; f++) {
         const double *frame = p->frames.latency + f * rows;
         double sum = 0;
         for (size_t r = 0; r < first; r++)
@@ -49,62 +54,76 @@ static turned turn_frames(const srv_part *moving, srv_block *b, const srv_pieces
     return t;
 }
 
-/* Latencies of generation: rows in their order, a few points side by side so that no sum waits for another. */
-static void gather_generation(const srv_part *moving, double scale, srv_block *b, const srv_pieces *p, size_t n) {
-    enum { ABREAST = 8 };
-    const turned t = turn_frames(moving, b, p);
-    const uint32_t *restrict frame_of = p->walk_of[SRV_STILL], *restrict walk_of = p->walk_of[SRV_MOVING];
-    const double *restrict walks = p->decode[SRV_MOVING].latency;
-    double *restrict out = SRV_VARIES(&b->points, generation_latency);
-    for (size_t k = 0; k < n; k += ABREAST) {
-        const size_t few = n - k < ABREAST ? n - k : ABREAST;
-        double sum[ABREAST];
-        for (size_t j = 0; j < few; j++)
-            sum[j] = t.head[frame_of[k + j]];
-        const double *row = t.rows;
-        for (size_t r = t.first, m = 0; r < t.n_rows; r++, row += p->n_frames) {
+/* How many points from the first on have frames one behind another, as the innermost axis of a grid has it. */
+static size_t neighbours(const uint32_t *frame_of, size_t n) {
+    const size_t most = n < ABREAST ? n : ABREAST;
+    size_t few = 1;
+    while (few < most && frame_of[few] == frame_of[0] + few)
+        few++;
+    return few;
+}
+
+/* Latencies of generation, all rows in their order. values: of the moving rows, walk by walk. */
+AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, double scale, const double *values,
+                                    const uint32_t *frame_of, const uint32_t *walk_of, size_t n, double *out) {
+    for (size_t k = 0, few; k < n; k += few, frame_of += few, walk_of += few) {
+        few = neighbours(frame_of, n - k);
+        const double *row = t->rows + frame_of[0];
+        double sum[ABREAST] = {0}; /* those beyond `few` come to nothing */
+        memcpy(sum, t->head + frame_of[0], few * sizeof *sum);
+        for (size_t r = t->first, m = 0; r < t->n_rows; r++, row += t->n) {
             if (m < moving->n_rows && moving->rows[m] == r) {
                 for (size_t j = 0; j < few; j++)
-                    sum[j] += walks[walk_of[k + j] * moving->n_rows + m] * scale;
+                    sum[j] += values[walk_of[j] * moving->n_rows + m] * scale;
                 m++;
-            } else if (few == ABREAST) {
-                for (size_t j = 0; j < ABREAST; j++)
-                    sum[j] += row[frame_of[k + j]];
             } else {
-                for (size_t j = 0; j < few; j++)
-                    sum[j] += row[frame_of[k + j]];
+#pragma omp simd
+                for (size_t j = 0; j < ABREAST; j++)
+                    sum[j] += row[j];
             }
         }
         memcpy(out + k, sum, few * sizeof *sum);
     }
 }
 
+static void gather_generation(const srv_part *moving, double scale, srv_block *b, const srv_pieces *p, size_t n) {
+    const turned t = turn_frames(moving, b, p);
+    gather_latency(&t, moving, scale, p->decode[SRV_MOVING].latency, p->walk_of[SRV_STILL],
+                   p->walk_of[SRV_MOVING], n, SRV_VARIES(&b->points, generation_latency));
+}
+
 /* Covers in ms: encoder and context, then the two parts of generation. All of a point's stand together, so they
  * are added side by side. */
-static void gather_cover(const srv_deployment *d, srv_block *b, const srv_pieces *p, size_t n) {
+AIC_WIDE static void gather_covers(const srv_pieces *p, bool prefills, bool decodes, double scale, size_t n,
+                                   double *const out[OP_COVERS]) {
     static const double none[OP_COVERS];
-    const double scale = d->tuning.latency_scale;
-    const bool prefills = srv_has_context(d->request.mode), decodes = srv_has_generation(d->request.mode);
     const srv_folded *still = &p->decode[SRV_STILL], *moving = &p->decode[SRV_MOVING];
+    const uint32_t *still_of = p->walk_of[SRV_STILL], *moving_of = p->walk_of[SRV_MOVING];
+    _Static_assert(OP_COVERS == 4, "stores are written out");
+    double *out0 = out[0], *out1 = out[1], *out2 = out[2], *out3 = out[3];
+    for (size_t k = 0; k < n; k++) {
+        const double *first = prefills ? p->prefill[p->prefill_of[k]].cover : none;
+        const double *then = decodes ? still->cover[still_of[k]] : none;
+        const double *last = decodes ? moving->cover[moving_of[k]] : none;
+        double sum[OP_COVERS];
+#pragma omp simd
+        for (int c = 0; c < OP_COVERS; c++)
+            sum[c] = (first[c] + then[c] + last[c]) * scale; /* covers are no less than 0: adding 0 is nothing */
+        out0[k] = sum[0];
+        out1[k] = sum[1];
+        out2[k] = sum[2];
+        out3[k] = sum[3];
+    }
+}
+
+static void gather_cover(const srv_deployment *d, srv_block *b, const srv_pieces *p, size_t n) {
     double *out[OP_COVERS], *unused = srv_take(b, n, sizeof *unused);
     for (int c = 0; c < OP_COVERS; c++) {
         SRV_SAME(&b->points, cover[c], 0.0);
         out[c] = p->cover[c] ? SRV_VARIES(&b->points, cover[c]) : unused;
     }
-    for (size_t k = 0; k < n; k++) {
-        const double *from = prefills ? p->prefill[p->prefill_of[k]].cover : none;
-        double sum[OP_COVERS];
-        for (int c = 0; c < OP_COVERS; c++)
-            sum[c] = from[c];
-        if (decodes) {
-            const double *first = still->cover[p->walk_of[SRV_STILL][k]];
-            const double *then = moving->cover[p->walk_of[SRV_MOVING][k]];
-            for (int c = 0; c < OP_COVERS; c++)
-                sum[c] = sum[c] + first[c] + then[c];
-        }
-        for (int c = 0; c < OP_COVERS; c++)
-            out[c][k] = sum[c] * scale;
-    }
+    gather_covers(p, srv_has_context(d->request.mode), srv_has_generation(d->request.mode), d->tuning.latency_scale, n,
+                  out);
 }
 
 /* Energy of a point's generation rows, and to *powered the latency of those that have some, in row order. */

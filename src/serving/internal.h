@@ -107,8 +107,6 @@ typedef struct srv_guest {
 /* w: tokens of images within isl; encoder: NULL = none. */
 void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_workload *w,
                    const srv_guest *encoder, srv_footprint *out);
-/* The verdicts on a footprint of which the total and the caches are known. */
-void srv_judge(const srv_memory *m, srv_footprint *f);
 double srv_default_fraction(const srv_backend *b, const char *version, const pdb_system *sys,
                             const mdl_parallel *par);
 

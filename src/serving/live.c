@@ -153,7 +153,7 @@ static inline double real(uint32_t length) {
     return (double)(int32_t)length;
 }
 
-static void times(srv_points *p, const srv_live *l) {
+AIC_WIDE static void live_times(srv_points *p, const srv_live *l) {
     const double *restrict ttft = p->of.ttft, *restrict generation = p->of.generation_latency;
     double *restrict tpots = SRV_VARIES(p, tpot), *restrict latencies = SRV_VARIES(p, request_latency);
     const uint32_t *restrict osl = l->osl;
@@ -168,7 +168,7 @@ static void times(srv_points *p, const srv_live *l) {
     }
 }
 
-static void shares(srv_points *p, const srv_live *l) {
+AIC_WIDE static void live_shares(srv_points *p, const srv_live *l) {
     const double *restrict ttft = p->of.ttft, *restrict generation = p->of.generation_latency;
     const size_t n = l->n;
     for (int c = 0; c < OP_COVERS; c++) {
@@ -183,49 +183,66 @@ static void shares(srv_points *p, const srv_live *l) {
     }
 }
 
-static void divide(double *restrict v, size_t n, double by) {
-    if (by == 1)
-        return;
+/* to = from / by, which may be one array. */
+AIC_WIDE static void live_divide(double *to, const double *from, size_t n, double by) {
+    int exponent;
+    if (frexp(by, &exponent) == 0.5) { /* a power of two: times its inverse is the same, to the bit */
+        const double inverse = 1.0 / by;
 #pragma omp simd
-    for (size_t k = 0; k < n; k++)
-        v[k] /= by;
+        for (size_t k = 0; k < n; k++)
+            to[k] = from[k] * inverse;
+    } else {
+#pragma omp simd
+        for (size_t k = 0; k < n; k++)
+            to[k] = from[k] / by;
+    }
 }
 
-static void per_gpu(const srv_deployment *d, const double *restrict all, double *restrict v, size_t n) {
+static void per_gpu(const srv_deployment *d, const double *all, double *v, size_t n) {
     const mdl_parallel *par = &d->built.par;
-    memcpy(v, all, n * sizeof *v);
-    divide(v, n, (double)par->tp);
-    divide(v, n, (double)par->pp);
-    divide(v, n, (double)par->dp);
+    live_divide(v, all, n, (double)par->tp);
+    if (par->pp > 1)
+        live_divide(v, v, n, (double)par->pp);
+    if (par->dp > 1)
+        live_divide(v, v, n, (double)par->dp);
 }
 
-static void rates(const srv_deployment *d, srv_points *p, const srv_live *l) {
-    const double pp = (double)d->built.par.pp, dp = (double)d->built.par.dp;
+/* Requests and tokens per second; less: output tokens that do not count, all but the one of a prefill worker
+ * where `one`. */
+AIC_WIDE static void live_rates(srv_points *p, const srv_live *l, double pp, double less, bool one) {
     const double *restrict latency = p->of.request_latency, *restrict tpot = p->of.tpot;
-    double *restrict concurrency = SRV_VARIES(p, concurrency), *restrict seq = SRV_VARIES(p, seq_per_s);
-    double *restrict tokens = SRV_VARIES(p, tokens_per_s), *restrict user = SRV_VARIES(p, tokens_per_s_per_user);
+    const double *restrict concurrency = p->of.concurrency;
+    double *restrict seq = p->of.seq_per_s, *restrict tokens = p->of.tokens_per_s;
+    double *restrict user = p->of.tokens_per_s_per_user;
     const uint32_t *restrict osl = l->osl;
     const size_t n = l->n;
-    for (size_t k = 0; k < n; k++)
-        concurrency[k] = (double)l->batch[k] * dp;
 #pragma omp simd
     for (size_t k = 0; k < n; k++) {
         double rate = concurrency[k] / latency[k] * 1000.0 * pp, per_user = 1000.0 / tpot[k];
         seq[k] = latency[k] == 0 ? 0 : rate;
         user[k] = tpot[k] == 0 ? 0 : per_user;
     }
-    if (d->request.mode == SRV_static_ctx) {
+    if (one) {
         memcpy(tokens, seq, n * sizeof *tokens);
-    } else {
-        const double less = d->request.mode == SRV_static_gen ? 1.0 : 0.0;
-#pragma omp simd
-        for (size_t k = 0; k < n; k++) {
-            double out = real(osl[k]) - less;
-            tokens[k] = seq[k] * (out > 0 ? out : 0);
-        }
+        return;
     }
-    per_gpu(d, seq, SRV_VARIES(p, seq_per_s_per_gpu), n);
-    per_gpu(d, tokens, SRV_VARIES(p, tokens_per_s_per_gpu), n);
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        double out = real(osl[k]) - less;
+        tokens[k] = seq[k] * (out > 0 ? out : 0);
+    }
+}
+
+static void rates(const srv_deployment *d, srv_points *p, const srv_live *l) {
+    const srv_mode mode = d->request.mode;
+    const double dp = (double)d->built.par.dp;
+    double *concurrency = SRV_VARIES(p, concurrency);
+    for (size_t k = 0; k < l->n; k++)
+        concurrency[k] = (double)l->batch[k] * dp;
+    p->same &= ~(SRV_BIT(seq_per_s) | SRV_BIT(tokens_per_s) | SRV_BIT(tokens_per_s_per_user));
+    live_rates(p, l, (double)d->built.par.pp, mode == SRV_static_gen ? 1.0 : 0.0, mode == SRV_static_ctx);
+    per_gpu(d, p->of.seq_per_s, SRV_VARIES(p, seq_per_s_per_gpu), l->n);
+    per_gpu(d, p->of.tokens_per_s, SRV_VARIES(p, tokens_per_s_per_gpu), l->n);
 }
 
 static void power(srv_points *p, const srv_live *l, const double *powered) {
@@ -262,7 +279,7 @@ static void kv_bytes(srv_block *b, const srv_memory *m, const double *length, si
 }
 
 /* Bytes of activations (memory.c has the page's words) of walks over so many tokens, in place. */
-static void activations(const srv_memory *m, const double *restrict tokens, bool prefills,
+AIC_WIDE static void live_activations(const srv_memory *m, const double *restrict tokens, bool prefills,
                         double *restrict act, size_t n) {
     const double width = m->width, coefficient = m->coefficient, workspace = m->workspace, dp = m->dp;
     const double experts = m->experts, topk = m->topk, moe_ep = m->moe_ep, floor = m->floor;
@@ -320,7 +337,7 @@ static void memory(const srv_deployment *d, srv_block *b, const srv_live *l) {
     double *restrict act = SRV_VARIES(p, activations), *restrict kv = SRV_VARIES(p, kvcache);
     double *restrict total = SRV_VARIES(p, memory);
     count_tokens(d, l, tokens, length);
-    activations(m, tokens, srv_has_context(d->request.mode), act, n);
+    live_activations(m, tokens, srv_has_context(d->request.mode), act, n);
     kv_bytes(b, m, length, n, kv);
     const double weights = m->weights + 0.0, nccl = m->nccl, others = m->others;
     for (size_t k = 0; k < n; k++)
@@ -361,40 +378,41 @@ static void memory_singly(const srv_deployment *d, srv_block *b, const srv_live 
 
 /* ---- verdicts -------------------------------------------------------------------------------- */
 
+/* What caches may take beside the rest of the memory. */
+static inline double budget_of(const srv_memory *m, double total, double kv, const bool of_total) {
+    double rest = total - kv;
+    return of_total ? m->capacity * m->fraction * m->keep - rest : (m->capacity - rest) * m->fraction * m->keep;
+}
+
 /* How many verdicts there are on memory. Counted in doubles, so that all of the loop is vectors of one width. */
-static inline double verdicts(const srv_memory *m, const srv_points *p, size_t n, const bool of_total) {
+static inline double verdicts(const srv_memory *memory, const srv_points *p, size_t n, const bool of_total) {
     const double *restrict total = p->of.memory, *restrict kv = p->of.kvcache;
-    const double capacity = m->capacity, fraction = m->fraction, keep = m->keep;
+    const srv_memory m = *memory;
     double count = 0;
 #pragma omp simd reduction(+ : count)
     for (size_t k = 0; k < n; k++) {
-        double rest = total[k] - kv[k];
-        double budget = of_total ? capacity * fraction * keep - rest : (capacity - rest) * fraction * keep;
-        count += total[k] >= capacity ? 1.0 : 0.0;
-        count += kv[k] > budget ? 1.0 : 0.0;
+        count += total[k] >= m.capacity ? 1.0 : 0.0;
+        count += kv[k] > budget_of(&m, total[k], kv[k], of_total) ? 1.0 : 0.0;
     }
     return count;
-}
-
-static bool all_fit(const srv_memory *m, const srv_points *p, size_t n) {
-    return (m->of_total ? verdicts(m, p, n, true) : verdicts(m, p, n, false)) == 0;
 }
 
 /* Whole memory first: where that is exceeded, the caches' budget is not looked at. */
 static void judge_memory(const srv_deployment *d, srv_block *b, const srv_live *l) {
     const srv_plan *plan = srv_plan_of(d);
+    const srv_memory m = plan->memory;
     srv_points *p = &b->points;
-    if (all_fit(&plan->memory, p, l->n))
+    if ((m.of_total ? verdicts(&m, p, l->n, true) : verdicts(&m, p, l->n, false)) == 0)
         return;
-    srv_points_open_columns(p, SRV_BIT(status) | SRV_BIT(reason) | SRV_BIT(kv_oom), b->n);
+    const char *const texts[] = {NULL, plan->verdicts->oom, plan->verdicts->kv_oom};
+    srv_points_open_columns(p, SRV_BIT(status) | SRV_BIT(reason) | SRV_BIT(kv_oom), l->n < b->n ? b->n : 1);
     for (size_t k = 0; k < l->n; k++) {
-        srv_footprint f = {.total = p->of.memory[k], .kvcache = p->of.kvcache[k]};
-        srv_judge(&plan->memory, &f);
-        if (!f.oom && !f.kv_oom)
-            continue;
-        p->of.status[l->at[k]] = SRV_ST_oom;
-        p->of.kv_oom[l->at[k]] = f.kv_oom;
-        p->of.reason[l->at[k]] = f.oom ? plan->verdicts->oom : plan->verdicts->kv_oom;
+        const double total = p->of.memory[k], kv = p->of.kvcache[k];
+        const bool oom = total >= m.capacity, kv_oom = !oom & (kv > budget_of(&m, total, kv, m.of_total));
+        const size_t i = l->at[k];
+        p->of.status[i] = oom | kv_oom ? SRV_ST_oom : SRV_ST_ok;
+        p->of.kv_oom[i] = kv_oom;
+        p->of.reason[i] = texts[oom + 2 * kv_oom];
     }
 }
 
@@ -459,8 +477,8 @@ void srv_live_finish(const srv_deployment *d, srv_block *b, const srv_live *l, c
     srv_points *p = &b->points;
     if (l->n == 0)
         return;
-    times(p, l);
-    shares(p, l);
+    live_times(p, l);
+    live_shares(p, l);
     rates(d, p, l);
     if (powered)
         power(p, l, powered);

@@ -135,7 +135,7 @@ static double activations(const srv_memory *m, double tokens, bool prefills) {
     return a * m->factor;
 }
 
-void srv_judge(const srv_memory *m, srv_footprint *f) {
+static void judge(const srv_memory *m, srv_footprint *f) {
     f->oom = f->total >= m->capacity;
     f->kv_oom = false;
     if (f->oom)
@@ -164,5 +164,5 @@ void srv_memory_at(const srv_memory *m, srv_mode mode, uint32_t beam, const srv_
     out->nccl = m->nccl / SRV_GIB;
     out->others = m->others / SRV_GIB;
     out->encoder = (guest.weights + guest.activations) / SRV_GIB;
-    srv_judge(m, out);
+    judge(m, out);
 }

@@ -79,10 +79,11 @@ void srv_points_free(srv_points *p) {
 void srv_points_open_columns(srv_points *p, uint64_t columns, size_t n) {
     for (size_t c = 0; c < SRV_COLUMN_COUNT; c++) {
         char *array = srv_points_column(p, c);
+        const size_t bytes = n * members[c].width;
         if (!(p->same & columns & UINT64_C(1) << c))
             continue;
-        for (size_t i = 1; i < n; i++)
-            memcpy(array + i * members[c].width, array, members[c].width);
+        for (size_t have = members[c].width; have < bytes; have *= 2) /* what is there once more */
+            memcpy(array + have, array, have < bytes - have ? have : bytes - have);
     }
     p->same &= ~columns;
 }
