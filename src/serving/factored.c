@@ -74,7 +74,7 @@ static void sum_table(const srv_folded *f, size_t t, double *latency, double *en
 static void price_context(const srv_deployment *d, srv_block *b, srv_pieces *p, const srv_live *l) {
     size_t count;
     p->shape_of = srv_take(b, l->n, sizeof *p->shape_of);
-    p->context = srv_context_tables(d, b, l->at, l->n, p->shape_of, &count);
+    p->context = srv_context_tables(d, b, l, p->shape_of, &count);
     p->prefill = srv_take(b, count, sizeof *p->prefill);
     p->prefill_of = p->shape_of;
     for (size_t t = 0; t < count; t++) {
@@ -118,14 +118,35 @@ static srv_folded make_frames(const srv_deployment *d, srv_block *b, const srv_f
     return frames;
 }
 
+/* Numbers the distinct (batch, osl) of the live points: of[k] for point k, some[i] a point that has number i. A
+ * line that starts as the one before it does is numbered as that one is, as far as it is the same. */
+static size_t number_still(srv_block *b, const srv_live *l, uint32_t *of, uint32_t *some) {
+    srv_key *keys = srv_take(b, l->n, sizeof *keys);
+    uint32_t *ids = srv_take(b, l->n, sizeof *ids);
+    size_t n = 0;
+    for (size_t i = 0; i < l->n_lines; i++) {
+        const size_t end = l->line[i + 1];
+        size_t k = l->line[i], before = i > 0 ? l->line[i - 1] : k, stop = l->line[i];
+        const bool alike = i > 0 && l->batch[k] == l->batch[before];
+        for (; alike && k < end && before < stop && l->osl[k] == l->osl[before]; k++)
+            of[k] = of[before++];
+        for (; k < end; k++) {
+            keys[n] = (srv_key){.hi = l->batch[k], .lo = l->osl[k], .item = (uint32_t)k};
+            of[k] = (uint32_t)n++; /* its key, so far */
+        }
+    }
+    size_t count = srv_number_keys(b, keys, n, ids, some);
+    for (size_t i = 0; i < count; i++)
+        some[i] = keys[some[i]].item;
+    for (size_t k = 0; k < l->n; k++)
+        of[k] = ids[of[k]];
+    return count;
+}
+
 /* The still part has few distinct walks, of which each table is a frame for the rows of many points. */
 static void price_still(const srv_deployment *d, srv_block *b, srv_pieces *p, const srv_live *l) {
-    const size_t n = l->n;
-    srv_key *keys = srv_take(b, n, sizeof *keys);
-    uint32_t *of = srv_take(b, n, sizeof *of), *some = srv_take(b, n, sizeof *some);
-    for (size_t k = 0; k < n; k++)
-        keys[k] = (srv_key){.hi = l->batch[k], .lo = l->osl[k]};
-    size_t count = srv_number_keys(b, keys, n, of, some);
+    uint32_t *of = srv_take(b, l->n, sizeof *of), *some = srv_take(b, l->n, sizeof *some);
+    size_t count = number_still(b, l, of, some);
     uint32_t *walks = srv_take(b, count, sizeof *walks);
     for (size_t i = 0; i < count; i++)
         some[i] = l->at[some[i]];
@@ -133,20 +154,25 @@ static void price_still(const srv_deployment *d, srv_block *b, srv_pieces *p, co
     p->frames = make_frames(d, b, &p->decode[SRV_STILL], count);
     p->n_frames = count;
     look_at(p, &p->decode[SRV_STILL], count);
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < l->n; k++)
         of[k] = walks[of[k]];
     p->walk_of[SRV_STILL] = of;
 }
 
+static uint32_t largest(const uint32_t *v, size_t n) {
+    uint32_t most = 0;
+#pragma omp simd reduction(max : most)
+    for (size_t i = 0; i < n; i++)
+        most = v[i] > most ? v[i] : most;
+    return most;
+}
+
 static void price_decode(const srv_deployment *d, srv_block *b, srv_pieces *p, const srv_live *l) {
     uint32_t *walk_of = srv_take(b, l->n, sizeof *walk_of);
-    size_t count = 0;
     price_still(d, b, p, l);
     p->decode[SRV_MOVING] = srv_decode_sums(d, b, SRV_MOVING, l->at, l->n, walk_of);
     p->walk_of[SRV_MOVING] = walk_of;
-    for (size_t k = 0; k < l->n; k++)
-        count = walk_of[k] >= count ? (size_t)walk_of[k] + 1 : count;
-    look_at(p, &p->decode[SRV_MOVING], count);
+    look_at(p, &p->decode[SRV_MOVING], l->n ? (size_t)largest(walk_of, l->n) + 1 : 0);
 }
 
 /* ---- gaps -------------------------------------------------------------------------------------- */

@@ -336,6 +336,8 @@ typedef struct srv_live {
     size_t n;
     uint32_t *at;                               /* place of each in the block, ascending */
     const uint32_t *batch, *isl, *osl, *prefix; /* of each, as walked */
+    size_t n_lines; /* longest runs of points that differ in osl alone, as the inner axis of a grid has them */
+    uint32_t *line; /* n_lines + 1: where each starts */
 } srv_live;
 /* Starts an evaluation: every point of the block is ok, live, and without figures, or refused. False: the
  * deployment is refused. */

@@ -77,20 +77,35 @@ static void start_singly(const srv_deployment *d, srv_block *b, srv_live *l) {
     l->prefix = prefix;
 }
 
+static void find_lines(srv_live *l) {
+    l->n_lines = 0;
+    for (size_t k = 0; k < l->n; k++) {
+        l->line[l->n_lines] = (uint32_t)k;
+        l->n_lines += k == 0 || ((l->batch[k] ^ l->batch[k - 1]) | (l->isl[k] ^ l->isl[k - 1]) |
+                                 (l->prefix[k] ^ l->prefix[k - 1]));
+    }
+    l->line[l->n_lines] = (uint32_t)l->n;
+}
+
 bool srv_live_start(const srv_deployment *d, srv_block *b, srv_live *l) {
     const srv_arrays *of = &b->points.of;
     srv_block_rewind(b, d->n_rows);
     blank(d, &b->points);
-    *l = (srv_live){.at = srv_take(b, b->n, sizeof *l->at)};
+    *l = (srv_live){.at = srv_take(b, b->n, sizeof *l->at), .line = srv_take(b, b->n + 1, sizeof *l->line)};
     if (d->refused != SRV_ST_ok)
         return false;
     if (all_within_rules(d, b)) {
-        *l = (srv_live){b->n, l->at, of->load.batch, of->load.isl, of->load.osl, of->load.prefix};
+        l->n = b->n;
+        l->batch = of->load.batch;
+        l->isl = of->load.isl;
+        l->osl = of->load.osl;
+        l->prefix = of->load.prefix;
         for (size_t i = 0; i < b->n; i++)
             l->at[i] = (uint32_t)i;
     } else {
         start_singly(d, b, l);
     }
+    find_lines(l);
     return true;
 }
 
@@ -124,6 +139,7 @@ void srv_live_drop(srv_block *b, srv_live *l, const bool *gone, uint32_t **colum
             columns[c] = without(b, columns[c], gone, n);
     for (size_t k = 0; k < n; k++)
         l->n -= gone[k];
+    find_lines(l);
 }
 
 /* Moves a column's figures to their places and makes the others NaN. A figure never moves down. */
