@@ -21,11 +21,11 @@ static void print_figures(const srv_deployment *d, const srv_point *p) {
     }
 }
 
-static void print_ops(const srv_deployment *d, const srv_block *b) {
+static void print_ops(const srv_deployment *d, const srv_block *b, const srv_point *p) {
     double total = 0;
     if (!b->priced[0])
         return;
-    size_t first = srv_first_row(d, &b->points[0]);
+    size_t first = srv_first_row(d, p);
     for (size_t i = first; i < d->n_rows; i++)
         total += b->latency[i];
     printf("\n%-10s %-32s %-20s %12s %6s  %-9s  %-9s  %s\n", "phase", "op", "kind", "ms", "%", "source",
@@ -43,19 +43,19 @@ static aic_code estimate(const cli_args *args, const swp_row *row, const srv_env
     if (!d)
         return err->code;
     srv_evaluate(d, &row->load, 1, &block);
-    bool ok = block.points[0].status == SRV_ST_ok;
+    const srv_point point = srv_points_get(&block.points, 0);
     if (args->json) {
         aic_buf text = {0};
         cli_point_json(d, &block, &text);
         fputs(text.data, stdout);
         aic_buf_free(&text);
     } else {
-        print_figures(d, &block.points[0]);
-        print_ops(d, &block);
+        print_figures(d, &point);
+        print_ops(d, &block, &point);
     }
     srv_block_free(&block);
     srv_free(d);
-    return ok ? AIC_OK : AIC_FINDING;
+    return point.status == SRV_ST_ok ? AIC_OK : AIC_FINDING;
 }
 
 static aic_code run(const cli_args *args, aic_error *err) {

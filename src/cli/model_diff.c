@@ -77,9 +77,10 @@ static void print_side(const side *s) {
     if (s->layers.layers > 0)
         printf("  %g layers", s->layers.layers);
     printf("\n");
-    const srv_point *point = s->block.points;
-    if (point && !priced(s))
-        printf("   %s: %s\n", srv_status_name(point->status), point->reason ? point->reason : "");
+    if (s->block.n && !priced(s)) {
+        const srv_point point = srv_points_get(&s->block.points, 0);
+        printf("   %s: %s\n", srv_status_name(point.status), point.reason ? point.reason : "");
+    }
 }
 
 static void print_number(double v, int width, int decimals) {
@@ -101,7 +102,8 @@ static const srv_row *row_at(const side *s, size_t i) {
 }
 
 static size_t first_row(const side *s) {
-    return srv_first_row(s->d, s->block.points);
+    const srv_point point = srv_points_get(&s->block.points, 0);
+    return srv_first_row(s->d, &point);
 }
 
 static size_t find_row(const side *s, const srv_row *like) {

@@ -80,10 +80,11 @@ void cli_json_value(aic_buf *out, const aic_value *v) {
     }
 }
 
-static void json_phase(const srv_deployment *d, const srv_block *b, srv_phase phase, aic_buf *out) {
+static void json_phase(const srv_deployment *d, const srv_block *b, size_t first_row, srv_phase phase,
+                       aic_buf *out) {
     bool first = true;
     aic_buf_printf(out, ", \"%s\": [", srv_phase_name(phase));
-    for (size_t i = srv_first_row(d, b->points); b->priced[0] && i < d->n_rows; i++) {
+    for (size_t i = first_row; b->priced[0] && i < d->n_rows; i++) {
         if (d->rows[i].phase != phase)
             continue;
         aic_buf_add(out, first ? "[" : ", [");
@@ -103,19 +104,21 @@ static void json_phase(const srv_deployment *d, const srv_block *b, srv_phase ph
 void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *out) {
     swp_row row;
     const char *comma = "{";
-    cli_effective(d, &block->points[0].load, &row);
+    const srv_point point = srv_points_get(&block->points, 0);
+    const size_t first = srv_first_row(d, &point);
+    cli_effective(d, &point.load, &row);
     for (size_t i = 0; i < res_column_count(); i++) {
         const res_column *c = res_column_at(i);
         if (c->type == RES_POINT)
             continue;
-        aic_value v = cli_column(c, &row, &block->points[0]);
+        aic_value v = cli_column(c, &row, &point);
         aic_buf_printf(out, "%s\"%s\": ", comma, c->name);
         cli_json_value(out, &v);
         comma = ", ";
     }
-    if (block->priced[0] && block->points[0].encodes)
-        json_phase(d, block, SRV_PH_encoder, out);
-    json_phase(d, block, SRV_PH_context, out);
-    json_phase(d, block, SRV_PH_generation, out);
+    if (block->priced[0] && point.encodes)
+        json_phase(d, block, first, SRV_PH_encoder, out);
+    json_phase(d, block, first, SRV_PH_context, out);
+    json_phase(d, block, first, SRV_PH_generation, out);
     aic_buf_add(out, "}\n");
 }

@@ -6,16 +6,16 @@
 #define NOT_STORED SIZE_MAX
 
 static const res_column columns[] = {
-    {"point", RES_POINT, "", "index of the point in this file, from 0", false, false, NOT_STORED},
-#define COLUMN_TEXT(name, axis, meaning) {#name, RES_TEXT, "", meaning, true, false, NOT_STORED},
-#define COLUMN_U32(name, unit, meaning)  {#name, RES_U32, unit, meaning, true, false, NOT_STORED},
-#define COLUMN_F64(name, unit, meaning)  {#name, RES_F64, unit, meaning, true, false, NOT_STORED},
+    {"point", RES_POINT, "", "index of the point in this file, from 0", false, false, NOT_STORED, NOT_STORED},
+#define COLUMN_TEXT(name, axis, meaning) {#name, RES_TEXT, "", meaning, true, false, NOT_STORED, NOT_STORED},
+#define COLUMN_U32(name, unit, meaning)  {#name, RES_U32, unit, meaning, true, false, NOT_STORED, NOT_STORED},
+#define COLUMN_F64(name, unit, meaning)  {#name, RES_F64, unit, meaning, true, false, NOT_STORED, NOT_STORED},
     RES_DEPLOYMENT_COLUMNS(COLUMN_TEXT, COLUMN_U32, COLUMN_F64)
 #undef COLUMN_TEXT
 #undef COLUMN_U32
 #undef COLUMN_F64
 #define COLUMN(name, type, unit, higher, member, meaning)                                                    \
-    {#name, RES_##type, unit, meaning, false, higher, offsetof(srv_point, member)},
+    {#name, RES_##type, unit, meaning, false, higher, offsetof(srv_point, member), SRV_COLUMN(member)},
         RES_POINT_COLUMNS(COLUMN)
 #undef COLUMN
 };

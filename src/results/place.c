@@ -4,11 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TILE = 1024, /* points that go to a column in one go: long runs of stores, from points that are near */
-    ABREAST = 4  /* columns that are filled side by side: members share lines of the cache */
-};
-
 static uint32_t deployment_of(const res_points *p, size_t i) {
     return p->deployment ? p->deployment[i] : p->one_deployment;
 }
@@ -16,23 +11,24 @@ static uint32_t deployment_of(const res_points *p, size_t i) {
 /* ---- placing ----------------------------------------------------------------------------------------- */
 
 /* A caller's mistake would be a file that readers refuse. */
+static bool check_point(const res_writer *w, const res_points *p, size_t i, aic_error *err) {
+    uint32_t d = deployment_of(p, i), rows = res_rows_of(p, i);
+    if (d >= w->deployments.table.rows)
+        return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced", i, d);
+    return res_rows_fit(&w->deployments.table, &w->deployments.ops, d, rows) ||
+           aic_fail(err, AIC_IO, "point %zu of a block has %u breakdown rows, not those of its deployment", i,
+                    rows);
+}
+
 static bool check_points(const res_writer *w, const res_points *p, aic_error *err) {
-    size_t sum = 0;
-    uint32_t known = UINT32_MAX, known_rows = 0; /* the last deployment and rows that were found to fit */
-    for (size_t i = 0; i < p->n; i++) {
-        uint32_t d = deployment_of(p, i);
-        sum += p->rows[i];
-        if (d == known && p->rows[i] == known_rows)
-            continue;
-        if (d >= w->deployments.table.rows)
-            return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced",
-                            i, d);
-        if (!res_rows_fit(&w->deployments.table, &w->deployments.ops, d, p->rows[i]))
-            return aic_fail(err, AIC_IO,
-                            "point %zu of a block has %u breakdown rows, not those of its deployment", i,
-                            p->rows[i]);
-        known = d;
-        known_rows = p->rows[i];
+    const bool alike = !p->deployment && !p->rows;
+    size_t sum = alike ? aic_mul(p->n, p->rows_each) : 0;
+    for (size_t i = 0; i < p->n && (i == 0 || !alike); i++) {
+        sum += alike ? 0 : res_rows_of(p, i);
+        if (i > 0 && deployment_of(p, i) == deployment_of(p, i - 1) && res_rows_of(p, i) == res_rows_of(p, i - 1))
+            continue; /* as the point before */
+        if (!check_point(w, p, i, err))
+            return false;
     }
     return sum == p->n_rows ||
            aic_fail(err, AIC_IO, "a block of points has %zu breakdown rows, not %zu", p->n_rows, sum);
@@ -40,17 +36,24 @@ static bool check_points(const res_writer *w, const res_points *p, aic_error *er
 
 /* Enters the reasons of the points. Those of neighbours are mostly one text, kept once. */
 static void place_reasons(res_writer *w, const res_points *p, res_placement *at) {
-    const srv_point *v = p->points;
+    const char *const *reason = p->points->of.reason;
+    const uint8_t *status = p->points->of.status;
+    at->any_reason = !(p->points->same & SRV_BIT(reason)) || reason[0];
+    if (!at->any_reason)
+        return;
+    const size_t step = p->points->same & SRV_BIT(reason) ? 0 : 1;
+    const size_t step_status = p->points->same & SRV_BIT(status) ? 0 : 1;
     if (p->n > at->cap_reasons) {
         free(at->reasons);
         at->cap_reasons = p->n;
         at->reasons = aic_alloc(p->n, sizeof *at->reasons);
     }
     for (size_t i = 0, end; i < p->n; i = end) {
-        const char *text = v[i].reason;
-        for (end = i + 1; end < p->n && v[end].reason == text && v[end].status == v[i].status; end++)
+        const char *text = reason[i * step];
+        const uint8_t s = status[i * step_status];
+        for (end = i + 1; end < p->n && reason[end * step] == text && status[end * step_status] == s; end++)
             ;
-        uint32_t id = text ? res_reasons_merge(&w->reasons, v[i].status, text, strlen(text), end - i,
+        uint32_t id = text ? res_reasons_merge(&w->reasons, (srv_status)s, text, strlen(text), end - i,
                                                w->origin.first_point + w->points + i)
                            : 0;
         for (size_t j = i; j < end; j++)
@@ -59,9 +62,10 @@ static void place_reasons(res_writer *w, const res_points *p, res_placement *at)
 }
 
 static void count_points(res_writer *w, const res_points *p) {
-    for (size_t i = 0; i < p->n; i++) {
-        w->by_status[p->points[i].status]++;
-        w->ahead.by_status[p->points[i].status]++;
+    for (int s = 0; s < SRV_STATUS_COUNT; s++) {
+        size_t n = srv_points_count(p->points, p->n, (srv_status)s);
+        w->by_status[s] += n;
+        w->ahead.by_status[s] += n;
     }
     w->points += p->n;
     w->rows += w->opt.breakdown ? p->n_rows : 0;
@@ -88,8 +92,9 @@ bool res_writer_place(res_writer *w, const res_points *p, res_placement *at, aic
     for (size_t i = 0, n; i < p->n; i += n) {
         size_t room = points->open->rows.cap - points->open->rows.rows, rows = 0;
         n = p->n - i < room ? p->n - i : room;
-        for (size_t j = 0; w->opt.breakdown && j < n; j++)
+        for (size_t j = 0; w->opt.breakdown && p->rows && j < n; j++)
             rows += p->rows[i + j];
+        rows += w->opt.breakdown && !p->rows ? n * p->rows_each : 0;
         place_rows(w, at, RES_G_BREAKDOWN, rows);
         place_rows(w, at, RES_G_POINTS, n);
     }
@@ -176,92 +181,95 @@ static void leave_out(const bool *keep, const res_piece *piece, bool energy) {
 
 /* ---- filling: points --------------------------------------------------------------------------------- */
 
-/* Members of one width on their way to their columns. */
-typedef struct strands {
-    size_t n, offset[ABREAST];
-    uint8_t *out[ABREAST];
-} strands;
-
-/* Copies them for many points. Where there are fewer than ABREAST the last one is copied again. */
-static inline void gather(strands *s, const srv_point *points, size_t n, size_t width) {
-    if (s->n == 0)
-        return;
-    for (size_t k = s->n; k < ABREAST; k++) {
-        s->offset[k] = s->offset[s->n - 1];
-        s->out[k] = s->out[s->n - 1];
+/* One value for all points of a piece; zeros are mostly there already. Returns the field if it was touched. */
+static uint64_t put_one(const res_piece *piece, size_t field, const void *value) {
+    const size_t width = piece->stripe->rows.width[field], bytes = piece->n * width;
+    char *to = cells(piece, field);
+    uint64_t bits = 0;
+    memcpy(&bits, value, width);
+    if (bits == 0 || bytes == 0) {
+        put_zeros(piece, field);
+        return 0;
     }
-    _Static_assert(ABREAST == 4, "the loop below is written out");
-    const char *at = (const char *)points;
-    const size_t from[ABREAST] = {s->offset[0], s->offset[1], s->offset[2], s->offset[3]};
-    uint8_t *const to[ABREAST] = {s->out[0], s->out[1], s->out[2], s->out[3]};
-    for (size_t i = 0; i < n; i++, at += sizeof *points) {
-        memcpy(to[0] + i * width, at + from[0], width);
-        memcpy(to[1] + i * width, at + from[1], width);
-        memcpy(to[2] + i * width, at + from[2], width);
-        memcpy(to[3] + i * width, at + from[3], width);
+    memcpy(to, value, width); /* then what is there, twice as much each time */
+    for (size_t have = width, n; have < bytes; have += n) {
+        n = have < bytes - have ? have : bytes - have;
+        memcpy(to + have, to, n);
     }
-    s->n = 0;
+    return RES_FIELD_BIT(field);
 }
 
-/* Adds a member; copies those that are there once they are enough. */
-static inline void gather_with(strands *s, size_t offset, uint8_t *out, const srv_point *points, size_t n,
-                               size_t width) {
-    s->offset[s->n] = offset;
-    s->out[s->n++] = out;
-    if (s->n == ABREAST)
-        gather(s, points, n, width);
+/* Copies in short steps: for them compilers and libraries take vector registers, which is half as fast again
+ * as the string instructions that long copies get. */
+static void copy(void *to, const void *from, size_t bytes) {
+    enum { STEP = 64 };
+    size_t at = 0;
+    for (; at + STEP <= bytes; at += STEP)
+        memcpy((char *)to + at, (const char *)from + at, STEP);
+    memcpy((char *)to + at, (const char *)from + at, bytes - at);
 }
 
-static void gather_enums(uint8_t *out, const srv_point *points, size_t n, size_t offset) {
-    for (size_t i = 0; i < n; i++) {
-        unsigned value; /* every enumeration's type */
-        memcpy(&value, (const char *)&points[i] + offset, sizeof value);
-        out[i] = (uint8_t)value;
-    }
+/* A column of points first .. first+n-1 of the block. Returns the field if it was touched. */
+static uint64_t fill_column(const srv_points *points, size_t column, size_t first, const res_piece *piece,
+                            size_t field) {
+    const size_t width = piece->stripe->rows.width[field];
+    const char *from = srv_points_column(points, column);
+    if (points->same >> column & 1)
+        return put_one(piece, field, from);
+    copy(cells(piece, field), from + first * width, piece->n * width);
+    return RES_FIELD_BIT(field);
 }
 
-/* Members of points first .. first+n-1 of the block to rows at .. at+n-1 of their columns. */
-static void fill_columns(res_table *t, size_t at, const res_points *p, const res_placement *place,
-                         size_t first, size_t n) {
-    const srv_point *points = p->points + first;
-    strands reals = {0}, wholes = {0};
+static uint64_t fill_columns(const res_points *p, const res_placement *place, size_t first,
+                             const res_piece *piece) {
+    static const uint32_t none = 0;
+    uint64_t touched = 0;
     for (size_t column = RES_C_batch; column < RES_COLUMN_COUNT; column++) {
         const res_column *c = res_column_at(column);
-        size_t f = res_point_field(column);
-        uint8_t *out = t->data[f] + at * t->width[f];
-        if (res_is_enum(c->type))
-            gather_enums(out, points, n, c->offset);
-        else if (c->type == RES_TEXT)
-            memcpy(out, place->reasons + first, n * sizeof *place->reasons);
-        else if (c->type == RES_F64)
-            gather_with(&reals, c->offset, out, points, n, sizeof(double));
-        else
-            gather_with(&wholes, c->offset, out, points, n, sizeof(uint32_t));
+        const size_t field = res_point_field(column);
+        if (c->type != RES_TEXT) {
+            touched |= fill_column(p->points, c->column, first, piece, field);
+        } else if (place->any_reason) {
+            memcpy(cells(piece, field), place->reasons + first, piece->n * sizeof *place->reasons);
+            touched |= RES_FIELD_BIT(field);
+        } else {
+            touched |= put_one(piece, field, &none);
+        }
     }
-    gather(&reals, points, n, sizeof(double));
-    gather(&wholes, points, n, sizeof(uint32_t));
+    return touched;
 }
 
-/* row: of the first point, in /breakdown; returns that of the point after the last. */
-static uint64_t fill_points(const res_writer *w, const res_points *p, const res_placement *place,
-                            size_t first, uint64_t row, const res_piece *piece) {
-    res_table *t = &piece->stripe->rows;
-    uint64_t id = w->origin.first_point + place->first_point + first;
-    uint64_t *ids = cells(piece, RES_P_POINT), *firsts = cells(piece, RES_P_FIRST);
-    uint32_t *deployments = cells(piece, RES_P_DEPLOYMENT);
+/* Where the rows of points lie. row: of the first point, in /breakdown, that of the point after the last in
+ * the end. */
+static uint64_t fill_rows_of(const res_writer *w, const res_points *p, size_t first, uint64_t *row,
+                             const res_piece *piece) {
+    uint64_t *firsts = cells(piece, RES_P_FIRST);
     uint16_t *rows = cells(piece, RES_P_ROWS);
+    const uint16_t each = (uint16_t)(w->opt.breakdown ? p->rows_each : 0);
+    if (!w->opt.breakdown || (!p->rows && each == 0))
+        return put_one(piece, RES_P_FIRST, row) | put_one(piece, RES_P_ROWS, &each);
     for (size_t i = 0; i < piece->n; i++) {
+        firsts[i] = *row;
+        rows[i] = (uint16_t)res_rows_of(p, first + i);
+        *row += rows[i];
+    }
+    return RES_FIELD_BIT(RES_P_FIRST) | RES_FIELD_BIT(RES_P_ROWS);
+}
+
+/* Returns the fields touched. */
+static uint64_t fill_points(const res_writer *w, const res_points *p, const res_placement *place,
+                            size_t first, uint64_t *row, const res_piece *piece) {
+    uint64_t id = w->origin.first_point + place->first_point + first, touched = RES_FIELD_BIT(RES_P_POINT);
+    uint64_t *ids = cells(piece, RES_P_POINT);
+    for (size_t i = 0; i < piece->n; i++)
         ids[i] = id + i;
-        deployments[i] = deployment_of(p, first + i);
-        firsts[i] = row;
-        rows[i] = w->opt.breakdown ? (uint16_t)p->rows[first + i] : 0;
-        row += rows[i];
+    if (p->deployment) {
+        memcpy(cells(piece, RES_P_DEPLOYMENT), p->deployment + first, piece->n * sizeof *p->deployment);
+        touched |= RES_FIELD_BIT(RES_P_DEPLOYMENT);
+    } else {
+        touched |= put_one(piece, RES_P_DEPLOYMENT, &p->one_deployment);
     }
-    for (size_t i = 0, n; i < piece->n; i += n) {
-        n = piece->n - i < TILE ? piece->n - i : TILE;
-        fill_columns(t, piece->at + i, p, place, first + i, n);
-    }
-    return row;
+    return touched | fill_columns(p, place, first, piece) | fill_rows_of(w, p, first, row, piece);
 }
 
 void res_writer_fill(const res_writer *w, const res_points *p, const res_placement *at) {
@@ -272,14 +280,14 @@ void res_writer_fill(const res_writer *w, const res_points *p, const res_placeme
         res_top_rows(p, w->opt.top, keep);
     for (size_t i = 0; i < at->n; i++) {
         const res_piece *piece = &at->pieces[i];
-        uint64_t touched = RES_ALL_FIELDS;
+        uint64_t touched;
         if (piece->stripe->g == RES_G_BREAKDOWN) {
             touched = fill_rows(p, rows, piece);
             if (keep)
                 leave_out(keep + rows, piece, p->energy != NULL);
             rows += piece->n;
         } else {
-            row = fill_points(w, p, at, point, row, piece);
+            touched = fill_points(w, p, at, point, &row, piece);
             point += piece->n;
         }
         res_press_filled(piece, touched);

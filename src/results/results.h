@@ -40,6 +40,7 @@ typedef struct res_column {
     bool higher_is_better; /* direction of `rank` when none is given */
     size_t
         offset; /* into srv_point; SIZE_MAX for the point's index and deployment columns (filled by name) */
+    size_t column; /* of srv_points; SIZE_MAX likewise */
 } res_column;
 size_t res_column_count(void);
 const res_column *res_column_at(size_t i);
@@ -98,13 +99,17 @@ typedef struct res_points {
     size_t n;
     const uint32_t *deployment; /* n: row of the deployment, or NULL: all are `one_deployment` */
     uint32_t one_deployment;
-    const srv_point *points;        /* n */
-    const uint32_t *rows;           /* n: breakdown rows of the point */
+    const srv_points *points;       /* n */
+    const uint32_t *rows;           /* n: breakdown rows of the point, or NULL: each has `rows_each` */
+    uint32_t rows_each;
     size_t n_rows;                  /* their sum */
     const double *latency, *energy; /* n_rows; energy NULL: all 0 */
     const uint8_t *source;          /* n_rows */
     const srv_basis *basis;         /* n_rows; NULL: all 0 */
 } res_points;
+static inline uint32_t res_rows_of(const res_points *p, size_t i) {
+    return p->rows ? p->rows[i] : p->rows_each;
+}
 
 typedef struct res_summary {
     uint64_t points, by_status[SRV_STATUS_COUNT], rows, file_bytes;
@@ -144,6 +149,7 @@ struct res_placement {
     uint64_t first_point, first_row; /* in the file */
     uint32_t *reasons;               /* per point: 1 + row of /reasons, 0 = none */
     size_t cap_reasons;
+    bool any_reason; /* false: no point has one, reasons is undefined */
 };
 void res_placement_free(res_placement *at);
 /* Counts the points and gives them their places. What a failure leaves is of no use. */

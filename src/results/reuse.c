@@ -229,9 +229,10 @@ static bool is_priced(srv_status s) {
 }
 
 /* Copies the breakdown rows of a priced point, entry i of out; false when the old file has not got them. */
-static bool copy_rows(const res_window *w, size_t at, const srv_deployment *d, size_t i, srv_block *out) {
+static bool copy_rows(const res_window *w, size_t at, const srv_deployment *d, const srv_point *p, size_t i,
+                      srv_block *out) {
     const res_op_row *rows;
-    size_t first = srv_first_row(d, &out->points[i]), n = res_window_all_rows(w, at, &rows);
+    size_t first = srv_first_row(d, p), n = res_window_all_rows(w, at, &rows);
     if (n != d->n_rows - first)
         return false;
     first += i * d->n_rows;
@@ -248,14 +249,16 @@ static bool take(res_reuse *r, uint32_t dep, const srv_deployment *d, bool break
                  srv_block *out, bool *taken, aic_error *err) {
     size_t at;
     const res_window *w;
-    if (!find(r, dep, &out->points[i].load, &w, &at, err))
+    srv_point p = srv_points_get(&out->points, i);
+    if (!find(r, dep, &p.load, &w, &at, err))
         return false;
     if (!w)
         return true;
     bool priced = breakdown && is_priced(res_window_status(w, at));
-    if (priced && !copy_rows(w, at, d, i, out))
+    if (priced && !copy_rows(w, at, d, &p, i, out))
         return true;
-    copy_point(r, w, at, &out->points[i]);
+    copy_point(r, w, at, &p);
+    srv_points_put(&out->points, i, &p);
     out->priced[i] = priced;
     *taken = true;
     return true;
@@ -268,7 +271,8 @@ bool res_reuse_take(res_reuse *r, const srv_deployment *d, const srv_workload *l
     memset(taken, 0, n * sizeof *taken);
     if (!known || id == 0)
         return true;
-    srv_block_start(d, loads, n, out);
+    srv_block_load(out, loads, n);
+    srv_block_start(d, out);
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; ok && i < n; i++)
         ok = take(r, r->dep_of[id - 1], d, breakdown, i, out, &taken[i], err);

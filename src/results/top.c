@@ -29,11 +29,12 @@ void res_top_rows(const res_points *p, unsigned top, bool *keep) {
     memset(keep, 0, p->n_rows);
     for (size_t i = 0; i < p->n; i++) {
         b.n = 0;
-        for (uint32_t r = 0; r < p->rows[i]; r++)
+        const uint32_t rows = res_rows_of(p, i);
+        for (uint32_t r = 0; r < rows; r++)
             offer(&b, latency, r, top);
         for (size_t k = 0; k < b.n; k++)
             keep[b.row[k]] = true;
-        latency += p->rows[i];
-        keep += p->rows[i];
+        latency += rows;
+        keep += rows;
     }
 }

@@ -67,13 +67,9 @@ const char *srv_block_text(srv_block *b, const char *text) {
     return copy;
 }
 
-static void reserve(srv_block *b, size_t n, size_t n_rows) {
-    if (n > b->cap_points) {
-        b->points = aic_realloc(b->points, n, sizeof *b->points);
-        b->priced = aic_realloc(b->priced, n, sizeof *b->priced);
-        b->cap_points = n;
-    }
-    size_t cells = aic_mul(b->wanted == SRV_NO_ROWS ? 1 : n, n_rows);
+void srv_block_rewind(srv_block *b, size_t n_rows) {
+    size_t cells = aic_mul(b->wanted == SRV_NO_ROWS ? 1 : b->n, n_rows);
+    rewind_scratch(b);
     if (cells > b->cap_rows) {
         b->latency = aic_realloc(b->latency, cells, sizeof *b->latency);
         b->energy = aic_realloc(b->energy, cells, sizeof *b->energy);
@@ -81,19 +77,65 @@ static void reserve(srv_block *b, size_t n, size_t n_rows) {
         b->basis = aic_realloc(b->basis, cells, sizeof *b->basis);
         b->cap_rows = cells;
     }
-    b->n = n;
     b->n_rows = n_rows;
+    b->no_energy = b->no_basis = b->all_rows = false;
 }
 
-bool srv_block_start(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *b) {
-    rewind_scratch(b);
-    reserve(b, n, d->n_rows);
-    b->no_energy = b->no_basis = false;
+void srv_block_reserve(srv_block *b, size_t n) {
+    if (n > b->cap_points) {
+        b->priced = aic_realloc(b->priced, n, sizeof *b->priced);
+        b->cap_points = n;
+    }
+    srv_points_reserve(&b->points, n);
+    b->n = n;
+    b->points.same &= ~SRV_LOAD_BITS;
+    SRV_SAME(&b->points, load.images.count, 0);
+    SRV_SAME(&b->points, load.images.height, 0);
+    SRV_SAME(&b->points, load.images.width, 0);
+    SRV_SAME(&b->points, load.images.tokens, 0);
+}
+
+void srv_block_load(srv_block *b, const srv_workload *loads, size_t n) {
+    srv_block_reserve(b, n);
+    srv_points *p = &b->points;
+    bool images = false;
     for (size_t i = 0; i < n; i++) {
-        srv_point_start(d, &loads[i], &b->points[i]);
+        const srv_workload w = srv_plain_images(loads[i]);
+        p->of.load.batch[i] = w.batch;
+        p->of.load.isl[i] = w.isl;
+        p->of.load.osl[i] = w.osl;
+        p->of.load.prefix[i] = w.prefix;
+        p->of.load.images.count[i] = w.images.count;
+        p->of.load.images.height[i] = w.images.height;
+        p->of.load.images.width[i] = w.images.width;
+        p->of.load.images.tokens[i] = w.images.tokens;
+        images = images || w.images.count > 0;
+    }
+    if (images)
+        p->same &= ~SRV_IMAGE_BITS;
+}
+
+bool srv_block_start(const srv_deployment *d, srv_block *b) {
+    srv_block_rewind(b, d->n_rows);
+    srv_points_open(&b->points, b->n);
+    for (size_t i = 0; i < b->n; i++) {
+        srv_workload load = srv_points_load(&b->points, i);
+        srv_point p;
+        srv_point_start(d, &load, &p);
+        srv_points_put(&b->points, i, &p);
         b->priced[i] = false;
     }
     return d->refused == SRV_ST_ok;
+}
+
+void srv_evaluate(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out) {
+    srv_block_load(out, loads, n);
+    srv_price(d, out);
+}
+
+void srv_evaluate_plain(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out) {
+    srv_block_load(out, loads, n);
+    srv_price_plain(d, out);
 }
 
 void srv_block_free(srv_block *b) {
@@ -104,7 +146,7 @@ void srv_block_free(srv_block *b) {
         c = next;
     }
     free(s);
-    free(b->points);
+    srv_points_free(&b->points);
     free(b->priced);
     free(b->latency);
     free(b->energy);

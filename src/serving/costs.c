@@ -85,7 +85,8 @@ static void ask_encoder(clerk *c) {
     for (int behind = 0; behind < 2; behind++) {
         q[behind] = (questions){.n_shapes = n, .shapes = srv_take(c->b, n, sizeof(op_shape))};
         for (size_t i = 0; i < n; i++) {
-            srv_images images = srv_images_of(c->d, &c->b->points[c->live[firsts[i]]].load);
+            const srv_workload load = srv_points_load(&c->b->points, c->live[firsts[i]]);
+            srv_images images = srv_images_of(c->d, &load);
             q[behind].shapes[i] = srv_encoder_shape(&images, behind);
         }
     }
@@ -97,7 +98,7 @@ static void ask_context(clerk *c) {
     const srv_plan *plan = srv_plan_of(c->d);
     srv_workload *loads = srv_take(c->b, c->n, sizeof *loads);
     for (size_t k = 0; k < c->n; k++)
-        loads[k] = srv_walked(&c->b->points[c->live[k]]);
+        loads[k] = srv_walked_at(c->b, c->live[k]);
     for (size_t k = 0; k < plan->n_keys; k++) {
         srv_shapes s = srv_distinct_shapes(c->d, c->b, &plan->keys[k], loads, c->n, c->keys);
         questions q = {.n_shapes = s.count, .shapes = s.shapes};
@@ -150,7 +151,7 @@ static void ask_part(clerk *c, const srv_part *part, bool moving) {
     const srv_walk *walk = &srv_plan_of(c->d)->generation;
     uint64_t *steps;
     for (size_t k = 0; k < c->n; k++) {
-        srv_workload l = srv_walked(&c->b->points[c->live[k]]);
+        srv_workload l = srv_walked_at(c->b, c->live[k]);
         c->keys[k] =
             (srv_key){.hi = (uint64_t)l.batch << 32 | (moving ? l.isl : 0), .lo = l.osl, .item = (uint32_t)k};
     }
@@ -187,12 +188,13 @@ void srv_costs_add(const srv_deployment *d, const srv_workload *loads, size_t n,
     if (repeat < 1)
         repeat = 1;
     out->evaluate_s += evaluate(d, loads, n, repeat, block);
-    if (!srv_block_start(d, loads, n, block))
+    srv_block_load(block, loads, n);
+    if (!srv_block_start(d, block))
         return;
     uint32_t *live = srv_take(block, n, sizeof *live);
     clerk c = {.d = d, .b = block, .live = live, .repeat = repeat, .out = out};
     for (size_t i = 0; i < n; i++)
-        if (block->points[i].status == SRV_ST_ok)
+        if (block->points.of.status[i] == SRV_ST_ok)
             live[c.n++] = (uint32_t)i;
     out->points += c.n;
     if (c.n == 0)

@@ -2,13 +2,19 @@
  * fields it reads. */
 #include "serving/folded.h"
 
-static size_t number_context_shapes(srv_block *b, const uint32_t *live, size_t n, uint32_t *shape_of,
-                                    uint32_t *firsts, srv_key *keys) {
-    for (size_t k = 0; k < n; k++) {
-        srv_workload w = srv_walked(&b->points[live[k]]);
-        keys[k] = (srv_key){.hi = (uint64_t)w.batch << 32 | (w.isl - w.prefix), .lo = w.prefix};
+/* The points of a line share their shape. firsts: a line of each shape. */
+static size_t number_context_shapes(srv_block *b, const srv_live *l, uint32_t *shape_of, uint32_t *firsts,
+                                    srv_key *keys) {
+    uint32_t *ids = srv_take(b, l->n_lines, sizeof *ids);
+    for (size_t i = 0; i < l->n_lines; i++) {
+        const size_t k = l->line[i];
+        keys[i] = (srv_key){.hi = (uint64_t)l->batch[k] << 32 | (l->isl[k] - l->prefix[k]), .lo = l->prefix[k]};
     }
-    return srv_number_keys(b, keys, n, shape_of, firsts);
+    size_t count = srv_number_keys(b, keys, l->n_lines, ids, firsts);
+    for (size_t i = 0; i < l->n_lines; i++)
+        for (size_t k = l->line[i]; k < l->line[i + 1]; k++)
+            shape_of[k] = ids[i];
+    return count;
 }
 
 srv_shapes srv_distinct_shapes(const srv_deployment *d, srv_block *b, const srv_key_class *class,
@@ -50,16 +56,16 @@ static void fold_op(const srv_deployment *d, srv_block *b, uint32_t index, const
     }
 }
 
-srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
-                              uint32_t *shape_of, size_t *count) {
+srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const srv_live *l, uint32_t *shape_of,
+                              size_t *count) {
     const srv_plan *plan = srv_plan_of(d);
-    srv_key *keys = srv_take(b, n, sizeof *keys);
-    uint32_t *firsts = srv_take(b, n, sizeof *firsts);
-    *count = number_context_shapes(b, live, n, shape_of, firsts, keys);
+    srv_key *keys = srv_take(b, l->n_lines, sizeof *keys);
+    uint32_t *firsts = srv_take(b, l->n_lines, sizeof *firsts);
+    *count = number_context_shapes(b, l, shape_of, firsts, keys);
     srv_workload *loads = srv_take(b, *count, sizeof *loads);
     srv_folded tables = srv_folded_take(b, *count, plan->context.n_rows);
     for (size_t t = 0; t < *count; t++) {
-        loads[t] = srv_walked(&b->points[live[firsts[t]]]);
+        loads[t] = srv_walked_at(b, l->at[l->line[firsts[t]]]);
         srv_folded_clear(&tables, t);
     }
     srv_shapes *by_key = srv_take(b, plan->n_keys, sizeof *by_key);

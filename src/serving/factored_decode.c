@@ -245,7 +245,7 @@ srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, cons
                            uint32_t *walk_of) {
     srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
     for (size_t k = 0; k < n; k++) {
-        srv_workload l = srv_walked(&b->points[live[k]]);
+        srv_workload l = srv_walked_at(b, live[k]);
         keys[k] = (srv_key){.hi = (uint64_t)l.batch << 32 | (part == SRV_MOVING ? l.isl : 0),
                             .lo = l.osl,
                             .item = (uint32_t)k};

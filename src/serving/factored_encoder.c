@@ -7,10 +7,10 @@ size_t srv_number_images(const srv_deployment *d, srv_block *b, const uint32_t *
     uint32_t *ids = srv_take(b, n, sizeof *ids);
     size_t encoding = 0;
     for (size_t k = 0; k < n; k++) {
-        const srv_point *p = &b->points[live[k]];
-        if (!p->encodes)
+        if (!SRV_AT(&b->points, encodes, live[k]))
             continue;
-        srv_images images = srv_images_of(d, &p->load);
+        const srv_workload load = srv_points_load(&b->points, live[k]);
+        srv_images images = srv_images_of(d, &load);
         keys[encoding++] = (srv_key){
             .hi = images.count, .lo = (uint64_t)images.inside << 32 | images.behind, .item = (uint32_t)k};
     }
@@ -45,7 +45,8 @@ srv_folded srv_encoder_tables(const srv_deployment *d, srv_block *b, const uint3
     *count = srv_number_images(d, b, live, n, images_of, firsts);
     srv_folded tables = srv_folded_take(b, *count, srv_plan_of(d)->encoder.n_rows);
     for (size_t t = 0; t < *count; t++) {
-        srv_images images = srv_images_of(d, &b->points[live[firsts[t]]].load);
+        const srv_workload load = srv_points_load(&b->points, live[firsts[t]]);
+        srv_images images = srv_images_of(d, &load);
         fill_table(d, b, &images, &tables, t);
     }
     return tables;

@@ -86,6 +86,13 @@ static int broken_rule(const srv_deployment *d, const srv_workload *load, uint32
     return RULE_NONE;
 }
 
+bool srv_loads_within_rules(const srv_deployment *d, const srv_workload *least, const srv_workload *most) {
+    srv_workload worst = *most; /* but for prefix, each rule is the harder to keep the larger a load is */
+    worst.prefix = 0;
+    return least->batch > 0 && least->isl > 0 && (!srv_has_context(d->request.mode) || most->prefix < least->isl) &&
+           broken_rule(d, &worst, worst.isl) == RULE_NONE;
+}
+
 void srv_point_blank(srv_point *p) {
     for (size_t at = AT(ttft); at < sizeof *p; at += sizeof(double))
         *figure(p, at) = NAN;
@@ -157,6 +164,13 @@ srv_power srv_power_of(const srv_sums *s) {
     return (srv_power){energy / latency, share > 0 ? share < 1 ? share : 1 : 0};
 }
 
+double srv_covered_watts(const srv_sums *s) {
+    if (!(s->powered > 0)) /* no part of the latency is covered */
+        return NAN;
+    srv_power power = srv_power_of(s);
+    return power.coverage >= 0.9 ? power.watts : (double)NAN;
+}
+
 /* v / 1 is v: most deployments have no use for some of the divisors. */
 static double per(double v, double n) {
     return n == 1 ? v : v / n;
@@ -192,12 +206,7 @@ void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p) {
     p->encoder_energy = s->encoder_energy;
     p->context_energy = s->context_energy;
     p->generation_energy = s->generation_energy;
-    p->power = NAN;
-    if (s->powered > 0) { /* else no part of the latency is covered */
-        srv_power power = srv_power_of(s);
-        if (power.coverage >= 0.9)
-            p->power = power.watts;
-    }
+    p->power = srv_covered_watts(s);
     p->ttft = ttft;
     p->tpot = tpot;
     p->request_latency = latency == 0 ? total : latency;
@@ -212,10 +221,14 @@ static void round_row(srv_point *p) {
         *figure(p, ROUNDED[i]) = srv_round3(*figure(p, ROUNDED[i]));
 }
 
+bool srv_projects(const srv_deployment *d) {
+    return srv_plan_of(d)->accepted > 0 && d->request.mode != SRV_static_ctx;
+}
+
 void srv_project(const srv_deployment *d, srv_point *p) {
-    double accepted = srv_plan_of(d)->accepted;
-    if (!(accepted > 0) || d->request.mode == SRV_static_ctx)
+    if (!srv_projects(d))
         return;
+    double accepted = srv_plan_of(d)->accepted;
     double progress = 1.0 + accepted, steps = p->load.osl > 1 ? (double)p->load.osl - 1.0 : 0.0;
     round_row(p);
     double before = p->request_latency;
@@ -239,7 +252,7 @@ static double defect(double v) {
 }
 
 /* Sums and products of figures are finite only where all of them are: these have all others in them. */
-static bool all_finite(const srv_point *p) {
+bool srv_figures_finite(const srv_point *p) {
     double latency = defect(p->request_latency) + defect(p->generation_latency);
     double rate = defect(p->seq_per_s) + defect(p->tokens_per_s) + defect(p->tokens_per_s_per_user);
     double memory = defect(p->memory) + defect(p->encoder_memory);
@@ -247,15 +260,19 @@ static bool all_finite(const srv_point *p) {
     return latency + rate + memory + energy == 0;
 }
 
+void srv_footprint_of(const srv_deployment *d, const srv_workload *w, bool encodes, srv_footprint *out) {
+    srv_guest encoder;
+    if (encodes)
+        encoder = (srv_guest){d->built.encoder_weight_bytes,
+                              mdl_encoder_activations(&d->built, &w->images, w->batch)};
+    srv_memory_at(&srv_plan_of(d)->memory, d->request.mode, d->tuning.beam, w, encodes ? &encoder : NULL, out);
+}
+
 void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p) {
     const srv_plan *plan = srv_plan_of(d);
     srv_footprint f;
-    srv_guest encoder;
     srv_workload w = srv_walked(p);
-    if (p->encodes)
-        encoder = (srv_guest){d->built.encoder_weight_bytes,
-                              mdl_encoder_activations(&d->built, &w.images, w.batch)};
-    srv_memory_at(&plan->memory, d->request.mode, d->tuning.beam, &w, p->encodes ? &encoder : NULL, &f);
+    srv_footprint_of(d, &w, p->encodes, &f);
     p->memory = f.total;
     p->encoder_memory = f.encoder;
     p->weights = f.weights;
@@ -267,9 +284,9 @@ void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *
     p->tier = srv_basis_tier(sums->basis);
     srv_figures(d, sums, p);
     srv_project(d, p);
-    if (!all_finite(p)) {
+    if (!srv_figures_finite(p)) {
         p->status = SRV_ST_nonfinite;
-        p->reason = "a figure is NaN or infinite";
+        p->reason = SRV_NONFINITE;
     } else if (f.oom || f.kv_oom) {
         p->status = SRV_ST_oom;
         p->kv_oom = f.kv_oom;

@@ -44,10 +44,9 @@ void srv_folded_unpack(srv_folded *f, size_t i, size_t n, const uint32_t *ops, s
  * alone where it encodes nothing. Returns an empty one when none does. */
 srv_folded srv_encoder_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
                               uint32_t *images_of, size_t *count);
-/* Context tables of the distinct shapes of points `live` (n of them); shape_of[k] is the table of point
- * live[k]. */
-srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
-                              uint32_t *shape_of, size_t *count);
+/* Context tables of the distinct shapes of the live points; shape_of[k] is the table of point k. */
+srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const srv_live *l, uint32_t *shape_of,
+                              size_t *count);
 /* Sums over decode steps for one part of the generation rows; walk_of[k] is the table of point live[k]. */
 srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
                            uint32_t *walk_of);

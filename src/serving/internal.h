@@ -275,13 +275,28 @@ void srv_point_refuse(srv_point *p, op_class cls, const char *text);
 /* Memory, figures, projection, verdict. */
 void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p);
 srv_power srv_power_of(const srv_sums *s);
+double srv_covered_watts(const srv_sums *s); /* NaN unless measured power covers enough of the latency */
 void srv_figures(const srv_deployment *d, const srv_sums *s, srv_point *p);
-void srv_project(const srv_deployment *d, srv_point *p);
+bool srv_projects(const srv_deployment *d);
+void srv_project(const srv_deployment *d, srv_point *p); /* if srv_projects; reads osl and the figures */
+bool srv_figures_finite(const srv_point *p);
+#define SRV_NONFINITE "a figure is NaN or infinite"
+/* Memory of a workload as walked. */
+void srv_footprint_of(const srv_deployment *d, const srv_workload *w, bool encodes, srv_footprint *out);
+/* Do all loads without images keep the rules whose members lie between those of least and most? False: some
+ * may break one. */
+bool srv_loads_within_rules(const srv_deployment *d, const srv_workload *least, const srv_workload *most);
 
 /* The workload that context and generation walk and memory holds: isl with the tokens of images. */
 static inline srv_workload srv_walked(const srv_point *p) {
     srv_workload w = p->load;
     w.isl += p->visual_tokens;
+    return w;
+}
+static inline srv_workload srv_walked_at(const srv_block *b, size_t i) {
+    srv_workload w = srv_points_load(&b->points, i);
+    if (srv_points_have_images(&b->points))
+        w.isl += b->points.of.visual_tokens[i];
     return w;
 }
 
@@ -297,11 +312,52 @@ op_shape srv_encoder_shape(const srv_images *images, bool behind);
 op_shape srv_context_shape(const srv_deployment *d, const srv_workload *w, bool logits);
 op_shape srv_decode_shape(const srv_deployment *d, uint32_t batch, uint32_t position);
 
+/* ---- points as columns (points.c) ------------------------------------------------------------ */
+
+/* A column of which all values are about to be written: its array. */
+#define SRV_VARIES(points, member) ((points)->same &= ~SRV_BIT(member), (points)->of.member)
+/* Gives all points one value. */
+#define SRV_SAME(points, member, value)                                                                      \
+    ((points)->of.member[0] = (value), (points)->same |= SRV_BIT(member))
+
+/* The value of a point, in a column that may be `same`. */
+#define SRV_AT(points, member, i) ((points)->of.member[(points)->same & SRV_BIT(member) ? 0 : (i)])
+
+#define SRV_FIRST_FIGURE SRV_COLUMN(ttft) /* they and the covers are the last columns */
+/* Figures and covers alone. */
+void srv_figures_get(const srv_points *p, size_t i, srv_point *out);
+void srv_figures_put(srv_points *p, size_t i, const srv_point *from);
+
+/* ---- the live points of a block (live.c) ----------------------------------------------------- */
+
+/* The points that nothing refuses so far. Their figures stand side by side at the start of the block's columns
+ * until srv_live_spread puts them in their places. */
+typedef struct srv_live {
+    size_t n;
+    uint32_t *at;                               /* place of each in the block, ascending */
+    const uint32_t *batch, *isl, *osl, *prefix; /* of each, as walked */
+    size_t n_lines; /* longest runs of points that differ in osl alone, as the inner axis of a grid has them */
+    uint32_t *line; /* n_lines + 1: where each starts */
+} srv_live;
+/* Starts an evaluation: every point of the block is ok, live, and without figures, or refused. False: the
+ * deployment is refused. */
+bool srv_live_start(const srv_deployment *d, srv_block *b, srv_live *l);
+/* Refuses live point k, which is then to be dropped. */
+void srv_live_refuse(srv_block *b, const srv_live *l, size_t k, op_class cls, const char *text);
+/* Drops each live point k of which gone[k], here and in n_columns columns (NULL: none) of a value for each. */
+void srv_live_drop(srv_block *b, srv_live *l, const bool *gone, uint32_t **columns, size_t n_columns);
+/* All that follows from ttft, generation latency, covers (ms) and energies, which the columns have, and from
+ * the loads: figures, memory, projection, verdicts. powered: ms with measured energy; NULL: no energy. */
+void srv_live_finish(const srv_deployment *d, srv_block *b, const srv_live *l, const double *powered);
+void srv_live_spread(srv_block *b, const srv_live *l);
+
 /* ---- blocks and scratch memory (block.c) ----------------------------------------------------- */
 
 /* Memory for the length of one evaluation; kept and reused by the next. */
 typedef struct srv_scratch srv_scratch;
 void *srv_take(srv_block *b, size_t count, size_t size); /* uninitialised, aligned for any type */
+/* Forgets what the last evaluation took and makes room for the rows of this one. */
+void srv_block_rewind(srv_block *b, size_t n_rows);
 
 /* Where the rows of point i start. Where none are wanted each point's lie over those of the one before: sums
  * are taken of them all the same. */

@@ -1,5 +1,5 @@
 /* The reference path: one point at a time, every op at every step, exactly as docs/model/serving.md reads.
- * srv_evaluate must give the same bits; tests compare the two. */
+ * srv_price must give the same bits; tests compare the two. */
 #include "serving/internal.h"
 #include <string.h>
 
@@ -141,9 +141,8 @@ static op_class walk(const srv_deployment *d, const srv_point *p, tables *t, op_
     return cls;
 }
 
-static void plain_point(const srv_deployment *d, srv_block *b, size_t i, tables *t) {
+static void plain_point(const srv_deployment *d, srv_block *b, size_t i, tables *t, srv_point *p) {
     const srv_plan *plan = srv_plan_of(d);
-    srv_point *p = &b->points[i];
     op_refusal why = {.cls = OP_OK};
     op_class cls = walk(d, p, t, &why);
     if (cls != OP_OK) {
@@ -167,15 +166,19 @@ static void plain_point(const srv_deployment *d, srv_block *b, size_t i, tables 
     srv_point_finish(d, &s, p);
 }
 
-void srv_evaluate_plain(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out) {
-    if (!srv_block_start(d, loads, n, out))
+void srv_price_plain(const srv_deployment *d, srv_block *b) {
+    if (!srv_block_start(d, b))
         return;
     const srv_plan *plan = srv_plan_of(d);
-    tables t = {.encoder = new_table(out, plan->encoder.n_rows),
-                .context = new_table(out, plan->context.n_rows),
-                .sum = new_table(out, plan->generation.n_rows),
-                .step = new_table(out, plan->generation.n_rows)};
-    for (size_t i = 0; i < n; i++)
-        if (out->points[i].status == SRV_ST_ok)
-            plain_point(d, out, i, &t);
+    tables t = {.encoder = new_table(b, plan->encoder.n_rows),
+                .context = new_table(b, plan->context.n_rows),
+                .sum = new_table(b, plan->generation.n_rows),
+                .step = new_table(b, plan->generation.n_rows)};
+    for (size_t i = 0; i < b->n; i++) {
+        srv_point p = srv_points_get(&b->points, i);
+        if (p.status != SRV_ST_ok)
+            continue;
+        plain_point(d, b, i, &t, &p);
+        srv_points_put(&b->points, i, &p);
+    }
 }

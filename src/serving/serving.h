@@ -12,6 +12,8 @@
 #include "models/models.h"
 #include "ops/ops.h"
 #include "perfdb/perfdb.h"
+#include <stddef.h>
+#include <string.h>
 
 /* X(name): serving modes. static = prefill then decode on one worker; static_ctx, static_gen = one phase. */
 #define SRV_MODES(X) X(static) X(static_ctx) X(static_gen)
@@ -239,7 +241,34 @@ static inline srv_workload srv_plain_images(srv_workload load) {
     return load;
 }
 
-/* Figures of one point. Times ms, memory GiB, energy W*ms. All NaN when status is missing or invalid. */
+/* Figures of a point, X(member): times ms, memory GiB per GPU, energy W*ms. Shares of the latency (cover) come
+ * on top of them. */
+#define SRV_FIGURES(X)                                                                                       \
+    X(ttft)                                                                                                  \
+    X(tpot)                                                                                                  \
+    X(request_latency)                                                                                       \
+    X(encoder_latency)                                                                                       \
+    X(context_latency)                                                                                       \
+    X(generation_latency)                                                                                    \
+    X(tokens_per_s)                                                                                          \
+    X(tokens_per_s_per_gpu)                                                                                  \
+    X(tokens_per_s_per_user)                                                                                 \
+    X(seq_per_s)                                                                                             \
+    X(seq_per_s_per_gpu)                                                                                     \
+    X(concurrency)                                                                                           \
+    X(memory)                                                                                                \
+    X(weights)                                                                                               \
+    X(activations)                                                                                           \
+    X(kvcache)                                                                                               \
+    X(nccl)                                                                                                  \
+    X(others)                                                                                                \
+    X(encoder_memory) /* of weights and activations, the encoder's part; 0 where it does not run */          \
+    X(power)          /* W; NaN unless measured power covers 90 % of the latency */                          \
+    X(encoder_energy)                                                                                        \
+    X(context_energy)                                                                                        \
+    X(generation_energy)
+
+/* One point. Figures are all NaN when status is missing or invalid. */
 typedef struct srv_point {
     srv_workload load;
     srv_status status;
@@ -250,15 +279,81 @@ typedef struct srv_point {
     op_tier tier;           /* the weakest of all rows; of points without figures: none */
     uint32_t visual_tokens; /* that the images of a request add to isl */
     /* Doubles from here on. */
-    double ttft, tpot, request_latency, encoder_latency, context_latency, generation_latency;
-    double tokens_per_s, tokens_per_s_per_gpu, tokens_per_s_per_user;
-    double seq_per_s, seq_per_s_per_gpu, concurrency;
-    double memory, weights, activations, kvcache, nccl, others; /* GiB per GPU */
-    double encoder_memory; /* of weights and activations, the encoder's part; 0 where it does not run */
-    double power;          /* W; NaN unless measured power covers 90 % of the latency */
-    double encoder_energy, context_energy, generation_energy; /* W*ms */
-    double cover[OP_COVERS];                                  /* shares of the latency (0..1), by op_cover */
+#define SRV_FIGURE(member) double member;
+    SRV_FIGURES(SRV_FIGURE)
+#undef SRV_FIGURE
+    double cover[OP_COVERS]; /* shares of the latency (0..1), by op_cover */
 } srv_point;
+
+/* For every member of a point an array of it; enumerations take a byte each. Pointers alone, so that a column
+ * has a number. */
+typedef struct srv_arrays {
+    struct {
+        uint32_t *batch, *isl, *osl, *prefix;
+        struct {
+            uint32_t *count, *height, *width, *tokens;
+        } images;
+    } load;
+    uint8_t *status;
+    const char **reason;
+    bool *kv_oom, *encodes;
+    uint8_t *carried, *tier;
+    uint32_t *visual_tokens;
+#define SRV_FIGURE(member) double *member;
+    SRV_FIGURES(SRV_FIGURE)
+#undef SRV_FIGURE
+    double *cover[OP_COVERS];
+} srv_arrays;
+enum { SRV_COLUMN_COUNT = sizeof(srv_arrays) / sizeof(void *) };
+#define SRV_COLUMN(member) (offsetof(srv_arrays, member) / sizeof(void *))
+#define SRV_BIT(member)    (UINT64_C(1) << SRV_COLUMN(member))
+
+#define SRV_IMAGE_BITS                                                                                       \
+    (SRV_BIT(load.images.count) | SRV_BIT(load.images.height) | SRV_BIT(load.images.width) |                 \
+     SRV_BIT(load.images.tokens))
+#define SRV_LOAD_BITS                                                                                        \
+    (SRV_BIT(load.batch) | SRV_BIT(load.isl) | SRV_BIT(load.osl) | SRV_BIT(load.prefix) | SRV_IMAGE_BITS)
+
+/* Many points as columns. In a column of which `same` has the bit the first value stands for all points, and
+ * what lies behind it is undefined. Loads are written in full all the same; where no point has images, those
+ * and visual_tokens are 0 and `same`. */
+typedef struct srv_points {
+    uint64_t same;
+    srv_arrays of;
+    size_t cap;   /* points there is room for */
+    void *memory; /* owns the arrays */
+} srv_points;
+void srv_points_reserve(srv_points *p, size_t n); /* room for n; what was there may be lost */
+void srv_points_free(srv_points *p);
+/* Writes the first n values of all columns out, so that single ones can be changed. */
+void srv_points_open(srv_points *p, size_t n);
+void srv_points_open_columns(srv_points *p, uint64_t columns, size_t n); /* those, by bit */
+void srv_points_put(srv_points *p, size_t i, const srv_point *from); /* into opened columns */
+srv_point srv_points_get(const srv_points *p, size_t i);
+/* An array by its column's number. */
+static inline void *srv_points_column(const srv_points *p, size_t column) {
+    void *array; /* all pointers to objects are alike here (points.c checks it) */
+    memcpy(&array, (const char *)&p->of + column * sizeof array, sizeof array);
+    return array;
+}
+size_t srv_points_width(size_t column); /* bytes of a value */
+size_t srv_points_count(const srv_points *p, size_t n, srv_status s); /* how many of the first n have it */
+static inline bool srv_points_have_images(const srv_points *p) {
+    return !(p->same & SRV_BIT(load.images.count)) || p->of.load.images.count[0] > 0;
+}
+static inline srv_workload srv_points_load(const srv_points *p, size_t i) {
+    srv_workload w = {.batch = p->of.load.batch[i],
+                      .isl = p->of.load.isl[i],
+                      .osl = p->of.load.osl[i],
+                      .prefix = p->of.load.prefix[i]};
+    if (srv_points_have_images(p))
+        w.images = (mdl_images){p->of.load.images.count[i], p->of.load.images.height[i],
+                                p->of.load.images.width[i], p->of.load.images.tokens[i]};
+    return w;
+}
+static inline bool srv_points_encode(const srv_points *p, size_t i) {
+    return p->of.encodes[p->same & SRV_BIT(encodes) ? 0 : i];
+}
 
 /* What of the breakdown rows a block is asked for; figures are the same. */
 typedef enum srv_wanted {
@@ -271,8 +366,9 @@ typedef enum srv_wanted {
 typedef struct srv_block {
     srv_wanted wanted; /* set by the caller, before an evaluation */
     size_t n;          /* points */
-    srv_point *points;
+    srv_points points;
     bool *priced;             /* n: the point has breakdown rows (status ok, oom or nonfinite) */
+    bool all_rows;            /* known: each point has all n_rows, or none has any (SRV_NO_ROWS) */
     double *latency, *energy; /* n x n_rows, row-major by point; undefined where not priced */
     uint8_t *source;          /* op_source */
     srv_basis *basis;
@@ -285,16 +381,24 @@ typedef struct srv_block {
 void srv_block_free(srv_block *b);
 /* Makes all figures of a point NaN. */
 void srv_point_blank(srv_point *p);
-/* Starts an evaluation: room for n points, none priced; they have their loads and are ok, without figures, or
- * refused. Returns false when the deployment is refused (points say so). */
-bool srv_block_start(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *b);
+/* Makes a block of n loads, which can then be evaluated. */
+void srv_block_load(srv_block *b, const srv_workload *loads, size_t n);
+/* The same for a caller that writes the columns of loads itself: room for n; batch, isl, osl and prefix are
+ * not `same`, images are 0. */
+void srv_block_reserve(srv_block *b, size_t n);
+/* Starts an evaluation of a block's loads one by one: opens its columns; points are ok, without figures, or
+ * refused, and none is priced. Returns false when the deployment is refused (points say so). */
+bool srv_block_start(const srv_deployment *d, srv_block *b);
 
 /* The first row that a point has: rows before it belong to an encoder that does not run. */
 static inline size_t srv_first_row(const srv_deployment *d, const srv_point *p) {
     return p->encodes ? 0 : d->n_encoder_rows;
 }
 
-/* Evaluates n (below 2^32) workloads in any order; out is reused. Bit-identical to srv_evaluate_plain. */
+/* Evaluates a block's loads. Bit-identical to srv_price_plain. */
+void srv_price(const srv_deployment *d, srv_block *b);
+void srv_price_plain(const srv_deployment *d, srv_block *b);
+/* The same for n (below 2^32) workloads in any order; out is reused. */
 void srv_evaluate(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out);
 void srv_evaluate_plain(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *out);
 

@@ -128,7 +128,7 @@ static bool checkpoint(crew *c, watch *t) {
 /* Replaces the deployments of the points by their rows in the file, which they get in the order of their
  * first points there. */
 static bool store_deployments(crew *c, swp_work *w, aic_error *err) {
-    for (size_t i = 0; i < w->n; i++) {
+    for (size_t i = 0; i < (w->one ? 1 : w->n); i++) {
         uint32_t dep = w->deps[i];
         if (i > 0 && dep == w->deps[i - 1]) {
             w->stored[i] = w->stored[i - 1];
@@ -172,24 +172,15 @@ static bool data_was_read(aic_error *err) {
     return why == 0 || aic_fail(err, AIC_IO, "measured data cannot be read: %s", strerror(why));
 }
 
-static res_points points_of(const swp_work *w) {
-    return (res_points){.n = w->n,
-                        .deployment = w->stored,
-                        .points = w->points,
-                        .rows = w->rows,
-                        .n_rows = w->n_rows,
-                        .latency = w->latency,
-                        .energy = w->no_energy ? NULL : w->energy,
-                        .source = w->source,
-                        .basis = w->no_basis ? NULL : w->basis};
-}
-
 /* Gives the points of a block their places in the file. */
-static bool place(crew *c, swp_work *w, const res_points *p) {
+static bool place(crew *c, swp_work *w) {
     aic_error why = {0};
-    if (data_was_read(&why) && store_deployments(c, w, &why) &&
-        res_writer_place(c->job->writer, p, &w->place, &why))
-        return true;
+    if (data_was_read(&why) && store_deployments(c, w, &why)) {
+        w->points.deployment = w->one ? NULL : w->stored;
+        w->points.one_deployment = w->stored[0];
+        if (res_writer_place(c->job->writer, &w->points, &w->place, &why))
+            return true;
+    }
     fail(c, &why);
     return false;
 }
@@ -216,8 +207,7 @@ static bool deliver(crew *c, watch *t) {
     if (!w)
         return false;
     double start = aic_now();
-    const res_points p = points_of(w);
-    bool placed = job->writer && place(c, w, &p);
+    bool placed = job->writer && place(c, w);
     pthread_mutex_lock(&c->lock);
     c->placing = false;
     c->placed++;
@@ -225,11 +215,9 @@ static bool deliver(crew *c, watch *t) {
     look_at_clock(c);
     tell(c);
     pthread_mutex_unlock(&c->lock);
-    uint64_t refused = 0;
     if (placed)
-        res_writer_fill(job->writer, &p, &w->place);
-    for (size_t i = 0; i < w->n; i++)
-        refused += w->points[i].status != SRV_ST_ok;
+        res_writer_fill(job->writer, &w->points, &w->place);
+    const uint64_t refused = w->n - srv_points_count(w->points.points, w->n, SRV_ST_ok);
     swp_work_done(w, job->compiled);
     t->write += aic_now() - start;
     pthread_mutex_lock(&c->lock);

@@ -1,6 +1,7 @@
 /* Enumeration: deployments of blocks in axis order, their points by prefix sums, any point from its index. */
 #include "sweep/internal.h"
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const axis_names[SWP_AXES] = {
     "modes",   "models", "systems", "backends", "versions", "database modes", "transfer policies",
@@ -279,6 +280,68 @@ void swp_loads(const swp_sweep *s, uint64_t first, size_t n, srv_workload *out) 
         go_to(&o, b->kept ? b->kept[d->kept_at + at + i] : at + i);
         out[i] = srv_plain_images(o.load);
     }
+}
+
+/* ---- workloads as columns ------------------------------------------------------------------------------ */
+
+_Static_assert(SRV_COLUMN(load.batch) == SWP_BATCH && SRV_COLUMN(load.images.tokens) == SWP_IMAGE_TOKENS,
+               "columns of workloads are numbered alike");
+
+/* The fastest column outside the tuples that has several values; where there is none, or images change, the
+ * last one, and runs are of one workload. */
+static size_t inner_column(const swp_block *b, size_t *length) {
+    size_t j = SWP_LOAD_COLUMNS;
+    while (j > 0 && (b->in_tuple[j - 1] || b->load[j - 1].n == 1))
+        j--;
+    *length = j > 0 && j <= SWP_IMAGES ? b->load[j - 1].n : 1;
+    return j > 0 ? j - 1 : 0;
+}
+
+/* Writes a run to rows i .. i+n-1: the workload o shows and those that differ from it in the inner column. */
+static void put_run(const odometer *o, size_t inner, size_t i, size_t n, srv_points *p) {
+    srv_workload load = srv_plain_images(o->load);
+    if (load.images.count > 0)
+        srv_points_open_columns(p, SRV_IMAGE_BITS, i);
+    for (size_t j = 0; j < (srv_points_have_images(p) ? SWP_LOAD_COLUMNS : SWP_IMAGES); j++) {
+        uint32_t *to = (uint32_t *)srv_points_column(p, j) + i;
+        const uint32_t value = *swp_load_column_of(&load, j);
+        if (j == inner && n > 1)
+            memcpy(to, o->b->load[j].v + o->digit[j], n * sizeof *to);
+        else
+            for (size_t k = 0; k < n; k++)
+                to[k] = value;
+    }
+}
+
+/* Neighbours in a grid differ in the inner column alone: they are written run by run. */
+static void load_grid(const swp_block *b, const uint32_t *kept, uint64_t at, size_t n, srv_points *p) {
+    size_t most, inner = inner_column(b, &most);
+    odometer o = odometer_at_first(b);
+    for (size_t i = 0, run; i < n; i += run) {
+        const uint64_t load = kept ? kept[i] : at + i;
+        go_to(&o, load);
+        const size_t left = most > 1 ? most - o.digit[inner] : 1;
+        for (run = 1; run < left && i + run < n && (!kept || kept[i + run] == load + run); run++)
+            ;
+        put_run(&o, inner, i, run, p);
+    }
+    for (size_t j = 0; j < SWP_IMAGES; j++)
+        p->same |= (uint64_t)(!b->in_tuple[j] && b->load[j].n == 1) << j;
+}
+
+void swp_load_block(const swp_sweep *s, uint64_t first, size_t n, srv_block *out) {
+    if (s->listed) {
+        srv_workload *loads = aic_alloc(n, sizeof *loads);
+        swp_loads(s, first, n, loads);
+        srv_block_load(out, loads, n);
+        free(loads);
+        return;
+    }
+    const swp_dep *d = &s->deps[swp_dep_of(s, first)];
+    const swp_block *b = &s->blocks[d->block];
+    const uint64_t at = first - d->first;
+    srv_block_reserve(out, n);
+    load_grid(b, b->kept ? b->kept + d->kept_at + at : NULL, at, n, &out->points);
 }
 
 size_t swp_block_size(const swp_sweep *s, uint64_t first, size_t max) {

@@ -201,6 +201,8 @@ uint64_t swp_points_of(const swp_sweep *s, size_t dep);
 size_t swp_dep_of(const swp_sweep *s, uint64_t point);
 /* Workloads of n consecutive points; in a grid they must belong to one deployment. */
 void swp_loads(const swp_sweep *s, uint64_t first, size_t n, srv_workload *out);
+/* The same into a block that is to be evaluated. */
+void swp_load_block(const swp_sweep *s, uint64_t first, size_t n, srv_block *out);
 /* The largest n <= max such that points first .. first+n-1 may form one block of work. */
 size_t swp_block_size(const swp_sweep *s, uint64_t first, size_t max);
 
@@ -225,29 +227,37 @@ srv_deployment *swp_compile(const swp_sweep *s, const srv_env *env, size_t dep, 
 /* ---- one block of work (work.c)
  * -------------------------------------------------------------------------------------------- */
 
-/* Consecutive points, evaluated and laid out as the writer takes them; memory is reused from block to block.
- */
-typedef struct swp_work {
-    uint64_t first;
-    size_t n;
+/* Points that come from several deployments or from an earlier result, gathered in point order. */
+typedef struct swp_mixture {
     srv_workload *loads; /* n */
-    uint32_t *deps;      /* n, deployment of each point */
-    uint32_t *stored;    /* n, row of the deployment in the file; the thread that places the block fills it */
-    res_placement place; /* where the file has them */
-    srv_point *points;   /* n */
+    srv_points points;   /* n, opened */
     uint32_t *rows;      /* n, breakdown rows of each point */
-    size_t n_rows;       /* their sum */
     double *latency, *energy;
-    uint8_t *source;          /* n_rows */
-    srv_basis *basis;         /* n_rows */
+    uint8_t *source;
+    srv_basis *basis;
     bool no_energy, no_basis; /* 0 in all rows; the arrays are undefined */
-    size_t cap_points, cap_rows;
+    size_t n_rows, cap_points, cap_rows;
     size_t *order, *row_at; /* n: points grouped by deployment; where the rows of each point start */
     srv_workload *group;    /* loads of one deployment */
     aic_arena *texts;       /* reasons of points whose block is gone */
-    srv_block block;        /* answer of one deployment */
     bool *taken;            /* n: points of one deployment that an earlier result had */
-    srv_block old;          /* they */
+    srv_block block, old;   /* answer of one deployment; what the earlier result had of it */
+} swp_mixture;
+void swp_mixture_free(swp_mixture *m); /* NULL is allowed */
+
+/* Consecutive points, evaluated; memory is reused from block to block. */
+typedef struct swp_work {
+    uint64_t first;
+    size_t n;
+    bool one;            /* all points are of one deployment: deps and stored have one entry */
+    uint32_t *deps;      /* n, deployment of each point */
+    uint32_t *stored;    /* n, row of the deployment in the file; the thread that places the block fills it */
+    uint32_t *rows;      /* n, breakdown rows of each point, where not all have as many */
+    size_t cap;          /* of the three */
+    res_placement place; /* where the file has them */
+    srv_block block;     /* answer of one deployment */
+    swp_mixture *mixed;  /* what mixes them, once anything did */
+    res_points points;   /* as the writer takes them, but for their deployments; borrowed from the two above */
 } swp_work;
 void swp_work_free(swp_work *w); /* and w itself */
 /* Where points come from. */
@@ -263,6 +273,8 @@ typedef struct swp_pricing {
 enum { SWP_REUSED = 1, SWP_EVALUATED = 2 };
 /* Evaluates points first .. first+n-1 (one deployment in a grid, any in a list). */
 bool swp_work_evaluate(swp_work *w, swp_pricing *p, uint64_t first, size_t n, aic_error *err);
+/* The same of points that do not come from one deployment and from it alone; sets w->points. (mixture.c) */
+bool swp_mixture_evaluate(swp_mixture *m, swp_work *w, swp_pricing *p, aic_error *err);
 /* Tells the compiled deployments that the block's points are accounted for. */
 void swp_work_done(const swp_work *w, swp_compiled *c);
 

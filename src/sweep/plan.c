@@ -47,10 +47,10 @@ static void sample_points(const plan *p, probe *out, const srv_deployment *d, sr
         swp_loads(p->s, first + points * (2 * i + 1) / (2 * n), 1, &loads[i]);
     srv_evaluate(d, loads, n, block);
     for (size_t i = 0; i < n; i++) {
-        const srv_point *point = &block->points[i];
-        out->by_status[point->status]++;
+        const srv_point point = srv_points_get(&block->points, i);
+        out->by_status[point.status]++;
         for (int c = 0; c < OP_COVERS && block->priced[i]; c++)
-            out->cover[c] += point->cover[c];
+            out->cover[c] += point.cover[c];
     }
     out->sampled = n;
 }
@@ -58,13 +58,11 @@ static void sample_points(const plan *p, probe *out, const srv_deployment *d, sr
 static void time_block(const plan *p, probe *out, const srv_deployment *d, srv_block *block) {
     uint64_t first = p->s->deps[out->dep].first;
     size_t n = swp_block_size(p->s, first, SWP_BLOCK_POINTS);
-    srv_workload *loads = aic_alloc(n, sizeof *loads);
-    swp_loads(p->s, first, n, loads);
+    swp_load_block(p->s, first, n, block);
     double start = aic_now();
-    srv_evaluate(d, loads, n, block);
+    srv_price(d, block);
     out->evaluate_s = aic_now() - start;
     out->timed = n;
-    free(loads);
 }
 
 static void probe_one(plan *p, size_t i) {

@@ -17,6 +17,7 @@ typedef struct golden_context {
     golden_spec *specs;
     size_t n_specs, cap_specs;
     srv_block fast, plain;
+    srv_point point; /* of the last evaluation */
 } golden_context;
 
 /* One record under one check. */

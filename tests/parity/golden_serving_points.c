@@ -33,7 +33,8 @@ static void expect_paths_agree(golden_record *r, const srv_deployment *d) {
     size_t n_rows = d->n_rows;
     const srv_block *a = &r->c->fast, *b = &r->c->plain;
     for (size_t i = 0; i < a->n; i++) {
-        const srv_point *p = &a->points[i], *q = &b->points[i];
+        const srv_point of_a = srv_points_get(&a->points, i), of_b = srv_points_get(&b->points, i);
+        const srv_point *p = &of_a, *q = &of_b;
         bool same = p->status == q->status && p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i] &&
                     p->carried == q->carried && p->tier == q->tier &&
                     (p->reason == q->reason || (p->reason && q->reason && strcmp(p->reason, q->reason) == 0));
@@ -56,7 +57,8 @@ const srv_point *golden_evaluate(golden_record *r, const srv_deployment *d, cons
     srv_evaluate(d, w, 1, &r->c->fast);
     srv_evaluate_plain(d, w, 1, &r->c->plain);
     expect_paths_agree(r, d);
-    return &r->c->fast.points[0];
+    r->c->point = srv_points_get(&r->c->fast.points, 0);
+    return &r->c->point;
 }
 
 /* The point's images, one more, or none. */

@@ -169,7 +169,7 @@ static inline uint32_t fix_point(const fix_sweep *s, uint64_t k, srv_point *p, d
 typedef struct fix_block {
     res_points points;
     res_placement at;
-    srv_point *of;
+    srv_points of;
     uint32_t *deployment, *rows;
     double *latency, *energy;
     uint8_t *source;
@@ -177,25 +177,27 @@ typedef struct fix_block {
 } fix_block;
 
 static inline void fix_block_make(const fix_sweep *s, uint64_t first, size_t n, fix_block *b) {
-    *b = (fix_block){.of = aic_calloc(n, sizeof *b->of),
-                     .deployment = aic_calloc(n, sizeof *b->deployment),
+    *b = (fix_block){.deployment = aic_calloc(n, sizeof *b->deployment),
                      .rows = aic_calloc(n, sizeof *b->rows),
                      .latency = aic_calloc(n * FIX_ROWS, sizeof *b->latency),
                      .energy = aic_calloc(n * FIX_ROWS, sizeof *b->energy),
                      .source = aic_calloc(n * FIX_ROWS, 1),
                      .basis = aic_calloc(n * FIX_ROWS, 1)};
     size_t used = 0;
+    srv_points_reserve(&b->of, n);
     for (size_t i = 0; i < n; i++) {
+        srv_point p;
         b->deployment[i] = (uint32_t)((first + i) / FIX_WORKLOADS - s->base);
         b->rows[i] =
-            fix_point(s, first + i, &b->of[i], b->latency + used, b->energy + used, b->source + used);
+            fix_point(s, first + i, &p, b->latency + used, b->energy + used, b->source + used);
+        srv_points_put(&b->of, i, &p);
         for (size_t r = 0; r < b->rows[i]; r++)
             b->basis[used + r] = fix_basis(first + i, r);
         used += b->rows[i];
     }
     b->points = (res_points){.n = n,
                              .deployment = b->deployment,
-                             .points = b->of,
+                             .points = &b->of,
                              .rows = b->rows,
                              .n_rows = used,
                              .latency = b->latency,
@@ -205,7 +207,7 @@ static inline void fix_block_make(const fix_sweep *s, uint64_t first, size_t n, 
 }
 
 static inline void fix_block_free(fix_block *b) {
-    free(b->of);
+    srv_points_free(&b->of);
     free(b->deployment);
     free(b->rows);
     free(b->latency);

@@ -147,7 +147,8 @@ static inline bool same_bits(double a, double b) {
 static inline bool same_blocks(const srv_block *a, const srv_block *b, size_t n_encoder) {
     bool same = a->n == b->n && a->n_rows == b->n_rows;
     for (size_t i = 0; same && i < a->n; i++) {
-        const srv_point *p = &a->points[i], *q = &b->points[i];
+        const srv_point of_a = srv_points_get(&a->points, i), of_b = srv_points_get(&b->points, i);
+        const srv_point *p = &of_a, *q = &of_b;
         same = p->status == q->status && p->kv_oom == q->kv_oom && a->priced[i] == b->priced[i] &&
                p->carried == q->carried && p->tier == q->tier && (p->reason == NULL) == (q->reason == NULL) &&
                (!p->reason || strcmp(p->reason, q->reason) == 0) && p->encodes == q->encodes &&

@@ -51,16 +51,21 @@ static bool write_points(const recipe *r, res_writer *w, aic_error *err) {
             r->change(k, &p, latency);
         if (p.status == SRV_ST_missing)
             rows = 0;
+        srv_points points = {0};
+        srv_points_reserve(&points, 1);
+        srv_points_put(&points, 0, &p);
         res_points block = {.n = 1,
                             .one_deployment = (uint32_t)(k / FIX_WORKLOADS),
-                            .points = &p,
+                            .points = &points,
                             .rows = &rows,
                             .n_rows = rows,
                             .latency = latency,
                             .energy = energy,
                             .source = source,
                             .basis = basis};
-        if (!res_writer_points(w, &block, err))
+        bool ok = res_writer_points(w, &block, err);
+        srv_points_free(&points);
+        if (!ok)
             return false;
     }
     return true;

@@ -249,8 +249,8 @@ static void sums_equal_plain(void **state) {
         srv_evaluate_plain(&d, loads, n, &plain);
         assert_true(same_blocks(&fast, &plain, 0));
         for (size_t i = 0; i < n; i++) {
-            ok += plain.points[i].status == SRV_ST_ok;
-            refused += plain.points[i].status == SRV_ST_missing;
+            ok += srv_points_get(&plain.points, i).status == SRV_ST_ok;
+            refused += srv_points_get(&plain.points, i).status == SRV_ST_missing;
         }
         aic_arena_free(d.arena);
     }
@@ -269,7 +269,8 @@ static srv_steps lay(srv_deployment *d, srv_block *b, const uint32_t (*walks)[3]
                      bool *fits) {
     srv_workload none = {.batch = 1, .isl = 1, .osl = 1};
     srv_steps s;
-    srv_block_start(d, &none, 1, b);
+    srv_block_load(b, &none, 1);
+    srv_block_start(d, b);
     srv_key *keys = srv_take(b, n, sizeof *keys);
     for (size_t i = 0; i < n; i++)
         keys[i] = (srv_key){

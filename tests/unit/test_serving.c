@@ -18,6 +18,10 @@ static uint32_t draw(uint32_t below) {
     return (uint32_t)(((uint64_t)seed * below) >> 32);
 }
 
+static srv_point point(const srv_block *b, size_t i) {
+    return srv_points_get(&b->points, i);
+}
+
 static void assert_same_images(const srv_block *a, const srv_block *b, size_t n_encoder) {
     assert_true(same_blocks(a, b, n_encoder));
 }
@@ -172,7 +176,7 @@ static void images_are_encoded(void **state) {
                             {.batch = 2, .isl = 10, .osl = 2, .prefix = 22, .images = images}};
     srv_block b = {0};
     srv_evaluate(&d, loads, 5, &b);
-    const srv_point *p0 = &b.points[0], *p1 = &b.points[1];
+    const srv_point of_0 = point(&b, 0), of_1 = point(&b, 1), *p0 = &of_0, *p1 = &of_1;
     assert_true(p0->encodes && p0->visual_tokens == 12 && srv_first_row(&d, p0) == 0);
     double inside = of_tokens(2 * 24), behind = of_tokens(2 * 6); /* two of four images on a rank */
     assert_true(b.latency[0] == inside && b.latency[1] == of_length(24) && b.latency[2] == behind);
@@ -183,10 +187,10 @@ static void images_are_encoded(void **state) {
     assert_true(p0->memory - p1->memory > p0->encoder_memory); /* and the KV cache of the images */
     assert_true(!p1->encodes && p1->encoder_latency == 0 && p1->ttft == of_length(10) &&
                 srv_first_row(&d, p1) == 3);
-    assert_int_equal(b.points[2].load.images.count, 0); /* no size, no image */
-    assert_true(b.points[2].ttft == p1->ttft && b.points[2].memory == p1->memory);
-    assert_true(b.points[3].context_latency == of_length(1));
-    assert_int_equal(b.points[4].status, SRV_ST_invalid);
+    assert_int_equal(point(&b, 2).load.images.count, 0); /* no size, no image */
+    assert_true(point(&b, 2).ttft == p1->ttft && point(&b, 2).memory == p1->memory);
+    assert_true(point(&b, 3).context_latency == of_length(1));
+    assert_int_equal(point(&b, 4).status, SRV_ST_invalid);
     srv_block_free(&b);
     aic_arena_free(d.arena);
 }
@@ -303,9 +307,9 @@ static void first_refusal_counts(void **state) {
     srv_evaluate_plain(&d, loads, N, &plain);
     assert_same_points(&fast, &plain);
     for (size_t i = 0; i < N; i++) {
-        assert_int_equal(fast.points[i].status, rows[i].want);
+        assert_int_equal(point(&fast, i).status, rows[i].want);
         if (rows[i].op)
-            assert_memory_equal(fast.points[i].reason, rows[i].op, strlen(rows[i].op));
+            assert_memory_equal(point(&fast, i).reason, rows[i].op, strlen(rows[i].op));
         assert_true(fast.priced[i] == (rows[i].want == SRV_ST_ok));
     }
     srv_block_free(&fast);
@@ -323,13 +327,13 @@ static void verdicts_reach_the_point(void **state) {
                             {.batch = 64, .isl = 8500, .osl = 1, .prefix = 8490}};
     srv_block b = {0};
     srv_evaluate(&d, loads, 3, &b);
-    assert_int_equal(b.points[0].status, SRV_ST_ok);
-    assert_null(b.points[0].reason);
-    assert_int_equal(b.points[1].status, SRV_ST_oom);
-    assert_false(b.points[1].kv_oom);
-    assert_int_equal(b.points[2].status, SRV_ST_oom);
-    assert_true(b.points[2].kv_oom && b.priced[2] && b.points[2].memory > 60);
-    assert_string_not_equal(b.points[1].reason, b.points[2].reason);
+    assert_int_equal(point(&b, 0).status, SRV_ST_ok);
+    assert_null(point(&b, 0).reason);
+    assert_int_equal(point(&b, 1).status, SRV_ST_oom);
+    assert_false(point(&b, 1).kv_oom);
+    assert_int_equal(point(&b, 2).status, SRV_ST_oom);
+    assert_true(point(&b, 2).kv_oom && b.priced[2] && point(&b, 2).memory > 60);
+    assert_string_not_equal(point(&b, 1).reason, point(&b, 2).reason);
     aic_arena_free(d.arena);
 
     d = fake_deployment(SRV_static_ctx);
@@ -337,7 +341,7 @@ static void verdicts_reach_the_point(void **state) {
              fake_op(d.arena, "a", OP_READS_X, 1, (fake_params){.base = INFINITY, .slope = 0}));
     fake_plan(&d);
     srv_evaluate(&d, loads, 1, &b);
-    assert_int_equal(b.points[0].status, SRV_ST_nonfinite);
+    assert_int_equal(point(&b, 0).status, SRV_ST_nonfinite);
     assert_true(b.priced[0]);
     aic_arena_free(d.arena);
     srv_block_free(&b);
@@ -400,8 +404,8 @@ static void refused_deployments(void **state) {
     srv_block b = {0};
     srv_workload w[2] = {{.batch = 1, .isl = 10, .osl = 10}, {.batch = 0, .isl = 0, .osl = 0}};
     srv_evaluate(&d, w, 2, &b);
-    assert_int_equal(b.points[0].status, SRV_ST_invalid);
-    assert_non_null(strstr(b.points[1].reason, "parallelism 6"));
+    assert_int_equal(point(&b, 0).status, SRV_ST_invalid);
+    assert_non_null(strstr(point(&b, 1).reason, "parallelism 6"));
     assert_false(b.priced[0]);
     assert_int_equal(b.n_rows, 0);
     srv_detail *details;
@@ -435,10 +439,9 @@ static void numbering_keys(void **state) {
     srv_key keys[MOST];
     uint32_t ids[MOST], firsts[MOST];
     srv_block b = {0};
-    srv_deployment d = fake_deployment(SRV_static);
     for (int round = 0; round < 200; round++) {
         uint32_t n = draw(MOST), values = 1 + draw(5), met = 0;
-        srv_block_start(&d, NULL, 0, &b);
+        srv_block_rewind(&b, 0);
         for (uint32_t i = 0; i < n; i++)
             keys[i] = (srv_key){.hi = (uint64_t)draw(values) << 32 | draw(3), .lo = draw(values)};
         size_t count = srv_number_keys(&b, keys, n, ids, firsts);
@@ -453,7 +456,6 @@ static void numbering_keys(void **state) {
         assert_int_equal(count, met);
     }
     srv_block_free(&b);
-    aic_arena_free(d.arena);
 }
 
 /* Opens what the program ships: sheets, models, backend constants and the embedded measurements. */
@@ -549,14 +551,14 @@ static void estimated_points(void **state) {
         srv_evaluate(d, loads, 2, &fast);
         srv_evaluate_plain(d, loads, 2, &plain);
         for (int k = 0; k < 2; k++) {
-            const srv_point *p = &fast.points[k];
+            const srv_point of_fast = point(&fast, (size_t)k), *p = &of_fast;
             assert_int_equal(p->status, i / 2 ? SRV_ST_missing : SRV_ST_ok);
-            assert_int_equal(plain.points[k].status, p->status);
+            assert_int_equal(point(&plain, (size_t)k).status, p->status);
             if (i / 2) {
                 assert_non_null(strstr(p->reason, "mode int8_wo"));
                 continue;
             }
-            assert_true(p->request_latency == plain.points[k].request_latency);
+            assert_true(p->request_latency == point(&plain, (size_t)k).request_latency);
             srv_detail *details;
             size_t n = srv_explain(d, &loads[k], d->arena, &details), transferred = 0;
             for (size_t j = 0; j < n; j++)
@@ -589,7 +591,7 @@ static void speed_of_light(void **state) {
         srv_deployment *d = srv_compile(&env, &q, NULL, NULL);
         assert_non_null(d);
         srv_evaluate(d, &w, 1, &block);
-        const srv_point *p = &block.points[0];
+        const srv_point of_block = point(&block, 0), *p = &of_block;
         assert_int_equal(p->status, SRV_ST_ok);
         latency[sol] = p->request_latency;
         double shares = p->cover[0] + p->cover[1] + p->cover[2] + p->cover[3];

@@ -93,13 +93,13 @@ static void same_figures(const srv_deployment *a, const srv_deployment *b) {
     srv_evaluate_plain(b, loads, N, &y);
     for (size_t i = 0; i < N; i++) {
         const size_t from = offsetof(srv_point, ttft);
-        assert_int_equal(x.points[i].status, y.points[i].status);
-        same_texts(x.points[i].reason, y.points[i].reason);
-        assert_memory_equal((const char *)&x.points[i] + from, (const char *)&y.points[i] + from,
-                            sizeof x.points[i] - from);
+        const srv_point p = srv_points_get(&x.points, i), q = srv_points_get(&y.points, i);
+        assert_int_equal(p.status, q.status);
+        same_texts(p.reason, q.reason);
+        assert_memory_equal((const char *)&p + from, (const char *)&q + from, sizeof p - from);
         if (!x.priced[i])
             continue;
-        size_t first = i * x.n_rows + srv_first_row(a, &x.points[i]), n = (i + 1) * x.n_rows - first;
+        size_t first = i * x.n_rows + srv_first_row(a, &p), n = (i + 1) * x.n_rows - first;
         assert_memory_equal(x.latency + first, y.latency + first, n * sizeof *x.latency);
         assert_memory_equal(x.energy + first, y.energy + first, n * sizeof *x.energy);
     }

@@ -240,6 +240,7 @@ static void test_many_loads(void **state) {
     };
     for (size_t k = 0; k < sizeof blocks / sizeof *blocks; k++) {
         srv_workload many[24], one;
+        srv_block columns = {0};
         aic_buf text = {0};
         aic_buf_printf(&text, "sweep: {model: m, system: s, %s}\n", blocks[k]);
         swp_sweep *s = load(text.data);
@@ -247,11 +248,15 @@ static void test_many_loads(void **state) {
             size_t n = (size_t)(swp_points(s) - first);
             assert_in_range(n, 1, 24);
             swp_loads(s, first, n, many);
+            swp_load_block(s, first, n, &columns);
             for (size_t i = 0; i < n; i++) {
                 swp_loads(s, first + i, 1, &one);
                 assert_memory_equal(&many[i], &one, sizeof one);
+                one = srv_points_load(&columns.points, i);
+                assert_memory_equal(&many[i], &one, sizeof one);
             }
         }
+        srv_block_free(&columns);
         swp_free(s);
         aic_buf_free(&text);
     }

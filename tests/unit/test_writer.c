@@ -513,11 +513,14 @@ static void test_mistakes_of_callers(void **state) {
     assert_true(res_writer_deployment(w, 0, &s->deployments[0], &err));
     assert_true(fix_write(s, w, 0, 1, &err));
     srv_point p = {.load = {1, 1, 1, 0, {0}}};
+    srv_points points = {0};
+    srv_points_reserve(&points, 1);
+    srv_points_put(&points, 0, &p);
     uint32_t rows = 3;
     double numbers[3] = {0};
     uint8_t source[3] = {0};
     res_points block = {.n = 1,
-                        .points = &p,
+                        .points = &points,
                         .rows = &rows,
                         .n_rows = 3,
                         .latency = numbers,
@@ -529,6 +532,7 @@ static void test_mistakes_of_callers(void **state) {
     assert_false(res_writer_points(w, &block, &err)); /* n_rows is not their sum */
     block.n_rows = 0;
     assert_true(res_writer_points(w, &block, &err));
+    srv_points_free(&points);
     res_writer_abandon(w);
     assert_false(exists(opt.path));
     fix_free(s);

@@ -1,0 +1,284 @@
+/* Sums and rows of many points, gathered from the tables of their shapes. Every sum is taken in the order of
+ * the plain path. */
+#include "serving/gather.h"
+#include <string.h>
+
+/* ---- sums -------------------------------------------------------------------------------------- */
+
+static void gather_prefill(srv_points *points, const srv_pieces *p, size_t n) {
+    const srv_sums *restrict sums = p->prefill;
+    const uint32_t *restrict of = p->prefill_of;
+    double *restrict ttft = SRV_VARIES(points, ttft), *restrict context = SRV_VARIES(points, context_latency);
+    for (size_t k = 0; k < n; k++) {
+        const srv_sums *s = &sums[of[k]];
+        context[k] = s->context_latency;
+        ttft[k] = s->encoder_latency + s->context_latency;
+    }
+    if (p->encoder.n_rows == 0) {
+        SRV_SAME(points, encoder_latency, 0.0);
+        return;
+    }
+    double *restrict encoder = SRV_VARIES(points, encoder_latency);
+    for (size_t k = 0; k < n; k++)
+        encoder[k] = sums[of[k]].encoder_latency;
+}
+
+enum { ABREAST = 16 }; /* most points whose sums are taken side by side, so that none waits for another */
+
+/* Frames by row: what a row adds to the latency of many points stands together. Rows before the first moving
+ * one are added up, in their order, in `head`. */
+typedef struct turned {
+    size_t n_rows, first; /* rows of the phase; first moving one */
+    size_t n;             /* frames, and room for a read of ABREAST from any of them on */
+    double *head;         /* n */
+    double *rows;         /* row-major from `first` on, n each; moving ones undefined */
+} turned;
+
+static turned turn_frames(const srv_part *moving, srv_block *b, const srv_pieces *p) {
+    const size_t rows = p->frames.n_rows, first = moving->n_rows ? moving->rows[0] : rows;
+    const size_t n = aic_add(p->n_frames, ABREAST);
+    turned t = {.n_rows = rows,
+                .first = first,
+                .n = n,
+                .head = srv_take(b, n, sizeof *t.head),
+                .rows = srv_take(b, aic_mul(rows - first, n), sizeof *t.rows)};
+    for (size_t f = 0; f < p->n_frames; f++) {
+        const double *frame = p->frames.latency + f * rows;
+        double sum = 0;
+        for (size_t r = 0; r < first; r++)
+            sum += frame[r];
+        t.head[f] = sum;
+        for (size_t r = first; r < rows; r++)
+            t.rows[(r - first) * n + f] = frame[r];
+    }
+    return t;
+}
+
+/* How many points from the first on have frames one behind another, as the innermost axis of a grid has it. */
+static size_t neighbours(const uint32_t *frame_of, size_t n) {
+    const size_t most = n < ABREAST ? n : ABREAST;
+    size_t few = 1;
+    while (few < most && frame_of[few] == frame_of[0] + few)
+        few++;
+    return few;
+}
+
+/* Latencies of generation, all rows in their order. values: of the moving rows, walk by walk. */
+AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, double scale, const double *values,
+                                    const uint32_t *frame_of, const uint32_t *walk_of, size_t n, double *out) {
+    for (size_t k = 0, few; k < n; k += few, frame_of += few, walk_of += few) {
+        few = neighbours(frame_of, n - k);
+        const double *row = t->rows + frame_of[0];
+        double sum[ABREAST] = {0}; /* those beyond `few` come to nothing */
+        memcpy(sum, t->head + frame_of[0], few * sizeof *sum);
+        for (size_t r = t->first, m = 0; r < t->n_rows; r++, row += t->n) {
+            if (m < moving->n_rows && moving->rows[m] == r) {
+                for (size_t j = 0; j < few; j++)
+                    sum[j] += values[walk_of[j] * moving->n_rows + m] * scale;
+                m++;
+            } else {
+#pragma omp simd
+                for (size_t j = 0; j < ABREAST; j++)
+                    sum[j] += row[j];
+            }
+        }
+        memcpy(out + k, sum, few * sizeof *sum);
+    }
+}
+
+static void gather_generation(const srv_part *moving, double scale, srv_block *b, const srv_pieces *p, size_t n) {
+    const turned t = turn_frames(moving, b, p);
+    gather_latency(&t, moving, scale, p->decode[SRV_MOVING].latency, p->walk_of[SRV_STILL],
+                   p->walk_of[SRV_MOVING], n, SRV_VARIES(&b->points, generation_latency));
+}
+
+/* Covers in ms: encoder and context, then the two parts of generation. All of a point's stand together, so they
+ * are added side by side. */
+AIC_WIDE static void gather_covers(const srv_pieces *p, bool prefills, bool decodes, double scale, size_t n,
+                                   double *const out[OP_COVERS]) {
+    static const double none[OP_COVERS];
+    const srv_folded *still = &p->decode[SRV_STILL], *moving = &p->decode[SRV_MOVING];
+    const uint32_t *still_of = p->walk_of[SRV_STILL], *moving_of = p->walk_of[SRV_MOVING];
+    _Static_assert(OP_COVERS == 4, "stores are written out");
+    double *out0 = out[0], *out1 = out[1], *out2 = out[2], *out3 = out[3];
+    for (size_t k = 0; k < n; k++) {
+        const double *first = prefills ? p->prefill[p->prefill_of[k]].cover : none;
+        const double *then = decodes ? still->cover[still_of[k]] : none;
+        const double *last = decodes ? moving->cover[moving_of[k]] : none;
+        double sum[OP_COVERS];
+#pragma omp simd
+        for (int c = 0; c < OP_COVERS; c++)
+            sum[c] = (first[c] + then[c] + last[c]) * scale; /* covers are no less than 0: adding 0 is nothing */
+        out0[k] = sum[0];
+        out1[k] = sum[1];
+        out2[k] = sum[2];
+        out3[k] = sum[3];
+    }
+}
+
+static void gather_cover(const srv_deployment *d, srv_block *b, const srv_pieces *p, size_t n) {
+    double *out[OP_COVERS], *unused = srv_take(b, n, sizeof *unused);
+    for (int c = 0; c < OP_COVERS; c++) {
+        SRV_SAME(&b->points, cover[c], 0.0);
+        out[c] = p->cover[c] ? SRV_VARIES(&b->points, cover[c]) : unused;
+    }
+    gather_covers(p, srv_has_context(d->request.mode), srv_has_generation(d->request.mode), d->tuning.latency_scale, n,
+                  out);
+}
+
+/* Energy of a point's generation rows, and to *powered the latency of those that have some, in row order. */
+static double sum_energy(const srv_part *moving, double scale, const srv_pieces *p, size_t k, double *powered) {
+    const srv_folded *walks = &p->decode[SRV_MOVING], *frames = &p->frames;
+    const size_t n = frames->n_rows, frame = p->walk_of[SRV_STILL][k] * n;
+    const size_t walk = p->walk_of[SRV_MOVING][k] * moving->n_rows;
+    double sum = 0;
+    for (size_t r = 0, m = 0; r < n; r++) {
+        bool moves = m < moving->n_rows && moving->rows[m] == r;
+        double latency = moves ? walks->latency[walk + m] * scale : frames->latency[frame + r];
+        double energy = moves ? walks->energy[walk + m] * scale : frames->energy[frame + r];
+        m += moves;
+        sum += energy;
+        *powered += energy > 0 ? latency : 0;
+    }
+    return sum;
+}
+
+/* Returns the ms with measured energy, by live point; NULL: no op of the block has any. */
+static double *gather_energy(const srv_deployment *d, srv_block *b, const srv_pieces *p, size_t n) {
+    const srv_part *moving = &srv_plan_of(d)->parts[SRV_MOVING];
+    const bool prefills = srv_has_context(d->request.mode), decodes = srv_has_generation(d->request.mode);
+    srv_points *points = &b->points;
+    SRV_SAME(points, encoder_energy, 0.0);
+    SRV_SAME(points, context_energy, 0.0);
+    SRV_SAME(points, generation_energy, 0.0);
+    if (!p->energy)
+        return NULL;
+    double *encoder = SRV_VARIES(points, encoder_energy), *context = SRV_VARIES(points, context_energy);
+    double *generation = SRV_VARIES(points, generation_energy), *powered = srv_take(b, n, sizeof *powered);
+    for (size_t k = 0; k < n; k++) {
+        const srv_sums none = {0}, *s = prefills ? &p->prefill[p->prefill_of[k]] : &none;
+        encoder[k] = s->encoder_energy;
+        context[k] = s->context_energy;
+        powered[k] = s->powered;
+        generation[k] = decodes ? sum_energy(moving, d->tuning.latency_scale, p, k, &powered[k]) : 0;
+    }
+    return powered;
+}
+
+static void gather_basis(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l) {
+    if (!p->basis)
+        return;
+    srv_points_open_columns(&b->points, SRV_BIT(carried) | SRV_BIT(tier), b->n);
+    for (size_t k = 0; k < l->n; k++) {
+        srv_basis basis = srv_has_context(d->request.mode) ? p->prefill[p->prefill_of[k]].basis : 0;
+        for (int part = 0; srv_has_generation(d->request.mode) && part < SRV_PARTS; part++)
+            basis |= p->decode[part].any[p->walk_of[part][k]];
+        b->points.of.carried[l->at[k]] = (uint8_t)srv_basis_carried(basis);
+        b->points.of.tier[l->at[k]] = (uint8_t)srv_basis_tier(basis);
+    }
+}
+
+static void zeros(double *v, size_t n) {
+    memset(v, 0, n * sizeof *v);
+}
+
+double *srv_gather_sums(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l) {
+    srv_points *points = &b->points;
+    if (srv_has_context(d->request.mode)) {
+        gather_prefill(points, p, l->n);
+    } else {
+        SRV_SAME(points, encoder_latency, 0.0);
+        SRV_SAME(points, context_latency, 0.0);
+        zeros(SRV_VARIES(points, ttft), l->n);
+    }
+    if (srv_has_generation(d->request.mode))
+        gather_generation(&srv_plan_of(d)->parts[SRV_MOVING], d->tuning.latency_scale, b, p, l->n);
+    else
+        zeros(SRV_VARIES(points, generation_latency), l->n);
+    gather_cover(d, b, p, l->n);
+    gather_basis(d, b, p, l);
+    return gather_energy(d, b, p, l->n);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------- */
+
+/* A phase has a dozen rows or so: not worth a call. The last word may overlap the one before. */
+static void copy_bytes(uint8_t *to, const uint8_t *from, size_t n) {
+    enum { WORD = 8 };
+    if (n < WORD) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+        return;
+    }
+    for (size_t i = 0; i + WORD < n; i += WORD)
+        memcpy(to + i, from + i, WORD);
+    memcpy(to + n - WORD, from + n - WORD, WORD);
+}
+
+/* Copies rows of table t to those of the block from `at` on. */
+static void copy_rows(const srv_pieces *p, const srv_folded *f, size_t t, srv_block *b, size_t at) {
+    size_t n = f->n_rows;
+    memcpy(b->latency + at, f->latency + t * n, n * sizeof(double));
+    if (p->energy)
+        memcpy(b->energy + at, f->energy + t * n, n * sizeof(double));
+    copy_bytes(b->source + at, f->source + t * n, n);
+    if (p->basis)
+        copy_bytes(b->basis + at, f->basis + t * n, n);
+}
+
+/* One column of generation: the frame's rows with the moving ones in their places. */
+static void lay_column(const srv_part *moving, const double *frame, size_t n_rows, const double *values,
+                       double scale, double *to) {
+    memcpy(to, frame, n_rows * sizeof *to);
+    for (size_t m = 0; m < moving->n_rows; m++)
+        to[moving->rows[m]] = values[m] * scale;
+}
+
+static void lay_bytes(const srv_part *moving, const uint8_t *frame, size_t n_rows, const uint8_t *values,
+                      uint8_t *to) {
+    copy_bytes(to, frame, n_rows);
+    for (size_t m = 0; m < moving->n_rows; m++)
+        to[moving->rows[m]] = values[m];
+}
+
+static void lay_generation(const srv_part *moving, double scale, const srv_pieces *p, size_t k, srv_block *b,
+                           size_t at) {
+    const srv_folded *walks = &p->decode[SRV_MOVING], *frames = &p->frames;
+    size_t n = frames->n_rows, from = p->walk_of[SRV_STILL][k] * n;
+    size_t values = p->walk_of[SRV_MOVING][k] * moving->n_rows;
+    lay_column(moving, frames->latency + from, n, walks->latency + values, scale, b->latency + at);
+    if (p->energy)
+        lay_column(moving, frames->energy + from, n, walks->energy + values, scale, b->energy + at);
+    lay_bytes(moving, frames->source + from, n, walks->source + values, b->source + at);
+    if (p->basis)
+        lay_bytes(moving, frames->basis + from, n, walks->basis + values, b->basis + at);
+}
+
+static void lay_rows(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l) {
+    const srv_plan *plan = srv_plan_of(d);
+    for (size_t k = 0; k < l->n; k++) {
+        const size_t at = l->at[k] * b->n_rows;
+        if (SRV_AT(&b->points, encodes, l->at[k]))
+            copy_rows(p, &p->encoder, p->images_of[k], b, at);
+        if (srv_has_context(d->request.mode))
+            copy_rows(p, &p->context, p->shape_of[k], b, at + plan->encoder.n_rows);
+        if (srv_has_generation(d->request.mode))
+            lay_generation(&plan->parts[SRV_MOVING], d->tuning.latency_scale, p, k, b,
+                           at + plan->encoder.n_rows + plan->context.n_rows);
+    }
+}
+
+void srv_gather_rows(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l) {
+    b->no_energy = !p->energy;
+    b->no_basis = !p->basis;
+    b->all_rows = b->wanted == SRV_NO_ROWS || (l->n == b->n && d->n_encoder_rows == 0);
+    if (b->wanted == SRV_NO_ROWS)
+        return;
+    for (size_t k = 0; k < l->n; k++)
+        b->priced[l->at[k]] = true;
+    if (b->no_energy && b->wanted == SRV_ALL_ROWS)
+        memset(b->energy, 0, b->n * b->n_rows * sizeof *b->energy);
+    if (b->no_basis && b->wanted == SRV_ALL_ROWS)
+        memset(b->basis, 0, b->n * b->n_rows);
+    lay_rows(d, b, p, l);
+}
