@@ -149,8 +149,8 @@ static const void *build_steps(const pdb_view *view, const void *identity, aic_a
         for (uint32_t leaf = 0; leaf < n; leaf++) {
             row.axis[0] = (uint64_t)c[3 * leaf + 2];
             row.axis[1] = (uint64_t)c[3 * leaf] + (uint64_t)c[3 * leaf + 1];
-            row.latency = grid->leaf[leaf].latency;
-            row.power = grid->leaf[leaf].power;
+            row.latency = grid->latency[leaf];
+            row.power = pdb_grid_leaf(grid, leaf).power;
             row.from = pdb_leaf_from(grid, leaf);
             pdb_gather_add(g, &row, n - leaf);
         }

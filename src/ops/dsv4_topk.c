@@ -67,7 +67,7 @@ static const pdb_grid *difference(aic_arena *a, const pdb_grid *flat, const pdb_
         for (int k = 0; k < 3; k++)
             coords[3 * kept + (size_t)k] = (uint64_t)x[3 * i + (uint32_t)k];
         from[kept] = pdb_leaf_from(flat, i) | pdb_leaf_from(last, j);
-        leaves[kept++].latency = op_max(0.0, flat->leaf[i].latency - last->leaf[j].latency);
+        leaves[kept++].latency = op_max(0.0, flat->latency[i] - last->latency[j]);
     }
     const pdb_grid *g = kept ? pdb_grid_build(a, 3, kept, coords, leaves, from, NULL) : NULL;
     free(x);
@@ -106,7 +106,7 @@ static double value_at(const pdb_grid *g, int level, uint32_t at, const double *
     if (level < g->axes - 1)
         return blend(g, level + 1, g->first[level][at], g->first[level][at + 1], c, used);
     *used |= pdb_leaf_from(g, at);
-    return g->leaf[at].latency;
+    return g->latency[at];
 }
 
 /* Level by level; an end of the keys stands for what lies beyond it. */

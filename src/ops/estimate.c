@@ -31,7 +31,7 @@ static points points_of(const pdb_grid *g) {
     p.latency = aic_alloc(p.n, sizeof *p.latency);
     op_leaf_coords(g, p.coords);
     for (size_t leaf = 0; leaf < p.n; leaf++)
-        p.latency[leaf] = g->leaf[leaf].latency;
+        p.latency[leaf] = g->latency[leaf];
     return p;
 }
 

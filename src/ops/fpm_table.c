@@ -197,16 +197,16 @@ static size_t compare_shapes(const pdb_sites *s, uint32_t lo, uint32_t hi, doubl
             at++;
         if (at == end)
             break;
-        double base = s->leaf[at].latency;
+        double base = s->latency[at];
         if (s->key[at] != s->key[i]) {
             if (at == s->first[lo])
                 continue;
             double from = (double)s->key[at - 1],
                    w = ((double)s->key[i] - from) / ((double)s->key[at] - from);
-            base = s->leaf[at - 1].latency + (base - s->leaf[at - 1].latency) * w;
+            base = s->latency[at - 1] + (base - s->latency[at - 1]) * w;
         }
         if (base > 0.0)
-            out[n++] = fabs(s->leaf[i].latency / base - 1.0);
+            out[n++] = fabs(s->latency[i] / base - 1.0);
     }
     return n;
 }

@@ -128,9 +128,11 @@ enum {
 static const pdb_grid *curve_at(aic_arena *a, const pdb_grid *g, uint32_t sms) {
     for (uint32_t i = 0; i < g->n[0]; i++)
         if (g->keys[0][i] == sms) {
-            uint32_t from = g->first[0][i], to = g->first[0][i + 1];
-            return pdb_grid_build(a, 1, to - from, g->keys[1] + from, g->leaf + from,
-                                  g->from ? g->from + from : NULL, NULL);
+            uint32_t from = g->first[0][i], n = g->first[0][i + 1] - from;
+            pdb_leaf *leaves = aic_arena_alloc(a, n, sizeof *leaves);
+            for (uint32_t j = 0; j < n; j++)
+                leaves[j] = pdb_grid_leaf(g, from + j);
+            return pdb_grid_build(a, 1, n, g->keys[1] + from, leaves, g->from ? g->from + from : NULL, NULL);
         }
     return NULL;
 }
@@ -158,7 +160,7 @@ static const pdb_grid *sum_of(aic_arena *a, const pdb_grid *x, const pdb_grid *y
             coords[2 * n] = x->keys[0][i];
             coords[2 * n + 1] = x->keys[1][j];
             from[n] = pdb_leaf_from(x, j) | pdb_leaf_from(y, other);
-            leaves[n++] = (pdb_leaf){.latency = x->leaf[j].latency + y->leaf[other].latency};
+            leaves[n++] = (pdb_leaf){.latency = x->latency[j] + y->latency[other]};
         }
     return n ? pdb_grid_build(a, 2, n, coords, leaves, from, NULL) : NULL;
 }

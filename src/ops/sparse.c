@@ -83,7 +83,7 @@ op_class sparse_look(const op_bound *b, const pdb_schema *schema, const pdb_grid
         above = below = hi - 1;
     else if (above > lo && (double)steps[above] > prefix)
         below = above - 1;
-    double low = g->leaf[below].latency, high = g->leaf[above].latency;
+    double low = g->latency[below], high = g->latency[above];
     *from |= pdb_leaf_from(g, below) | pdb_leaf_from(g, above);
     *ms = below == above ? low
                          : low + (high - low) * (prefix - (double)steps[below]) /

@@ -60,7 +60,7 @@ static rows rows_of(const sampling_key *key) {
     r.from = aic_alloc(r.n, sizeof *r.from);
     op_leaf_coords(g, r.coords);
     for (size_t i = 0; i < r.n; i++) {
-        r.latency[i] = g->leaf[i].latency;
+        r.latency[i] = g->latency[i];
         r.from[i] = pdb_leaf_from(g, i);
     }
     for (uint32_t i = 0; i < g->n[0]; i++)

@@ -1,8 +1,8 @@
 /* From the stored bytes of a chunk to its cells. HDF5's own filters trust what they find: a damaged stream
  * may end early and leave the library reading past its buffer. Here every length is checked. */
 #include "perfdb/chunk.h"
+#include "perfdb/scratch.h"
 #include <libdeflate.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- fletcher32 ------------------------------------------------------------------------------- */
@@ -85,13 +85,14 @@ bool pdb_chunk_decode(const pdb_filters *filters, uint32_t skipped, const uint8_
     if (!has[PDB_DEFLATE] && size != bytes)
         return false;
     bool planes = has[PDB_SHUFFLE] && width > 1;
-    uint8_t *inflated = has[PDB_DEFLATE] && planes ? aic_alloc(bytes, 1) : NULL;
+    pdb_scratch scratch = pdb_scratch_begin();
+    uint8_t *inflated = has[PDB_DEFLATE] && planes ? pdb_scratch_take(bytes, 1) : NULL;
     bool ok = !has[PDB_DEFLATE] || inflate_exactly(stored, size, inflated ? inflated : out, bytes);
     const uint8_t *plain = inflated ? inflated : has[PDB_DEFLATE] ? out : stored;
     if (ok && planes)
         aic_unshuffle(plain, out, cells, width);
     else if (ok && plain != out)
         memcpy(out, plain, bytes);
-    free(inflated);
+    pdb_scratch_end(&scratch);
     return ok;
 }

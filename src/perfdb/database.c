@@ -137,6 +137,8 @@ pdb *pdb_open(const char *const *dirs, size_t n_dirs, const char *release, const
               size_t n_systems_dirs, aic_error *err) {
     pdb *db = AIC_NEW(pdb);
     pthread_mutex_init(&db->lock, NULL);
+    pthread_mutex_init(&db->room.lock, NULL);
+    db->room.most = PDB_ROOM_BYTES;
     pthread_mutex_init(&db->text_lock, NULL);
     db->arena = aic_arena_new();
     db->texts = aic_intern_new();
@@ -166,6 +168,7 @@ void pdb_close(pdb *db) {
     aic_intern_free(db->texts);
     aic_arena_free(db->arena);
     pthread_mutex_destroy(&db->lock);
+    pthread_mutex_destroy(&db->room.lock);
     pthread_mutex_destroy(&db->text_lock);
     free(db);
 }

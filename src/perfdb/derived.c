@@ -11,14 +11,18 @@ static bool is_made(const pdb_made *m, const void *identity, const void *key, si
     return m->identity == identity && m->key_size == size && (size == 0 || memcmp(m->key, key, size) == 0);
 }
 
-static size_t hash_made(const void *identity, const void *key, size_t size) {
-    return (size_t)aic_hash64(key, size, (uint64_t)(uintptr_t)identity);
+static uint64_t hash_made(const void *identity, const void *key, size_t size) {
+    return aic_hash64(key, size, (uint64_t)(uintptr_t)identity);
 }
 
-/* Place of an object in the index: its own, or the free one where it belongs. */
-static uint32_t *place_of(const pdb_view_impl *v, const void *identity, const void *key, size_t size) {
-    size_t mask = v->n_made_index - 1, at = hash_made(identity, key, size) & mask;
-    while (v->made_index[at] && !is_made(&v->made[v->made_index[at] - 1], identity, key, size))
+/* Place of an object in the index: its own, or the free one where it belongs. Objects themselves are looked
+ * at where half of the hash agrees; its other half is their place. */
+static pdb_made_place *place_of(const pdb_view_impl *v, uint64_t hash, const void *identity, const void *key,
+                                size_t size) {
+    size_t mask = v->n_made_index - 1, at = (size_t)hash & mask;
+    const pdb_made_place *p;
+    while ((p = &v->made_index[at])->number &&
+           (p->tag != hash >> 32 || !is_made(&v->made[p->number - 1], identity, key, size)))
         at = (at + 1) & mask;
     return &v->made_index[at];
 }
@@ -31,7 +35,9 @@ static void grow_index(pdb_view_impl *v) {
     v->made_index = aic_calloc(v->n_made_index, sizeof *v->made_index);
     for (size_t i = 0; i < v->n_made; i++) {
         const pdb_made *m = &v->made[i];
-        *place_of(v, m->identity, m->key, m->key_size) = (uint32_t)i + 1;
+        uint64_t hash = hash_made(m->identity, m->key, m->key_size);
+        *place_of(v, hash, m->identity, m->key, m->key_size) =
+            (pdb_made_place){(uint32_t)i + 1, (uint32_t)(hash >> 32)};
     }
 }
 
@@ -50,7 +56,8 @@ void pdb_arena_give(pdb_view_impl *v, aic_arena *a) {
 }
 
 /* Announces an object and builds it with the lock released; others may move v->made meanwhile. */
-static size_t make(pdb_view_impl *v, const void *identity, const void *key, size_t size, pdb_builder build) {
+static size_t make(pdb_view_impl *v, uint64_t hash, const void *identity, const void *key, size_t size,
+                   pdb_builder build) {
     pdb_made m = {.identity = identity, .key_size = size};
     aic_arena *a = pdb_arena_take(v);
     if (size)
@@ -59,7 +66,7 @@ static size_t make(pdb_view_impl *v, const void *identity, const void *key, size
     AIC_GROW(v->made, v->n_made, v->cap_made);
     size_t number = v->n_made++;
     v->made[number] = m;
-    *place_of(v, identity, key, size) = (uint32_t)number + 1;
+    *place_of(v, hash, identity, key, size) = (pdb_made_place){(uint32_t)number + 1, (uint32_t)(hash >> 32)};
     pthread_mutex_unlock(&v->lock);
     pdb_reads_begin(&m.reads, &v->pub);
     m.object = build(&v->pub, size ? m.key : identity, a, &m.why);
@@ -75,9 +82,10 @@ static size_t make(pdb_view_impl *v, const void *identity, const void *key, size
 const void *pdb_derived_keyed(const pdb_view *view, const void *identity, const void *key, size_t size,
                               pdb_builder build, const char **why) {
     pdb_view_impl *v = pdb_impl(view);
+    const uint64_t hash = hash_made(identity, key, size);
     pthread_mutex_lock(&v->lock);
-    uint32_t at = v->n_made_index ? *place_of(v, identity, key, size) : 0;
-    size_t number = at ? at - 1 : make(v, identity, key, size, build);
+    uint32_t at = v->n_made_index ? place_of(v, hash, identity, key, size)->number : 0;
+    size_t number = at ? at - 1 : make(v, hash, identity, key, size, build);
     while (!v->made[number].ready)
         pthread_cond_wait(&v->built, &v->lock);
     pdb_made found = v->made[number];

@@ -1,6 +1,7 @@
 /* GRID: building nested tables and querying them (docs/model/interpolation.md). */
 #include "perfdb/internal.h"
-#include <stdlib.h>
+#include "perfdb/lattice.h"
+#include "perfdb/scratch.h"
 #include <string.h>
 
 const char *pdb_miss_text(pdb_miss m) {
@@ -26,28 +27,21 @@ static int differs_at(const uint64_t *a, const uint64_t *b, int axes) {
     return level;
 }
 
-/* Drops all but the first row of each coordinate from a sorted order and counts the keys each level needs. */
-static size_t keep_first(size_t n, int axes, const uint64_t *coords, uint32_t *order,
-                         uint32_t count[PDB_MAX_AXES], bool *keep) {
-    size_t kept = 0;
+/* Counts the keys that each level needs for rows in ascending order. */
+static void count_keys(size_t n, int axes, const uint64_t *coords, const uint32_t *order,
+                       uint32_t count[PDB_MAX_AXES]) {
     for (size_t i = 0; i < n; i++) {
         const uint64_t *row = coords + (size_t)order[i] * (size_t)axes;
-        int level = kept ? differs_at(row, coords + (size_t)order[kept - 1] * (size_t)axes, axes) : 0;
-        if (level == axes)
-            continue;
+        int level = i ? differs_at(row, coords + (size_t)order[i - 1] * (size_t)axes, axes) : 0;
         for (; level < axes; level++)
             count[level]++;
-        if (keep)
-            keep[order[i]] = true;
-        order[kept++] = order[i];
     }
-    return kept;
 }
 
 typedef struct grid_arrays {
     uint64_t *keys[PDB_MAX_AXES];
     uint32_t *first[PDB_MAX_AXES];
-    pdb_leaf *leaf;
+    double *latency;
 } grid_arrays;
 
 static void fill(grid_arrays *to, int axes, size_t kept, const uint64_t *coords, const pdb_leaf *leaves,
@@ -62,7 +56,7 @@ static void fill(grid_arrays *to, int axes, size_t kept, const uint64_t *coords,
                 to->first[level][at[level]] = at[level + 1];
             at[level]++;
         }
-        to->leaf[i] = leaves[order[i]];
+        to->latency[i] = leaves[order[i]].latency;
     }
     for (int level = 0; level < axes - 1; level++)
         to->first[level][at[level]] = at[level + 1];
@@ -72,42 +66,46 @@ static void fill(grid_arrays *to, int axes, size_t kept, const uint64_t *coords,
 static void fill_columns(aic_arena *a, pdb_grid *g) {
     const uint32_t n = g->n[g->axes - 1];
     const uint64_t *keys = g->keys[g->axes - 1];
-    double *real = aic_arena_alloc(a, n, sizeof *real), *latency = aic_arena_alloc(a, n, sizeof *latency);
-    double *power = NULL;
+    double *real = aic_arena_alloc(a, n, sizeof *real), *power = NULL;
     bool doubles = true;
     for (uint32_t i = 0; i < n; i++) {
         doubles = doubles && keys[i] < UINT64_C(1) << 53;
         real[i] = pdb_key_real(keys[i]);
-        latency[i] = g->leaf[i].latency;
-        double p = pdb_blend_power(&g->leaf[i]);
-        if (!power && (p != 0 || signbit(p))) /* a NaN is not 0 either */
+    }
+    for (uint32_t i = 0; g->watts && i < n; i++) {
+        const pdb_leaf leaf = pdb_grid_leaf(g, i);
+        double p = pdb_blend_power(&leaf);
+        if (!power && !pdb_is_zero(p))
             power = aic_arena_alloc(a, n, sizeof *power);
         if (power)
             power[i] = p;
     }
     g->real = doubles ? real : NULL;
-    g->latency = latency;
     g->power = power;
 }
 
 const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
                                const pdb_leaf *leaves, const pdb_origins *from, bool *keep) {
-    uint32_t *order = aic_alloc(n, sizeof *order);
-    pdb_sort_rows(n, axes, coords, order);
-    if (keep && n)
-        memset(keep, 0, n * sizeof *keep);
+    pdb_scratch scratch = pdb_scratch_begin();
+    uint32_t *order = pdb_scratch_take(n, sizeof *order);
+    size_t kept = pdb_distinct_rows(n, axes, coords, order);
+    for (size_t i = 0; keep && i < n; i++)
+        keep[i] = false;
+    for (size_t i = 0; keep && i < kept; i++)
+        keep[order[i]] = true;
     pdb_grid *g = aic_arena_alloc(a, 1, sizeof *g);
     g->axes = axes;
-    size_t kept = keep_first(n, axes, coords, order, g->n, keep);
-    grid_arrays to = {.leaf = aic_arena_alloc(a, kept, sizeof *to.leaf)};
+    count_keys(kept, axes, coords, order, g->n);
+    grid_arrays to = {.latency = aic_arena_alloc(a, kept, sizeof *to.latency)};
     for (int i = 0; i < axes; i++) {
         to.keys[i] = aic_arena_alloc(a, g->n[i], sizeof **to.keys);
         if (i < axes - 1)
             to.first[i] = aic_arena_alloc(a, (size_t)g->n[i] + 1, sizeof **to.first);
     }
     fill(&to, axes, kept, coords, leaves, order);
+    g->watts = pdb_keep_watts(a, leaves, kept, order);
     g->from = pdb_keep_origins(a, from, kept, order);
-    free(order);
+    pdb_scratch_end(&scratch);
     for (int i = 0; i < axes; i++) {
         double *logs = aic_arena_alloc(a, g->n[i], sizeof *logs);
         for (uint32_t j = 0; j < g->n[i]; j++)
@@ -116,7 +114,7 @@ const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t 
         g->first[i] = to.first[i];
         g->log2_key[i] = logs;
     }
-    g->leaf = to.leaf;
+    g->latency = to.latency;
     fill_columns(a, g);
     return g;
 }
@@ -132,10 +130,10 @@ typedef struct query {
     int sqrt_axis;
     pdb_sol sol;
     const void *ctx;
-    bool blended;         /* some axis did not meet a key exactly */
-    bool beyond;          /* a branch was answered from one side only */
-    const pdb_leaf *last; /* the leaf used last: the only one unless blended */
-    pdb_origins from;     /* of the leaves used so far */
+    bool blended;     /* some axis did not meet a key exactly */
+    bool beyond;      /* a branch was answered from one side only */
+    uint32_t last;    /* the leaf used last: the only one unless blended */
+    pdb_origins from; /* of the leaves used so far */
 } query;
 
 typedef enum answer {
@@ -159,10 +157,10 @@ static void children(const pdb_grid *g, int level, uint32_t j, uint32_t *lo, uin
 static answer interior(query *q, int level, uint32_t lo, uint32_t hi, double *latency, double *power) {
     const pdb_grid *g = q->g;
     if (level == g->axes) {
-        q->last = &g->leaf[lo];
+        q->last = lo;
         q->from |= pdb_leaf_from(g, lo);
-        *latency = g->leaf[lo].latency;
-        *power = pdb_blend_power(&g->leaf[lo]);
+        *latency = g->latency[lo];
+        *power = g->power ? g->power[lo] : 0.0;
         return ANSWERED;
     }
     if (!q->usable[level])
@@ -203,7 +201,8 @@ static pdb_miss ask(query *q, pdb_value *out) {
     q->from = 0;
     bool inside = interior(q, 0, 0, q->g->n[0], &latency, &power) == ANSWERED;
     if (inside && !q->blended) {
-        *out = (pdb_value){q->last->latency, q->last->power, q->last->energy, PDB_EXACT, q->from};
+        const pdb_leaf leaf = pdb_grid_leaf(q->g, q->last);
+        *out = (pdb_value){leaf.latency, leaf.power, leaf.energy, PDB_EXACT, q->from};
         return PDB_HIT;
     }
     if (!inside) {

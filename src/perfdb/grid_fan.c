@@ -172,7 +172,8 @@ static void answer_alone(const pdb_fan *f, size_t i, const pdb_values *out, size
     out->from[to] = l->from ? l->from[i] : 0;
     if (l->meets[i] == PDB_FAN_ON_KEY) { /* one leaf, verbatim */
         const uint32_t *first = f->g->first[f->g->axes - 2] + (l->made - 1);
-        out->energy[to] = f->g->leaf[pdb_after_real(f->g->real, first[0], first[1], f->places[i]) - 1].energy;
+        uint32_t at = pdb_after_real(f->g->real, first[0], first[1], f->places[i]) - 1;
+        out->energy[to] = pdb_grid_leaf(f->g, at).energy;
         out->how[to] = PDB_EXACT;
     }
 }

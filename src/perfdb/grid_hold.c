@@ -79,13 +79,13 @@ static pdb_miss hold_curve(const anchors *a, const double *c, double *latency, d
     const pdb_grid *g = a->g;
     uint32_t end = g->n[0] - 1, at = c[0] > (double)g->keys[0][end] ? end : 0;
     double key = (double)g->keys[0][at], there = a->sol(a->ctx, &key), here = a->sol(a->ctx, c);
-    if (!(g->leaf[at].latency > 0 && there > 0))
+    if (!(g->latency[at] > 0 && there > 0))
         return PDB_MISS_NO_ANCHOR;
     *from |= pdb_leaf_from(g, at);
     if (!pdb_valid(here))
         return PDB_MISS_QUERY_SOL;
-    *latency = here / (there / g->leaf[at].latency);
-    *power = pdb_blend_power(&g->leaf[at]);
+    *latency = here / (there / g->latency[at]);
+    *power = g->power ? g->power[at] : 0.0;
     return PDB_HIT;
 }
 

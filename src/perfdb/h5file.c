@@ -154,6 +154,7 @@ pdb_file *pdb_file_open(const char *path, aic_error *err) {
     f->path = aic_alloc(strlen(path) + 1, 1);
     strcpy(f->path, path);
     f->shelf = pdb_shelf_new(f);
+    pthread_mutex_init(&f->folders_lock, NULL);
     pdb_hdf5_lock();
     f->id = -1;
     bool ok = check_signature(path, err);
@@ -177,6 +178,8 @@ void pdb_file_close(pdb_file *f) {
     if (f->id >= 0)
         H5Fclose(f->id);
     pdb_hdf5_unlock();
+    pdb_folders_free(f);
+    pthread_mutex_destroy(&f->folders_lock);
     free(f->path);
     free(f);
 }
@@ -196,7 +199,7 @@ const pdb_head *pdb_file_head(const pdb_file *f) {
 /* ---- finding groups -------------------------------------------------------------------------- */
 
 bool pdb_h5_has(hid_t from, const char *path) {
-    char part[512];
+    char part[PDB_H5_PATH];
     size_t len = strlen(path);
     if (len == 0 || len >= sizeof part)
         return false;
@@ -216,13 +219,6 @@ bool pdb_h5_has(hid_t from, const char *path) {
         part[i] = cut;
     }
     return true;
-}
-
-bool pdb_file_has(pdb_file *f, const char *group) {
-    pdb_hdf5_lock();
-    bool has = pdb_h5_has(f->id, group);
-    pdb_hdf5_unlock();
-    return has;
 }
 
 typedef struct listing {

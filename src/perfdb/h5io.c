@@ -1,6 +1,6 @@
 /* HDF5's file driver of this program: a plain file, as HDF5's own driver makes it byte by byte, through
  * base/io. */
-#include "perfdb/perfdb.h"
+#include "perfdb/internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
@@ -39,6 +39,11 @@ int pdb_hdf5_file_error(void) {
 
 int pdb_hdf5_read_error(void) {
     return atomic_load(&first_read_error);
+}
+
+void pdb_hdf5_note_read_error(int why) {
+    int none = 0;
+    atomic_compare_exchange_strong(&first_read_error, &none, why);
 }
 
 /* The innermost entry of HDF5's error stack is what its callers print. */
@@ -137,8 +142,7 @@ static herr_t h5io_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t a
     for (size_t done = 0; done < size;) {
         ssize_t n = aic_io_read_at(f->fd, to + done, size - done, (off_t)(at + done));
         if (n < 0) {
-            int none = 0;
-            atomic_compare_exchange_strong(&first_read_error, &none, errno);
+            pdb_hdf5_note_read_error(errno);
             return FAIL(H5E_READERROR);
         }
         if (n == 0) {

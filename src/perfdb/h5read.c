@@ -2,6 +2,7 @@
  */
 #include "perfdb/chunk.h"
 #include "perfdb/h5.h"
+#include "perfdb/scratch.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct pdb_group {
     char *path;
     hid_t id;
     size_t rows;
+    pdb_names columns; /* listed when first asked for; the HDF5 lock guards it */
 };
 
 /* "perfdb FILE: group G: column C: what" with the library's cause; returns false. */
@@ -54,6 +56,7 @@ void pdb_group_close(pdb_group *g) {
     if (g->id >= 0)
         H5Gclose(g->id);
     pdb_hdf5_unlock();
+    pdb_names_free(&g->columns);
     free(g->path);
     free(g);
 }
@@ -74,9 +77,17 @@ bool pdb_group_attr(pdb_group *g, const char *name, char *out, size_t size, aic_
     return ok;
 }
 
+/* The HDF5 lock is held. */
+static bool has_column(pdb_group *g, const char *column) {
+    if (!g->columns.listed)
+        pdb_names_read(&g->columns, g->id);
+    return g->columns.whole ? pdb_names_have(&g->columns, column)
+                            : !strchr(column, '/') && pdb_h5_has(g->id, column);
+}
+
 bool pdb_group_has(pdb_group *g, const char *column) {
     pdb_hdf5_lock();
-    bool has = !strchr(column, '/') && pdb_h5_has(g->id, column);
+    bool has = has_column(g, column);
     pdb_hdf5_unlock();
     return has;
 }
@@ -227,19 +238,13 @@ static bool cells_are_members(const pdb_cells *c) {
     return ok;
 }
 
-/* A column as it lies in the file, on its way out of HDF5. */
+/* A packed column as it lies in the file, on its way out of HDF5; all of it scratch. */
 typedef struct pieces {
     size_t n;          /* chunks */
     size_t *end;       /* of each in bytes */
     uint32_t *skipped; /* filters left out of each */
-    uint8_t *bytes;    /* of all, one after the other; or the cells of a plain column */
+    uint8_t *bytes;    /* of all, one after the other */
 } pieces;
-
-static void free_pieces(pieces *p) {
-    free(p->end);
-    free(p->skipped);
-    free(p->bytes);
-}
 
 /* No dataset stores more than its file has. */
 static hsize_t file_bytes(hid_t dataset) {
@@ -260,8 +265,8 @@ static bool read_chunks(hid_t dataset, const storage *how, const pdb_cells *c, p
     out->n = c->rows / cells + (c->rows % cells != 0);
     if (out->n > all) /* each takes a byte at least */
         return false;
-    out->end = aic_alloc(out->n, sizeof *out->end);
-    out->skipped = AIC_NEW_ARRAY(uint32_t, out->n);
+    out->end = pdb_scratch_take(out->n, sizeof *out->end);
+    out->skipped = pdb_scratch_take(out->n, sizeof *out->skipped);
     bool ok = true;
     for (size_t i = 0; ok && i < out->n; i++) {
         hsize_t at = i * cells, stored = 0;
@@ -269,7 +274,7 @@ static bool read_chunks(hid_t dataset, const storage *how, const pdb_cells *c, p
         ok = ok && stored <= all - size;
         out->end[i] = size += ok ? (size_t)stored : 0;
     }
-    out->bytes = ok ? aic_alloc(size, 1) : NULL;
+    out->bytes = ok ? pdb_scratch_take(size, 1) : NULL;
     for (size_t i = 0; ok && i < out->n; i++) {
         hsize_t at = i * cells;
         ok = H5Dread_chunk(dataset, H5P_DEFAULT, &at, &out->skipped[i],
@@ -278,23 +283,23 @@ static bool read_chunks(hid_t dataset, const storage *how, const pdb_cells *c, p
     return ok;
 }
 
-static bool read_plain(hid_t dataset, hid_t type, const pdb_cells *c, pieces *out) {
+static bool read_plain(hid_t dataset, hid_t type, pdb_cells *c) {
     size_t bytes = c->rows * (size_t)c->width;
-    out->bytes = aic_alloc(bytes, 1);
+    c->data = aic_alloc(bytes, 1);
     return bytes == 0 || (H5Dget_storage_size(dataset) == bytes &&
-                          H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out->bytes) >= 0);
+                          H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, c->data) >= 0);
 }
 
 /* Everything that HDF5 has to say of a column. */
-static bool read_stored(const pdb_group *g, const char *column, pdb_cells *c, storage *how, pieces *out,
+static bool read_stored(pdb_group *g, const char *column, pdb_cells *c, storage *how, pieces *out,
                         const char **what) {
-    hid_t dataset = pdb_h5_has(g->id, column) ? H5Dopen2(g->id, column, H5P_DEFAULT) : -1;
+    hid_t dataset = has_column(g, column) ? H5Dopen2(g->id, column, H5P_DEFAULT) : -1;
     hid_t type = dataset >= 0 ? H5Dget_type(dataset) : -1;
     *what = "is missing or not a dataset";
     bool ok = type >= 0 && check_column(g, dataset, type, c, how, what);
     if (ok) {
         *what = "cannot be read";
-        ok = how->chunk ? read_chunks(dataset, how, c, out) : read_plain(dataset, type, c, out);
+        ok = how->chunk ? read_chunks(dataset, how, c, out) : read_plain(dataset, type, c);
     }
     if (ok && c->kind == PDB_CELL_TEXT) {
         *what = "has an unreadable enumeration";
@@ -310,7 +315,7 @@ static bool read_stored(const pdb_group *g, const char *column, pdb_cells *c, st
 /* Decodes chunk after chunk; the last one may reach beyond the rows. */
 static bool decode_chunks(const storage *how, const pieces *p, pdb_cells *c) {
     size_t width = (size_t)c->width, cells = (size_t)how->chunk;
-    uint8_t *whole = c->rows % cells ? aic_alloc(cells, width) : NULL;
+    uint8_t *whole = c->rows % cells ? pdb_scratch_take(cells, width) : NULL;
     bool ok = true;
     for (size_t i = 0; ok && i < p->n; i++) {
         size_t at = i * cells, left = c->rows - at, from = i ? p->end[i - 1] : 0;
@@ -320,19 +325,15 @@ static bool decode_chunks(const storage *how, const pieces *p, pdb_cells *c) {
         if (ok && left < cells)
             memcpy(to, whole, left * width);
     }
-    free(whole);
     return ok;
 }
 
-static bool decode(const storage *how, pieces *p, pdb_cells *c, const char **what) {
+static bool decode(const storage *how, const pieces *p, pdb_cells *c, const char **what) {
     *what = "cannot be read";
     if (how->chunk) {
         c->data = aic_alloc(c->rows, (size_t)c->width);
         if (!decode_chunks(how, p, c))
             return false;
-    } else {
-        c->data = p->bytes;
-        p->bytes = NULL;
     }
     *what = "holds a value its enumeration does not name";
     return c->kind != PDB_CELL_TEXT || cells_are_members(c);
@@ -344,6 +345,7 @@ bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error 
     pieces p = {0};
     const char *what;
     *out = (pdb_cells){0};
+    pdb_scratch scratch = pdb_scratch_begin();
     pdb_hdf5_lock();
     bool ok = read_stored(g, column, out, &how, &p, &what);
     if (!ok)
@@ -354,7 +356,7 @@ bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error 
         ok = fail_column(err, g, column, what);
         pdb_hdf5_unlock();
     }
-    free_pieces(&p);
+    pdb_scratch_end(&scratch);
     if (!ok)
         pdb_cells_free(out);
     return ok;

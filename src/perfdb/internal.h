@@ -105,7 +105,8 @@ typedef struct pdb_head {
     int64_t rows, tables;
 } pdb_head;
 const pdb_head *pdb_file_head(const pdb_file *f);
-bool pdb_file_has(pdb_file *f, const char *group);
+bool pdb_file_has(pdb_file *f, const char *group); /* reachable through hard links; listed once */
+bool pdb_file_measures(pdb_file *f, const char *table, const char *family); /* its groups say so */
 /* Names of the members of a group, sorted bytewise, in the arena; false when it cannot be listed. */
 bool pdb_file_list(pdb_file *f, const char *group, aic_arena *a, const char ***names, size_t *n,
                    aic_error *err);
@@ -123,6 +124,9 @@ bool pdb_group_is_boolean(pdb_group *g, const char *column);
 bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err);
 void pdb_cells_free(pdb_cells *c);
 
+/* Something read before could not be read again, or differs: errno for pdb_hdf5_read_error. */
+void pdb_hdf5_note_read_error(int why);
+
 /* ---- columns in memory (shelf.c) --------------------------------------------------------------- */
 
 /* A column, read once and shared by all tables of all views that are made from it. */
@@ -132,12 +136,19 @@ typedef struct pdb_stored {
     char content[AIC_XXH128_HEX]; /* digest of the cells as stored */
 } pdb_stored;
 
-/* The groups and columns of a file that were asked for. A group stays open, a column lives as long as someone
- * holds it. For any thread; threads that want different columns do not wait for one another, but where HDF5
- * makes them. */
+/* Room for columns that nobody holds. */
+typedef struct pdb_room {
+    pthread_mutex_t lock;
+    struct pdb_shelf_column *oldest, *newest; /* in the order in which they were let go */
+    size_t bytes, most;                       /* of their cells */
+} pdb_room;
+#define PDB_ROOM_BYTES ((size_t)96 << 20)
+
+/* The groups and columns of a file that were asked for. Groups stay open; of a column everything stays but
+ * its cells, which are there while it is held. For any thread; threads that want different columns do not
+ * wait for one another, but where HDF5 makes them. */
 typedef struct pdb_shelf pdb_shelf;
 typedef struct pdb_shelf_group pdb_shelf_group;
-typedef struct pdb_shelf_column pdb_shelf_column;
 
 pdb_shelf *pdb_shelf_new(pdb_file *f);
 void pdb_shelf_free(pdb_shelf *s); /* NULL is allowed */
@@ -145,10 +156,13 @@ pdb_shelf *pdb_file_shelf(const pdb_file *f);
 pdb_shelf_group *pdb_shelf_open(pdb_shelf *s, const char *path, aic_error *err); /* NULL = failed */
 size_t pdb_shelf_rows(const pdb_shelf_group *g);
 /* Takes hold of a column; texts get ids of db. NULL: there is none (*absent), or it cannot be read. */
-pdb_shelf_column *pdb_shelf_hold(pdb_shelf_group *g, const char *column, pdb *db, bool *absent,
+const pdb_stored *pdb_shelf_hold(pdb_shelf_group *g, const char *column, pdb *db, bool *absent,
                                  aic_error *err);
-const pdb_stored *pdb_shelf_stored(const pdb_shelf_column *c); /* one that is held */
-void pdb_shelf_drop(pdb_shelf_column *c);
+enum { PDB_SHELF_MOST = 2 * PDB_MAX_AXES + PDB_MAX_VALUES + 1 };
+/* Takes hold of n columns (at most PDB_SHELF_MOST) that were held before. One that cannot be read any more
+ * counts as zeros, and as a read error. */
+void pdb_shelf_hold_again(const pdb_stored *const *columns, size_t n);
+void pdb_shelf_drop(const pdb_stored *const *columns, size_t n); /* of one database */
 
 /* ---- databases and views (database.c, view.c) ------------------------------------------------ */
 
@@ -184,6 +198,7 @@ struct pdb {
     size_t n_views, cap_views;
     pdb_granted *granted;
     size_t n_granted, cap_granted;
+    pdb_room room;
     pthread_mutex_t text_lock; /* guards texts; taken last, held briefly */
     aic_intern *texts;         /* category texts of all tables */
 };
@@ -196,6 +211,11 @@ typedef struct pdb_made { /* what pdb_derived keeps */
     const char *why;
     pdb_reads reads; /* while it was built */
 } pdb_made;
+
+typedef struct pdb_made_place {
+    uint32_t number; /* of an object, + 1; 0 = free */
+    uint32_t tag;    /* half of its hash */
+} pdb_made_place;
 
 typedef struct pdb_resolved { /* what pdb_sources keeps */
     const char *table;
@@ -225,12 +245,10 @@ typedef struct pdb_view_impl {
     size_t n_arenas, cap_arenas;
     aic_arena **idle; /* those of no builder */
     size_t n_idle, cap_idle;
-    pdb_shelf_column **held; /* columns its tables are made from */
-    size_t n_held, cap_held;
     pdb_made *made;
     size_t n_made, cap_made;
-    uint32_t *made_index; /* its number + 1 by hash of identity and key, 0 = free; at most half full */
-    size_t n_made_index;  /* a power of two */
+    pdb_made_place *made_index; /* by hash of identity and key; at most half full */
+    size_t n_made_index;        /* a power of two */
     pdb_resolved *resolved;
     size_t n_resolved, cap_resolved;
     pdb_origin origins[PDB_ORIGIN_MAX]; /* sources of rows taken from elsewhere, in the order met */
@@ -242,14 +260,44 @@ typedef struct pdb_view_impl {
     pdb_loaded loaded; /* since the view was opened */
 } pdb_view_impl;
 
+/* ---- numbers for keys (numbers.c) -------------------------------------------------------------- */
+
+static inline bool pdb_same_key(const uint64_t *a, const uint64_t *b, int words) {
+    for (int i = 0; i < words; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+static inline size_t pdb_hash_key(const uint64_t *key, int words) {
+    uint64_t h = 0;
+    for (int i = 0; i < words; i++) {
+        h = (h ^ key[i]) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 32;
+    }
+    return (size_t)(h ^ h >> 15);
+}
+
+/* Keys of `words` words each, numbered from 0 in the order in which they are first seen. Set words, the rest
+ * zero; pdb_numbers_free. Fewer than 2^31 keys. */
+typedef struct pdb_numbers {
+    int words;
+    uint64_t *keys;
+    size_t n, cap;
+    uint32_t *index; /* number + 1 by hash, 0 = free; a power of two, at most half full */
+    size_t n_index;
+} pdb_numbers;
+uint32_t pdb_number(pdb_numbers *t, const uint64_t *key);
+uint32_t pdb_number_find(const pdb_numbers *t, const uint64_t *key); /* UINT32_MAX = not seen */
+void pdb_numbers_free(pdb_numbers *t);
+
 /* ---- rows of a table (scan.c, slices.c) -------------------------------------------------------------------
  */
 
 /* Rows of one source, column by column as stored. Slots follow the schema; NULL = an absent optional column,
- * which counts as zeros. */
+ * which counts as zeros. Cells are there while somebody holds them. */
 typedef struct pdb_part {
-    size_t rows; /* 0: the source contributes nothing */
-    const pdb_source *source;
+    size_t rows;              /* 0: the source contributes nothing */
+    const pdb_source *source; /* NULL: rows put together in memory, on no shelf */
     pdb_origins from;         /* of all rows */
     const pdb_origins *marks; /* in place of it where rows differ; NULL = they do not */
     const pdb_stored *cat[PDB_MAX_CATS], *axis[PDB_MAX_AXES], *plus[PDB_MAX_AXES], *value[PDB_MAX_VALUES];
@@ -264,7 +312,7 @@ typedef struct pdb_parts {
     pdb_part *part;
     size_t n;
     uint32_t rows;           /* of all parts */
-    pdb_shelf_column **held; /* the columns */
+    const pdb_stored **held; /* the columns */
     size_t n_held, cap_held;
     aic_sha256 *content; /* of all that was read; NULL = this table was read before */
     double start;
@@ -273,9 +321,8 @@ typedef struct pdb_parts {
 /* Reads the columns and checks their keys. False: failed, in p->err; pdb_parts_end in any case. */
 bool pdb_parts_read(const pdb_view *view, const pdb_schema *schema, pdb_parts *p);
 bool pdb_parts_fault(pdb_parts *p, const pdb_part *at, const char *fault); /* a hook's; returns false */
-/* Notes what was read and lets go of it, but for the columns where keep is set: the view holds them then.
- * What went wrong, in a text of the view, or NULL. */
-const char *pdb_parts_end(pdb_parts *p, bool keep);
+/* Notes what was read and lets go of it. What went wrong, in a text of the view, or NULL. */
+const char *pdb_parts_end(pdb_parts *p);
 
 /* What a row of a part says of itself before the hook: categories, and as many axes. */
 void pdb_part_keys(const pdb_part *p, const pdb_schema *schema, int axes, size_t row, pdb_row *out);
@@ -284,15 +331,14 @@ void pdb_part_keys(const pdb_part *p, const pdb_schema *schema, int axes, size_t
 typedef struct pdb_slicing {
     pdb_slice *slices; /* first-encounter order; table is left NULL */
     size_t n_slices;
-    uint32_t *index; /* slice number + 1 by hash of the key, 0 = free; a power of two, at most half full */
-    size_t n_index;
+    pdb_numbers keys;  /* of the slices */
     uint32_t *start;   /* n_slices + 1: where each slice begins in order */
     uint32_t *order;   /* rows, numbered through all parts, grouped by slice, in order of precedence within */
     const char *fault; /* of the first row whose hook found one; the rest is void then */
     const pdb_part *fault_at;
 } pdb_slicing;
 pdb_slicing pdb_slices_of(aic_arena *a, const pdb_parts *p);
-uint32_t pdb_slices_find(const pdb_slicing *s, const uint64_t *key, int n); /* UINT32_MAX = no such slice */
+uint32_t pdb_slices_find(const pdb_slicing *s, const uint64_t *key); /* UINT32_MAX = no such slice */
 
 /* The same for rows that come one by one, numbered from 0. finish: in which sequence they take precedence;
  * frees g. */
@@ -334,37 +380,10 @@ const pdb_system *pdb_sheet_read(aic_arena *a, const char *name, const char *pat
 
 /* ---- building blocks of interpolation -------------------------------------------------------- */
 
-static inline bool pdb_same_key(const uint64_t *a, const uint64_t *b, int words) {
-    for (int i = 0; i < words; i++)
-        if (a[i] != b[i])
-            return false;
-    return true;
-}
-static inline size_t pdb_hash_key(const uint64_t *key, int words) {
-    uint64_t h = 0;
-    for (int i = 0; i < words; i++) {
-        h = (h ^ key[i]) * 0x9E3779B97F4A7C15u;
-        h = (h ^ h >> 32) * 0xD6E8FEB86659FD93u;
-        h ^= h >> 32;
-    }
-    return (size_t)h;
-}
-
-/* Keys of `words` words each, numbered from 0 in the order in which they are first seen. Set words, the rest
- * zero; pdb_numbers_free. Fewer than 2^31 keys. */
-typedef struct pdb_numbers {
-    int words;
-    uint64_t *keys;
-    size_t n, cap;
-    uint32_t *index; /* number + 1 by hash, 0 = free; a power of two, at most half full */
-    size_t n_index;
-} pdb_numbers;
-uint32_t pdb_number(pdb_numbers *t, const uint64_t *key);
-void pdb_numbers_free(pdb_numbers *t);
-
 /* Stable ascending order of n rows of `width` keys each (most significant first). order: n entries, filled
  * here. */
 void pdb_sort_rows(size_t n, int width, const uint64_t *keys, uint32_t *order);
+bool pdb_rows_ascend(size_t n, int width, const uint64_t *keys); /* they stand in that order already */
 
 /* The largest unsigned 64-bit key not above c; false when there is none. */
 static inline bool pdb_floor_key(double c, uint64_t *key) {
@@ -411,8 +430,8 @@ static inline double pdb_key_real(uint64_t key) {
 PDB_AFTER(pdb_after, uint64_t)
 PDB_AFTER(pdb_after_real, double)
 
-/* Where the leaves kept come from, in the arena: entry i is that of row order[i]; NULL when none is marked.
- */
+/* What is kept of leaves beside their latencies, in the arena: entry i is that of row order[i]. NULL when
+ * there is nothing to tell. */
 static inline const pdb_origins *pdb_keep_origins(aic_arena *a, const pdb_origins *from, size_t kept,
                                                   const uint32_t *order) {
     pdb_origins any = 0;
@@ -423,6 +442,23 @@ static inline const pdb_origins *pdb_keep_origins(aic_arena *a, const pdb_origin
     pdb_origins *out = aic_arena_alloc(a, kept, sizeof *out);
     for (size_t i = 0; i < kept; i++)
         out[i] = from[order[i]];
+    return out;
+}
+
+static inline bool pdb_is_zero(double x) { /* 0 itself: energies may be -0 or NaN where powers are 0 */
+    return x == 0 && !signbit(x);
+}
+
+static inline const pdb_watts *pdb_keep_watts(aic_arena *a, const pdb_leaf *leaves, size_t kept,
+                                              const uint32_t *order) {
+    size_t i = 0;
+    while (i < kept && pdb_is_zero(leaves[order[i]].power) && pdb_is_zero(leaves[order[i]].energy))
+        i++;
+    if (i == kept)
+        return NULL;
+    pdb_watts *out = aic_arena_alloc(a, kept, sizeof *out);
+    for (i = 0; i < kept; i++)
+        out[i] = (pdb_watts){leaves[order[i]].power, leaves[order[i]].energy};
     return out;
 }
 

@@ -18,6 +18,14 @@ typedef struct pdb_leaf {
     double energy;  /* W*ms: stored power x measured latency (before the clamp) */
 } pdb_leaf;
 
+/* The part of leaves that most tables do not measure. */
+typedef struct pdb_watts {
+    double power, energy; /* as in pdb_leaf */
+} pdb_watts;
+static inline pdb_leaf pdb_leaf_of(const double *latency, const pdb_watts *watts, size_t i) {
+    return (pdb_leaf){latency[i], watts ? watts[i].power : 0.0, watts ? watts[i].energy : 0.0};
+}
+
 /* The sources besides the one asked for that something was computed from, as bits: the kinds of them, then
  * the sources themselves as the view numbers them (pdb_origin_names). 0 = rows of the view's own backend and
  * version alone. */
@@ -62,10 +70,10 @@ typedef struct pdb_grid {
     uint32_t n[4]; /* keys per level; n[axes-1] = leaves */
     const uint64_t *keys[4];
     const uint32_t *first[4];  /* n[i]+1 entries, levels 0..axes-2 */
-    const pdb_leaf *leaf;      /* n[axes-1] leaves in lexicographic key order */
     const double *log2_key[4]; /* log2(max(key, 1e-12)) of every key, for distances */
     const double *real;        /* keys of the last level; NULL when some are no doubles */
-    const double *latency;     /* by leaf: the same as in leaf, in a column */
+    const double *latency;     /* of n[axes-1] leaves in lexicographic key order */
+    const pdb_watts *watts;    /* by leaf; NULL when all are 0 */
     const double *power;       /* by leaf: what powers are blended from; NULL when all are 0 */
     const pdb_origins *from;   /* by leaf; NULL: all rows are the view's own */
 } pdb_grid;
@@ -75,6 +83,9 @@ typedef struct pdb_grid {
  * kept (keep may be NULL). */
 const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t *coords,
                                const pdb_leaf *leaves, const pdb_origins *from, bool *keep);
+static inline pdb_leaf pdb_grid_leaf(const pdb_grid *g, size_t leaf) {
+    return pdb_leaf_of(g->latency, g->watts, leaf);
+}
 static inline pdb_origins pdb_leaf_from(const pdb_grid *g, size_t leaf) {
     return g->from ? g->from[leaf] : 0;
 }
@@ -99,9 +110,10 @@ typedef struct pdb_sites {
     const double *range;     /* n x 2: first and last curve key of each site */
     const uint32_t *first;   /* n+1: curve points of site i are first[i] .. first[i+1] */
     const uint64_t *key;     /* curve keys, ascending per site */
-    const pdb_leaf *leaf;
+    const double *latency;   /* by point */
+    const pdb_watts *watts;  /* by point; NULL when all are 0 */
     const uint32_t *by_site; /* site indices sorted by coordinates, for exact lookup */
-    const pdb_origins *from; /* by leaf; NULL: all rows are the view's own */
+    const pdb_origins *from; /* by point; NULL: all rows are the view's own */
 } pdb_sites;
 
 /* From rows in priority order with coords n x 3 = (curve, site0, site1); order of first appearance as the

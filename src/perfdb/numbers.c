@@ -2,7 +2,9 @@
 #include "perfdb/internal.h"
 #include <stdlib.h>
 
-/* Place of the key in the index: its own, or the free one where it belongs. */
+enum { FIRST = 128 }; /* keys there is room for at first */
+
+/* Place of a key in the index: its own, or the free one where it belongs. */
 static uint32_t *place_of(const pdb_numbers *t, const uint64_t *key) {
     size_t mask = t->n_index - 1, at = pdb_hash_key(key, t->words) & mask;
     while (t->index[at] && !pdb_same_key(t->keys + (t->index[at] - 1) * (size_t)t->words, key, t->words))
@@ -20,7 +22,7 @@ static uint32_t *place_of_word(const pdb_numbers *t, uint64_t key) {
 
 static void grow(pdb_numbers *t) {
     size_t words = (size_t)t->words;
-    t->cap = t->cap ? aic_mul(t->cap, 2) : 64;
+    t->cap = t->cap ? aic_mul(t->cap, 2) : FIRST;
     t->n_index = aic_mul(t->cap, 2);
     t->keys = aic_realloc(t->keys, aic_mul(t->cap, words), sizeof *t->keys);
     free(t->index);
@@ -38,6 +40,10 @@ uint32_t pdb_number(pdb_numbers *t, const uint64_t *key) {
         *place = (uint32_t)++t->n;
     }
     return *place - 1;
+}
+
+uint32_t pdb_number_find(const pdb_numbers *t, const uint64_t *key) {
+    return t->n ? *place_of(t, key) - 1 : UINT32_MAX;
 }
 
 void pdb_numbers_free(pdb_numbers *t) {

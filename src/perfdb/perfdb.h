@@ -136,7 +136,7 @@ typedef struct pdb_row {
 
 /* Rows of a table with one key. */
 typedef struct pdb_slice {
-    uint64_t cat[PDB_MAX_CATS];
+    const uint64_t *cat; /* n_cats - n_extra values */
     const struct pdb_table *table;
 } pdb_slice;
 

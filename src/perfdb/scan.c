@@ -49,12 +49,11 @@ static bool read_column(scan *s, const char *name, pdb_cell_kind kind, bool opti
                                         "does not hold text"};
     pdb_parts *p = s->parts;
     bool absent;
-    pdb_shelf_column *c = pdb_shelf_hold(s->group, name, s->parts->view->db, &absent, &s->parts->err);
-    if (!c)
+    const pdb_stored *stored = pdb_shelf_hold(s->group, name, s->parts->view->db, &absent, &s->parts->err);
+    if (!stored)
         return absent && (optional || missing_column(s, name));
     AIC_GROW(p->held, p->n_held, p->cap_held);
-    p->held[p->n_held++] = c;
-    const pdb_stored *stored = pdb_shelf_stored(c);
+    p->held[p->n_held++] = stored;
     if (stored->cells.kind != kind)
         return fail_at(s, name, kinds[kind]);
     *out = stored;
@@ -212,15 +211,7 @@ bool pdb_parts_fault(pdb_parts *p, const pdb_part *at, const char *fault) {
     return aic_fail(&p->err, AIC_BAD_INPUT, "table %s: %s: %s", p->schema->table, at->source->group, fault);
 }
 
-static void hold(pdb_view_impl *v, pdb_parts *p) {
-    for (size_t i = 0; i < p->n_held; i++) {
-        AIC_GROW(v->held, v->n_held, v->cap_held);
-        v->held[v->n_held++] = p->held[i];
-    }
-    p->n_held = 0;
-}
-
-const char *pdb_parts_end(pdb_parts *p, bool keep) {
+const char *pdb_parts_end(pdb_parts *p) {
     pdb_view_impl *v = pdb_impl(p->view);
     char sha256[65] = "";
     if (p->content) {
@@ -229,8 +220,6 @@ const char *pdb_parts_end(pdb_parts *p, bool keep) {
     }
     pthread_mutex_lock(&v->lock);
     pdb_read_note(v, p->schema, sha256);
-    if (keep)
-        hold(v, p);
     v->loaded.tables++;
     v->loaded.rows += p->rows;
     v->loaded.seconds += aic_now() - p->start;
@@ -238,8 +227,7 @@ const char *pdb_parts_end(pdb_parts *p, bool keep) {
     pthread_mutex_unlock(&v->lock);
     for (size_t i = 0; i < p->n; i++)
         free(p->part[i].allowed);
-    for (size_t i = 0; i < p->n_held; i++)
-        pdb_shelf_drop(p->held[i]);
+    pdb_shelf_drop(p->held, p->n_held);
     free(p->part);
     free(p->held);
     return why;
@@ -296,7 +284,7 @@ bool pdb_scan(const pdb_view *view, const pdb_schema *schema, bool (*visit)(void
     bool more = pdb_parts_read(view, schema, &parts);
     for (size_t i = 0; more && i < parts.n; i++)
         more = visit_part(&parts, &parts.part[i], visit, ctx);
-    const char *fault = pdb_parts_end(&parts, false);
+    const char *fault = pdb_parts_end(&parts);
     if (fault && why)
         *why = fault;
     return !fault;

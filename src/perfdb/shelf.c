@@ -1,19 +1,28 @@
 /* Columns in memory: what several tables or views are made from is read, decoded and digested once.
  *
- * Locks, in the order in which they are taken: a column's own while it is read, the shelf's for its lists,
- * HDF5's. A column that failed is asked for again by the next who wants it.
+ * A column is held while something is made from it. Nobody's columns stay as long as there is room for them;
+ * then those that were let go first make way, and are read again should anyone want them.
+ *
+ * Locks, in the order in which they are taken: a column's own while it is read, the shelf's for its lists or
+ * the room's, HDF5's.
  */
 #include "perfdb/internal.h"
+#include <errno.h>
 #include <stdlib.h>
 
-struct pdb_shelf_column {
-    pdb_shelf_column *next; /* of its group */
+typedef struct pdb_shelf_column {
+    pdb_stored stored; /* first: what tables remember a column by */
+    struct pdb_shelf_column *next;
+    pdb_shelf_group *group;
     char *name;
-    pthread_mutex_t lock; /* guards what follows */
+    pdb_room *room;       /* set when it is first read */
+    pthread_mutex_t lock; /* while it is read */
+    bool known;           /* it was read before: everything but the cells is there; guarded by lock */
+    /* The room's lock guards what follows, and cells.data where nobody holds them. */
+    bool there; /* the cells are */
     size_t holders;
-    bool there; /* stored is filled */
-    pdb_stored stored;
-};
+    struct pdb_shelf_column *older, *newer; /* among nobody's */
+} pdb_shelf_column;
 
 struct pdb_shelf_group {
     pdb_shelf_group *next;
@@ -42,17 +51,62 @@ pdb_shelf *pdb_shelf_new(pdb_file *f) {
     return s;
 }
 
-static void empty(pdb_shelf_column *c) {
-    pdb_cells_free(&c->stored.cells);
-    free(c->stored.ids);
-    c->stored.ids = NULL;
-    c->there = false;
+/* ---- the room ----------------------------------------------------------------------------------- */
+
+static size_t bytes_of(const pdb_shelf_column *c) {
+    return c->stored.cells.rows * (size_t)c->stored.cells.width;
 }
+
+static void unlist(pdb_room *r, pdb_shelf_column *c) {
+    *(c->older ? &c->older->newer : &r->oldest) = c->newer;
+    *(c->newer ? &c->newer->older : &r->newest) = c->older;
+    c->older = c->newer = NULL;
+    r->bytes -= bytes_of(c);
+}
+
+static void list(pdb_room *r, pdb_shelf_column *c) {
+    c->older = r->newest;
+    *(r->newest ? &r->newest->newer : &r->oldest) = c;
+    r->newest = c;
+    r->bytes += bytes_of(c);
+    while (r->bytes > r->most) {
+        pdb_shelf_column *last = r->oldest;
+        unlist(r, last);
+        free(last->stored.cells.data);
+        last->stored.cells.data = NULL;
+        last->there = false;
+    }
+}
+
+/* Takes hold of a column that is there; the room's lock is held. */
+static bool take(pdb_room *r, pdb_shelf_column *c) {
+    if (c->there && c->holders++ == 0)
+        unlist(r, c);
+    return c->there;
+}
+
+static bool take_locked(pdb_room *r, pdb_shelf_column *c) {
+    pthread_mutex_lock(&r->lock);
+    bool there = take(r, c);
+    pthread_mutex_unlock(&r->lock);
+    return there;
+}
+
+/* The first holder of a column that was just read. */
+static void enter(pdb_room *r, pdb_shelf_column *c) {
+    pthread_mutex_lock(&r->lock);
+    c->there = true;
+    c->holders = 1;
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- lists --------------------------------------------------------------------------------------- */
 
 static void free_group(pdb_shelf_group *g) {
     for (pdb_shelf_column *c = g->columns, *next; c; c = next) {
         next = c->next;
-        empty(c);
+        pdb_cells_free(&c->stored.cells);
+        free(c->stored.ids);
         pthread_mutex_destroy(&c->lock);
         free(c->name);
         free(c);
@@ -102,6 +156,7 @@ static pdb_shelf_column *place_of(pdb_shelf_group *g, const char *name) {
         c = c->next;
     if (!c) {
         c = AIC_NEW(pdb_shelf_column);
+        c->group = g;
         c->name = copy_of(name);
         pthread_mutex_init(&c->lock, NULL);
         c->next = g->columns;
@@ -110,6 +165,8 @@ static pdb_shelf_column *place_of(pdb_shelf_group *g, const char *name) {
     pthread_mutex_unlock(&g->shelf->lock);
     return c;
 }
+
+/* ---- reading --------------------------------------------------------------------------------------- */
 
 static uint32_t *ids_of(pdb *db, const pdb_cells *c) {
     if (c->kind != PDB_CELL_TEXT)
@@ -123,35 +180,96 @@ static uint32_t *ids_of(pdb *db, const pdb_cells *c) {
     return ids;
 }
 
-static bool fill(pdb_shelf_group *g, pdb_shelf_column *c, pdb *db, bool *absent, aic_error *err) {
+static void digest_cells(const pdb_cells *c, char out[AIC_XXH128_HEX]) {
+    aic_xxh128_text(c->data, c->rows * (size_t)c->width, out);
+}
+
+/* Reads what was read before. A file that is no longer what it was has no answer: whoever keeps results asks
+ * for read errors. */
+static void refill(pdb_shelf_column *c) {
+    pdb_cells *old = &c->stored.cells, now;
+    char content[AIC_XXH128_HEX] = "";
+    bool ok = pdb_group_read(c->group->group, c->name, &now, NULL);
+    if (ok)
+        digest_cells(&now, content);
+    if (!ok || now.rows != old->rows || now.width != old->width || strcmp(content, c->stored.content) != 0) {
+        pdb_hdf5_note_read_error(ESTALE);
+        old->data = aic_calloc(old->rows, (size_t)old->width);
+    } else {
+        old->data = now.data;
+        now.data = NULL;
+    }
+    if (ok)
+        pdb_cells_free(&now);
+}
+
+static bool fill(pdb_shelf_column *c, pdb *db, bool *absent, aic_error *err) {
     pdb_stored *s = &c->stored;
-    *absent = !pdb_group_has(g->group, c->name);
-    if (*absent || !pdb_group_read(g->group, c->name, &s->cells, err))
+    *absent = !pdb_group_has(c->group->group, c->name);
+    if (*absent || !pdb_group_read(c->group->group, c->name, &s->cells, err))
         return false;
     s->ids = ids_of(db, &s->cells);
-    aic_xxh128_text(s->cells.data, s->cells.rows * (size_t)s->cells.width, s->content);
+    digest_cells(&s->cells, s->content);
+    c->room = &db->room;
+    c->known = true;
     return true;
 }
 
-pdb_shelf_column *pdb_shelf_hold(pdb_shelf_group *g, const char *column, pdb *db, bool *absent,
+const pdb_stored *pdb_shelf_hold(pdb_shelf_group *g, const char *column, pdb *db, bool *absent,
                                  aic_error *err) {
     pdb_shelf_column *c = place_of(g, column);
     *absent = false;
+    if (take_locked(&db->room, c))
+        return &c->stored;
     pthread_mutex_lock(&c->lock);
-    c->there = c->there || fill(g, c, db, absent, err);
-    bool there = c->there;
-    c->holders += there;
+    bool held = take_locked(&db->room, c);
+    if (!held && c->known) {
+        refill(c);
+    } else if (!held && !fill(c, db, absent, err)) {
+        pthread_mutex_unlock(&c->lock);
+        return NULL;
+    }
+    if (!held)
+        enter(&db->room, c);
     pthread_mutex_unlock(&c->lock);
-    return there ? c : NULL;
-}
-
-const pdb_stored *pdb_shelf_stored(const pdb_shelf_column *c) {
     return &c->stored;
 }
 
-void pdb_shelf_drop(pdb_shelf_column *c) {
+static pdb_shelf_column *column_of(const pdb_stored *s) {
+    return (pdb_shelf_column *)(uintptr_t)s;
+}
+
+static void hold_again(pdb_shelf_column *c) {
     pthread_mutex_lock(&c->lock);
-    if (--c->holders == 0)
-        empty(c);
+    if (!take_locked(c->room, c)) {
+        refill(c);
+        enter(c->room, c);
+    }
     pthread_mutex_unlock(&c->lock);
+}
+
+void pdb_shelf_hold_again(const pdb_stored *const *columns, size_t n) {
+    size_t gone = 0;
+    bool here[PDB_SHELF_MOST];
+    if (n == 0)
+        return;
+    pdb_room *r = column_of(columns[0])->room;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++)
+        gone += !(here[i] = take(r, column_of(columns[i])));
+    pthread_mutex_unlock(&r->lock);
+    for (size_t i = 0; gone && i < n; i++)
+        if (!here[i])
+            hold_again(column_of(columns[i]));
+}
+
+void pdb_shelf_drop(const pdb_stored *const *columns, size_t n) {
+    if (n == 0)
+        return;
+    pdb_room *r = column_of(columns[0])->room;
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++)
+        if (--column_of(columns[i])->holders == 0)
+            list(r, column_of(columns[i]));
+    pthread_mutex_unlock(&r->lock);
 }

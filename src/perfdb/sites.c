@@ -1,141 +1,9 @@
 /* SITES: scattered shapes with one curve each (docs/model/interpolation.md). */
 #include "perfdb/internal.h"
-#include <stdlib.h>
-#include <string.h>
 
 enum { NEIGHBOURS = 4, TAIL = 3 };
 static const double GATE = 2.0; /* distance, in doublings, within which a shape may stand in for another */
 static const double GATE_SQUARE = 4.0 * (1 + 1e-15); /* a few ulps beyond its square: no need for a root */
-
-/* ---- building -------------------------------------------------------------------------------- */
-
-/* The numbers of pairs; a pair of 32-bit keys, as most are, is one word. */
-static uint32_t number_pair(pdb_numbers *pairs, uint64_t a, uint64_t b) {
-    const uint64_t key[] = {pairs->words == 1 ? a << 32 | b : a, b};
-    return pdb_number(pairs, key);
-}
-
-static bool narrow(size_t n, const uint64_t *coords) {
-    uint64_t bits = 0;
-    for (size_t i = 0; i < 3 * n; i++)
-        bits |= coords[i];
-    return bits <= UINT32_MAX;
-}
-
-/* Gives every row the number of its site. Sites are numbered as a walk of nested maps curve -> site0 -> site1
- * meets them, each level in order of first appearance. Returns how many there are. */
-static uint32_t number_sites(size_t n, const uint64_t *coords, uint32_t *site_of) {
-    int words = narrow(n, coords) ? 1 : 2;
-    pdb_numbers curves = {.words = 1}, branches = {.words = words}, sites = {.words = words};
-    uint64_t *place = aic_alloc(aic_mul(n, 2), sizeof *place);
-    uint32_t *order = aic_alloc(n, sizeof *order);
-    for (size_t i = 0; i < n; i++) {
-        place[2 * i] = pdb_number(&curves, coords + 3 * i);
-        place[2 * i + 1] = number_pair(&branches, place[2 * i], coords[3 * i + 1]);
-    }
-    pdb_sort_rows(n, 2, place, order);
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t *at = coords + 3 * (size_t)order[i];
-        site_of[order[i]] = number_pair(&sites, at[1], at[2]);
-    }
-    uint32_t count = (uint32_t)sites.n;
-    pdb_numbers_free(&curves);
-    pdb_numbers_free(&branches);
-    pdb_numbers_free(&sites);
-    free(place);
-    free(order);
-    return count;
-}
-
-typedef struct site_arrays {
-    uint64_t *site, *key;
-    double *log2_site, *range;
-    uint32_t *first, *by_site;
-    pdb_leaf *leaf;
-} site_arrays;
-
-/* Curves of all sites, each ascending, first row of a coordinate kept. Returns the points kept; kept_row: the
- * row of each. */
-static size_t fill_curves(site_arrays *to, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
-                          const uint32_t *site_of, uint32_t *kept_row) {
-    uint64_t *keys = aic_alloc(aic_mul(n, 2), sizeof *keys);
-    uint32_t *order = aic_alloc(n, sizeof *order);
-    for (size_t i = 0; i < n; i++) {
-        keys[2 * i] = site_of[i];
-        keys[2 * i + 1] = coords[3 * i];
-    }
-    pdb_sort_rows(n, 2, keys, order);
-    size_t kept = 0, sites = 0;
-    for (size_t i = 0; i < n; i++) {
-        const uint64_t *k = keys + 2 * (size_t)order[i], *before = i ? keys + 2 * (size_t)order[i - 1] : NULL;
-        if (before && before[0] == k[0] && before[1] == k[1])
-            continue;
-        if (!before || before[0] != k[0]) {
-            to->first[sites] = (uint32_t)kept;
-            memcpy(to->site + 2 * sites, coords + 3 * (size_t)order[i] + 1, 2 * sizeof *to->site);
-            to->range[2 * sites++] = (double)k[1];
-        }
-        to->range[2 * sites - 1] = (double)k[1];
-        to->key[kept] = k[1];
-        to->leaf[kept] = leaves[order[i]];
-        kept_row[kept++] = order[i];
-    }
-    to->first[sites] = (uint32_t)kept;
-    free(keys);
-    free(order);
-    return kept;
-}
-
-/* Frees site_of: the number of every row's site, of `sites` in all. */
-static const pdb_sites *build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
-                              const pdb_origins *from, uint32_t *site_of, uint32_t sites) {
-    site_arrays to = {
-        .site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.site),
-        .key = aic_arena_alloc(a, n, sizeof *to.key),
-        .log2_site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.log2_site),
-        .range = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.range),
-        .first = aic_arena_alloc(a, (size_t)sites + 1, sizeof *to.first),
-        .by_site = aic_arena_alloc(a, sites, sizeof *to.by_site),
-        .leaf = aic_arena_alloc(a, n, sizeof *to.leaf),
-    };
-    uint32_t *rows = aic_alloc(n, sizeof *rows);
-    size_t kept = fill_curves(&to, n, coords, leaves, site_of, rows);
-    const pdb_origins *kept_from = pdb_keep_origins(a, from, kept, rows);
-    free(rows);
-    free(site_of);
-    for (size_t i = 0; i < 2 * (size_t)sites; i++)
-        to.log2_site[i] = pdb_log2_floor((double)to.site[i]);
-    pdb_sort_rows(sites, 2, to.site, to.by_site);
-    pdb_sites *s = aic_arena_alloc(a, 1, sizeof *s);
-    *s =
-        (pdb_sites){sites, to.site, to.log2_site, to.range, to.first, to.key, to.leaf, to.by_site, kept_from};
-    return s;
-}
-
-const pdb_sites *pdb_sites_build(aic_arena *a, size_t n, const uint64_t *coords, const pdb_leaf *leaves,
-                                 const pdb_origins *from) {
-    uint32_t *site_of = aic_alloc(n, sizeof *site_of);
-    uint32_t sites = number_sites(n, coords, site_of);
-    return build(a, n, coords, leaves, from, site_of, sites);
-}
-
-const pdb_sites *pdb_sites_build_ascending(aic_arena *a, size_t n, const uint64_t *coords,
-                                           const pdb_leaf *leaves, const pdb_origins *from) {
-    uint64_t *shape = aic_alloc(aic_mul(n, 2), sizeof *shape);
-    uint32_t *site_of = aic_alloc(n, sizeof *site_of), *order = aic_alloc(n, sizeof *order), sites = 0;
-    for (size_t i = 0; i < n; i++)
-        memcpy(shape + i * 2, coords + i * 3 + 1, 2 * sizeof *shape);
-    pdb_sort_rows(n, 2, shape, order);
-    for (size_t i = 0; i < n; i++) {
-        bool same = i && memcmp(shape + (size_t)order[i] * 2, shape + (size_t)order[i - 1] * 2,
-                                2 * sizeof *shape) == 0;
-        sites += !same;
-        site_of[order[i]] = sites - 1;
-    }
-    free(shape);
-    free(order);
-    return build(a, n, coords, leaves, from, site_of, sites);
-}
 
 /* ---- querying -------------------------------------------------------------------------------- */
 
@@ -152,6 +20,11 @@ typedef struct curve_value {
     pdb_how how;
     pdb_origins from;
 } curve_value;
+
+static double power_of(const pdb_sites *s, uint32_t i) {
+    const pdb_leaf leaf = pdb_leaf_of(s->latency, s->watts, i);
+    return pdb_blend_power(&leaf);
+}
 
 static pdb_origins leaf_from(const pdb_sites *s, uint32_t i) {
     return s->from ? s->from[i] : 0;
@@ -214,9 +87,9 @@ static pdb_miss off_curve(const query *q, uint32_t site, bool below, curve_value
     pdb_origins from = 0;
     for (uint32_t i = lo; i < hi; i++) {
         double sol = sol_at(q, site, (double)s->key[i]);
-        if (s->leaf[i].latency > 0 && sol > 0) {
-            u[n] = sol / s->leaf[i].latency;
-            p[n++] = pdb_blend_power(&s->leaf[i]);
+        if (s->latency[i] > 0 && sol > 0) {
+            u[n] = sol / s->latency[i];
+            p[n++] = power_of(s, i);
             from |= leaf_from(s, i);
         }
     }
@@ -242,16 +115,14 @@ static pdb_miss on_curve(const query *q, uint32_t site, curve_value *out) {
             end = mid;
     }
     if (up > lo && (double)s->key[up - 1] == x) {
-        const pdb_leaf *leaf = &s->leaf[up - 1];
-        *out = (curve_value){leaf->latency, pdb_blend_power(leaf), PDB_EXACT, leaf_from(s, up - 1)};
+        *out = (curve_value){s->latency[up - 1], power_of(s, up - 1), PDB_EXACT, leaf_from(s, up - 1)};
         return PDB_HIT;
     }
     if (up == lo || up == hi)
         return off_curve(q, site, up == lo, out);
-    const pdb_leaf *a = &s->leaf[up - 1], *b = &s->leaf[up];
     double from = (double)s->key[up - 1], to = (double)s->key[up], w = (x - from) / (to - from);
-    double pa = pdb_blend_power(a), pb = pdb_blend_power(b);
-    *out = (curve_value){a->latency + (b->latency - a->latency) * w, pa + (pb - pa) * w, PDB_INSIDE,
+    double a = s->latency[up - 1], b = s->latency[up], pa = power_of(s, up - 1), pb = power_of(s, up);
+    *out = (curve_value){a + (b - a) * w, pa + (pb - pa) * w, PDB_INSIDE,
                          leaf_from(s, up - 1) | leaf_from(s, up)};
     return PDB_HIT;
 }
@@ -406,67 +277,89 @@ pdb_miss pdb_sites_query(const pdb_sites *s, const double coords[3], bool own_fa
 
 /* ---- queries of one shape -------------------------------------------------------------------- */
 
-typedef struct ranked {
-    double distance;
-    uint32_t site;
-} ranked;
+enum { RANKED = 32 }; /* sites that a shape keeps: the four nearest that cover a position are among few */
+
+/* The nearest sites within the gate by (distance, site order). */
+typedef struct ranking {
+    uint32_t n;
+    bool all; /* there are no more within the gate */
+    uint32_t site[RANKED];
+    double distance[RANKED];
+    double low, high; /* ends of the curves of all sites together, whether within the gate or not */
+} ranking;
 
 struct pdb_site_aim {
     const pdb_sites *s;
     double shape[2];
-    int64_t own;        /* the shape's own site, or -1 */
-    const ranked *rank; /* without an own site: the sites within the gate by (distance, site order) */
-    uint32_t n_rank;
-    double low, high; /* ends of the curves of all sites together */
+    int64_t own;         /* the shape's own site, or -1 */
+    const ranking *rank; /* without an own site */
 };
 
-static int by_distance(const void *x, const void *y) {
-    const ranked *a = x, *b = y;
-    if (a->distance != b->distance)
-        return a->distance < b->distance ? -1 : 1;
-    return a->site < b->site ? -1 : 1;
+/* Takes a site in; sites come in their order. */
+static void rank_site(ranking *r, uint32_t site, double distance) {
+    if (r->n == RANKED) {
+        r->all = false;
+        if (!(distance < r->distance[RANKED - 1]))
+            return;
+        r->n--;
+    }
+    uint32_t at = r->n++;
+    for (; at > 0 && distance < r->distance[at - 1]; at--) {
+        r->distance[at] = r->distance[at - 1];
+        r->site[at] = r->site[at - 1];
+    }
+    r->distance[at] = distance;
+    r->site[at] = site;
+}
+
+/* Squares a little beyond that of the last one are no use any more. */
+static double square_bound(const ranking *r) {
+    double last = r->distance[RANKED - 1];
+    return r->n == RANKED ? last * last * (1 + 1e-15) + 1e-300 : GATE_SQUARE;
+}
+
+static const ranking *rank_sites(aic_arena *a, const candidates *k) {
+    const pdb_sites *s = k->q->s;
+    ranking *r = aic_arena_alloc(a, 1, sizeof *r);
+    *r = (ranking){.all = true, .low = INFINITY, .high = -INFINITY};
+    for (uint32_t i = 0; i < s->n; i++) {
+        r->low = s->range[2 * (size_t)i] < r->low ? s->range[2 * (size_t)i] : r->low;
+        r->high = s->range[2 * (size_t)i + 1] > r->high ? s->range[2 * (size_t)i + 1] : r->high;
+        double square = square_to(k, i), d;
+        if (square > GATE_SQUARE)
+            continue;
+        if (square > square_bound(r))
+            r->all = false;
+        else if ((d = sqrt(square)) <= GATE)
+            rank_site(r, i, d);
+    }
+    return r;
 }
 
 const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0, double site1) {
     pdb_site_aim *aim = aic_arena_alloc(a, 1, sizeof *aim);
     const double c[3] = {0, site0, site1};
     *aim = (pdb_site_aim){.s = s, .shape = {site0, site1}, .own = own_site(s, c)};
-    if (aim->own >= 0)
-        return aim;
-    const query q = {s, c, NULL, NULL};
-    const candidates all = {&q, {pdb_log2_floor(site0), pdb_log2_floor(site1)}, -1, false};
-    ranked *rank = aic_alloc(s->n, sizeof *rank);
-    aim->low = INFINITY;
-    aim->high = -INFINITY;
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (square_to(&all, i) <= GATE_SQUARE) { /* a root only where it may matter */
-            double d = distance_to(&all, i);
-            if (d <= GATE)
-                rank[aim->n_rank++] = (ranked){d, i};
-        }
-        aim->low = s->range[2 * i] < aim->low ? s->range[2 * i] : aim->low;
-        aim->high = s->range[2 * i + 1] > aim->high ? s->range[2 * i + 1] : aim->high;
+    if (aim->own < 0) {
+        const query q = {s, c, NULL, NULL};
+        const candidates all = {&q, {pdb_log2_floor(site0), pdb_log2_floor(site1)}, -1, false};
+        aim->rank = rank_sites(a, &all);
     }
-    qsort(rank, aim->n_rank, sizeof *rank, by_distance);
-    ranked *kept = aic_arena_alloc(a, aim->n_rank, sizeof *kept);
-    if (aim->n_rank)
-        memcpy(kept, rank, aim->n_rank * sizeof *kept);
-    free(rank);
-    aim->rank = kept;
     return aim;
 }
 
 /* The nearest candidates within the gate, in the order of the ranking: covering sites, or all where no curve
- * reaches. Without any, the slow search decides. */
+ * reaches. Where the ranking may be too short, or there are none, the slow search decides. */
 static neighbours aimed_neighbours(const pdb_site_aim *aim, const query *q) {
+    const ranking *r = aim->rank;
     neighbours near = {0};
-    bool out_of_reach = q->c[0] < aim->low || q->c[0] > aim->high;
-    for (uint32_t i = 0; i < aim->n_rank && near.n < NEIGHBOURS; i++)
-        if (out_of_reach || covers(aim->s, aim->rank[i].site, q->c[0])) {
-            near.site[near.n] = aim->rank[i].site;
-            near.distance[near.n++] = aim->rank[i].distance;
+    bool out_of_reach = q->c[0] < r->low || q->c[0] > r->high;
+    for (uint32_t i = 0; i < r->n && near.n < NEIGHBOURS; i++)
+        if (out_of_reach || covers(aim->s, r->site[i], q->c[0])) {
+            near.site[near.n] = r->site[i];
+            near.distance[near.n++] = r->distance[i];
         }
-    return near.n ? near : find_neighbours(q, -1);
+    return near.n == NEIGHBOURS || (near.n && r->all) ? near : find_neighbours(q, -1);
 }
 
 pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,

@@ -5,53 +5,23 @@
  * up among the slices once.
  */
 #include "perfdb/internal.h"
+#include "perfdb/scratch.h"
 #include <stdlib.h>
 
 enum { DROPPED = -1, BLOCK = 512 }; /* BLOCK: rows packed at a time */
 
-/* ---- slices by key --------------------------------------------------------------------------- */
-
-/* Place of the key in the index: its own, or the free one where it belongs. */
-static size_t place_of(const pdb_slicing *s, const uint64_t *key, int n) {
-    size_t mask = s->n_index - 1, at = pdb_hash_key(key, n) & mask;
-    while (s->index[at] && !pdb_same_key(s->slices[s->index[at] - 1].cat, key, n))
-        at = (at + 1) & mask;
-    return at;
-}
-
-uint32_t pdb_slices_find(const pdb_slicing *s, const uint64_t *key, int n) {
-    return s->index[place_of(s, key, n)] - 1;
-}
-
-/* Slices while they are found, on the heap. */
+/* Slices while they are found. */
 typedef struct growing {
-    pdb_slicing s;
-    int n_key;
-    size_t cap;
+    pdb_numbers keys;
+    const char *fault; /* of the first row whose hook found one */
+    const pdb_part *fault_at;
 } growing;
 
-static void grow_index(growing *g) {
-    free(g->s.index);
-    g->s.n_index = g->s.n_index ? aic_mul(g->s.n_index, 2) : 64;
-    g->s.index = AIC_NEW_ARRAY(uint32_t, g->s.n_index);
-    for (size_t i = 0; i < g->s.n_slices; i++)
-        g->s.index[place_of(&g->s, g->s.slices[i].cat, g->n_key)] = (uint32_t)i + 1;
+uint32_t pdb_slices_find(const pdb_slicing *s, const uint64_t *key) {
+    return pdb_number_find(&s->keys, key);
 }
 
-static uint32_t slice_for(growing *g, const uint64_t *cat) {
-    if (2 * (g->s.n_slices + 1) > g->s.n_index)
-        grow_index(g);
-    size_t at = place_of(&g->s, cat, g->n_key);
-    if (!g->s.index[at]) {
-        AIC_GROW(g->s.slices, g->s.n_slices, g->cap);
-        g->s.slices[g->s.n_slices] = (pdb_slice){0};
-        memcpy(g->s.slices[g->s.n_slices].cat, cat, (size_t)g->n_key * sizeof *cat);
-        g->s.index[at] = (uint32_t)++g->s.n_slices;
-    }
-    return g->s.index[at] - 1;
-}
-
-/* Copies n items to the arena. */
+/* Copies n items to the arena and frees them. */
 static void *keep(aic_arena *a, void *items, size_t n, size_t size) {
     void *copy = aic_arena_alloc(a, n, size);
     if (n)
@@ -60,17 +30,23 @@ static void *keep(aic_arena *a, void *items, size_t n, size_t size) {
     return copy;
 }
 
-static void keep_slices(aic_arena *a, pdb_slicing *s) {
-    s->slices = keep(a, s->slices, s->n_slices, sizeof *s->slices);
-    s->index = keep(a, s->index, s->n_index, sizeof *s->index);
+static pdb_slicing slices_of(aic_arena *a, const growing *g) {
+    pdb_slicing s = {.keys = g->keys, .n_slices = g->keys.n, .fault = g->fault, .fault_at = g->fault_at};
+    s.keys.keys = keep(a, s.keys.keys, aic_mul(s.n_slices, (size_t)s.keys.words), sizeof *s.keys.keys);
+    s.keys.index = keep(a, s.keys.index, s.keys.n_index, sizeof *s.keys.index);
+    s.slices = aic_arena_alloc(a, s.n_slices, sizeof *s.slices);
+    for (size_t i = 0; i < s.n_slices; i++)
+        s.slices[i].cat = s.keys.keys + i * (size_t)s.keys.words;
+    return s;
 }
 
 /* ---- combinations ------------------------------------------------------------------------------ */
 
-/* A column of a packed key: the bits of its cells that are not the same in all rows. */
+/* A column of a packed key: the bits of its cells from the lowest to the highest in which rows differ. */
 typedef struct field {
     const pdb_cells *cells;
     uint64_t mask;
+    int low; /* how far the mask lies above bit 0 */
     int word, shift;
 } field;
 
@@ -93,7 +69,7 @@ typedef struct packing {
         differ = bits;                                                                                       \
     } while (0)
 
-/* All bits up to the highest in which the cells of a column differ. */
+/* The bits in which the cells of a column differ. */
 static uint64_t differing(const pdb_cells *c) {
     uint64_t differ;
     switch (c->width) {
@@ -109,28 +85,24 @@ static uint64_t differing(const pdb_cells *c) {
     default:
         DIFFERING(uint64_t);
     }
-    for (int shift = 1; shift < 64; shift *= 2)
-        differ |= differ >> shift;
     return differ;
 }
 
-static int bits_of(uint64_t mask) {
-    int n = 0;
-    for (; mask; mask >>= 1)
-        n++;
-    return n;
-}
-
 static void add_field(packing *p, const pdb_stored *column, int *used) {
-    uint64_t mask = column ? differing(&column->cells) : 0;
-    if (!mask)
+    uint64_t differ = column ? differing(&column->cells) : 0;
+    if (!differ)
         return;
-    int bits = bits_of(mask);
+    int low = 0, bits = 0;
+    for (; !(differ >> low & 1);)
+        low++;
+    for (uint64_t rest = differ >> low; rest; rest >>= 1)
+        bits++;
     if (p->words == 0 || *used + bits > 64) {
         p->words++;
         *used = 0;
     }
-    p->fields[p->n++] = (field){&column->cells, mask, p->words - 1, *used};
+    uint64_t mask = bits < 64 ? (UINT64_C(1) << bits) - 1 : UINT64_MAX;
+    p->fields[p->n++] = (field){&column->cells, mask, low, p->words - 1, *used};
     *used += bits;
 }
 
@@ -153,7 +125,7 @@ static packing packing_of(const pdb_part *part, const pdb_schema *schema) {
 
 #define PACK_ROWS(type, count, step)                                                                         \
     for (size_t i = 0; i < (count); i++)                                                                     \
-    to[i * (step)] |= ((uint64_t)((const type *)f->cells->data)[from + i] & f->mask) << f->shift
+    to[i * (step)] |= ((uint64_t)((const type *)f->cells->data)[from + i] >> f->low & f->mask) << f->shift
 #define PACK(type)                                                                                           \
     do {                                                                                                     \
         if (n == BLOCK && words == 1)                                                                        \
@@ -204,11 +176,11 @@ static uint32_t admit(assigning *a, size_t row) {
     pdb_row r = {0};
     pdb_part_keys(p, a->schema, a->schema->n_admit_axes, row, &r);
     bool admitted = !a->schema->admit || a->schema->admit(a->view, a->schema, &r);
-    if (r.fault && !a->to->s.fault) {
-        a->to->s.fault = r.fault;
-        a->to->s.fault_at = p;
+    if (r.fault && !a->to->fault) {
+        a->to->fault = r.fault;
+        a->to->fault_at = p;
     }
-    return admitted ? slice_for(a->to, r.cat) : (uint32_t)DROPPED;
+    return admitted ? pdb_number(&a->to->keys, r.cat) : (uint32_t)DROPPED;
 }
 
 static uint32_t slice_at(assigning *a, const uint64_t *key, size_t row) {
@@ -223,8 +195,7 @@ static uint32_t slice_at(assigning *a, const uint64_t *key, size_t row) {
 /* Rows from..from+n of their packed keys. */
 static void assign_block(assigning *a, const uint64_t *keys, size_t from, size_t n, uint32_t *slice_of) {
     int words = a->combinations.words;
-    for (size_t i = 0; i < n && !a->to->s.fault;
-         i++, keys += words) /* often of the row before's combination */
+    for (size_t i = 0; i < n && !a->to->fault; i++, keys += words) /* often of the row before's combination */
         slice_of[i] =
             i && pdb_same_key(keys, keys - words, words) ? slice_of[i - 1] : slice_at(a, keys, from + i);
 }
@@ -234,13 +205,12 @@ static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, 
     packing p = packing_of(part, schema);
     assigning a = {
         .to = to, .view = view, .schema = schema, .part = part, .combinations = {.words = p.words}};
-    uint64_t *keys = aic_alloc(aic_mul((size_t)p.words, BLOCK), sizeof *keys);
-    for (size_t from = 0; from < part->rows && !to->s.fault; from += BLOCK) {
+    uint64_t *keys = pdb_scratch_take(aic_mul((size_t)p.words, BLOCK), sizeof *keys);
+    for (size_t from = 0; from < part->rows && !to->fault; from += BLOCK) {
         size_t n = part->rows - from < BLOCK ? part->rows - from : BLOCK;
         pack(&p, from, n, keys);
         assign_block(&a, keys, from, n, slice_of + from);
     }
-    free(keys);
     free(a.slice);
     pdb_numbers_free(&a.combinations);
 }
@@ -255,7 +225,7 @@ static void group(aic_arena *a, pdb_slicing *s, const uint32_t *slice_of, size_t
     for (size_t i = 0; i < s->n_slices; i++)
         start[i + 1] += start[i];
     uint32_t *order = s->order = aic_arena_alloc(a, start[s->n_slices], sizeof *order);
-    uint32_t *at = aic_alloc(s->n_slices, sizeof *at);
+    uint32_t *at = pdb_scratch_take(s->n_slices, sizeof *at);
     if (s->n_slices)
         memcpy(at, start, s->n_slices * sizeof *at);
     for (size_t i = 0; i < rows; i++) {
@@ -263,14 +233,15 @@ static void group(aic_arena *a, pdb_slicing *s, const uint32_t *slice_of, size_t
         if (slice_of[row] != (uint32_t)DROPPED)
             order[at[slice_of[row]]++] = row;
     }
-    free(at);
 }
 
 /* Where the last row of a source wins, its rows take precedence in reverse; NULL = they do as they stand. */
 static uint32_t *sequence_of(const pdb_parts *parts) {
-    uint32_t *sequence = parts->schema->last_in_source ? aic_alloc(parts->rows, sizeof *sequence) : NULL;
+    if (!parts->schema->last_in_source)
+        return NULL;
+    uint32_t *sequence = pdb_scratch_take(parts->rows, sizeof *sequence);
     size_t first = 0;
-    for (size_t k = 0; sequence && k < parts->n; first += parts->part[k++].rows)
+    for (size_t k = 0; k < parts->n; first += parts->part[k++].rows)
         for (size_t i = 0, rows = parts->part[k].rows; i < rows; i++)
             sequence[first + i] = (uint32_t)(first + rows - 1 - i);
     return sequence;
@@ -278,20 +249,18 @@ static uint32_t *sequence_of(const pdb_parts *parts) {
 
 pdb_slicing pdb_slices_of(aic_arena *a, const pdb_parts *parts) {
     const pdb_schema *schema = parts->schema;
-    growing g = {.n_key = schema->n_cats - schema->n_extra};
-    uint32_t *slice_of = aic_alloc(parts->rows, sizeof *slice_of);
+    pdb_scratch scratch = pdb_scratch_begin();
+    growing g = {.keys = {.words = schema->n_cats - schema->n_extra}};
+    uint32_t *slice_of = pdb_scratch_take(parts->rows, sizeof *slice_of);
     size_t first = 0;
-    grow_index(&g);
-    for (size_t k = 0; k < parts->n && !g.s.fault; first += parts->part[k++].rows)
+    for (size_t k = 0; k < parts->n && !g.fault; first += parts->part[k++].rows)
         if (parts->part[k].rows)
             assign(&g, parts->view, schema, &parts->part[k], slice_of + first);
-    keep_slices(a, &g.s);
-    uint32_t *sequence = sequence_of(parts);
-    if (!g.s.fault)
-        group(a, &g.s, slice_of, parts->rows, sequence);
-    free(sequence);
-    free(slice_of);
-    return g.s;
+    pdb_slicing s = slices_of(a, &g);
+    if (!s.fault)
+        group(a, &s, slice_of, parts->rows, sequence_of(parts));
+    pdb_scratch_end(&scratch);
+    return s;
 }
 
 /* ---- rows one by one ----------------------------------------------------------------------------- */
@@ -304,28 +273,27 @@ struct pdb_grouping {
 
 pdb_grouping *pdb_grouping_new(int n_key) {
     pdb_grouping *g = AIC_NEW(pdb_grouping);
-    g->g.n_key = n_key;
-    grow_index(&g->g);
+    g->g.keys.words = n_key;
     return g;
 }
 
 void pdb_grouping_add(pdb_grouping *g, const uint64_t *cat) {
     AIC_GROW(g->slice_of, g->rows, g->cap);
-    g->slice_of[g->rows++] = slice_for(&g->g, cat);
+    g->slice_of[g->rows++] = pdb_number(&g->g.keys, cat);
 }
 
 pdb_slicing pdb_grouping_finish(pdb_grouping *g, aic_arena *a, const uint32_t *sequence) {
-    pdb_slicing s = g->g.s;
-    keep_slices(a, &s);
+    pdb_scratch scratch = pdb_scratch_begin();
+    pdb_slicing s = slices_of(a, &g->g);
     group(a, &s, g->slice_of, g->rows, sequence);
-    g->g.s = (pdb_slicing){0};
+    g->g.keys = (pdb_numbers){0};
+    pdb_scratch_end(&scratch);
     pdb_grouping_free(g);
     return s;
 }
 
 void pdb_grouping_free(pdb_grouping *g) {
-    free(g->g.s.slices);
-    free(g->g.s.index);
+    pdb_numbers_free(&g->g.keys);
     free(g->slice_of);
     free(g);
 }

@@ -4,7 +4,7 @@
  * most often one, and words sorted digit by digit from the least significant up.
  */
 #include "perfdb/internal.h"
-#include <stdlib.h>
+#include "perfdb/scratch.h"
 
 enum { SMALL = 48 };                                /* below this insertion beats counting */
 enum { DIGIT = 8, LARGE_DIGIT = 11, LARGE = 4096 }; /* bits per pass; from so many rows on larger ones pay */
@@ -16,7 +16,7 @@ static bool row_after(const uint64_t *a, const uint64_t *b, int width) {
     return false;
 }
 
-static bool ascends(size_t n, int width, const uint64_t *keys) {
+bool pdb_rows_ascend(size_t n, int width, const uint64_t *keys) {
     for (size_t i = 1; i < n; i++, keys += width)
         if (row_after(keys, keys + width, width))
             return false;
@@ -94,16 +94,17 @@ static void sort_words(size_t n, int bits, item **items, item **spare) {
 void pdb_sort_rows(size_t n, int width, const uint64_t *keys, uint32_t *order) {
     for (size_t i = 0; i < n; i++)
         order[i] = (uint32_t)i;
-    if (ascends(n, width, keys))
+    if (pdb_rows_ascend(n, width, keys))
         return;
     if (n <= SMALL) {
         insertion(n, width, keys, order);
         return;
     }
-    item *items = aic_alloc(n, sizeof *items), *spare = aic_alloc(n, sizeof *spare);
+    pdb_scratch scratch = pdb_scratch_begin();
+    item *items = pdb_scratch_take(n, sizeof *items), *spare = pdb_scratch_take(n, sizeof *spare);
     for (size_t i = 0; i < n; i++)
         items[i] = (item){0, (uint32_t)i};
-    field *fields = aic_alloc((size_t)width, sizeof *fields);
+    field *fields = pdb_scratch_take((size_t)width, sizeof *fields);
     for (int axis = 0; axis < width; axis++)
         fields[axis] = field_of(n, width, keys, axis);
     for (int end = width; end > 0;) { /* the least significant word first: as many axes as it holds */
@@ -117,7 +118,5 @@ void pdb_sort_rows(size_t n, int width, const uint64_t *keys, uint32_t *order) {
     }
     for (size_t i = 0; i < n; i++)
         order[i] = items[i].row;
-    free(fields);
-    free(items);
-    free(spare);
+    pdb_scratch_end(&scratch);
 }

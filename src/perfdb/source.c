@@ -59,24 +59,7 @@ static bool add_library(builder *b) {
 
 /* Does the table measure communication? Such tables are filled from older versions only. */
 static bool is_comm(const builder *b) {
-    char family[64] = "";
-    const char **backends, **versions;
-    size_t n_backends, n_versions;
-    aic_arena *a = aic_arena_new();
-    const char *table = aic_arena_printf(a, "/%s", b->table);
-    if (pdb_file_has(b->v->file, table) &&
-        pdb_file_list(b->v->file, table, a, &backends, &n_backends, NULL) && n_backends) {
-        const char *backend = aic_arena_printf(a, "%s/%s", table, backends[0]);
-        if (pdb_file_list(b->v->file, backend, a, &versions, &n_versions, NULL) && n_versions) {
-            pdb_group *g =
-                pdb_group_open(b->v->file, aic_arena_printf(a, "%s/%s", backend, versions[0]), NULL);
-            if (g && !pdb_group_attr(g, "family", family, sizeof family, NULL))
-                family[0] = '\0';
-            pdb_group_close(g);
-        }
-    }
-    aic_arena_free(a);
-    return strcmp(family, "comm") == 0;
+    return pdb_file_measures(b->v->file, b->table, "comm");
 }
 
 static bool is_donor(const builder *b, const char *version) {

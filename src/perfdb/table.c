@@ -5,6 +5,8 @@
  * table may have.
  */
 #include "perfdb/internal.h"
+#include "perfdb/lattice.h"
+#include "perfdb/scratch.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -29,7 +31,7 @@ static int key_size(const pdb_schema *s) {
 }
 
 const pdb_slice *pdb_slice_find(const pdb_table *t, const uint64_t *cat) {
-    uint32_t found = pdb_slices_find(&t->s, cat, key_size(t->schema));
+    uint32_t found = pdb_slices_find(&t->s, cat);
     return found != UINT32_MAX ? &t->s.slices[found] : NULL;
 }
 
@@ -65,12 +67,12 @@ bool pdb_slice_any(const pdb_view *view, const pdb_table *t, const uint64_t *cat
     static const char identity;
     const part_key k = {t, from, to};
     const pdb_slicing *set = pdb_derived_keyed(view, &identity, &k, sizeof k, build_part_set, NULL);
-    return pdb_slices_find(set, cat + from, to - from) != UINT32_MAX;
+    return pdb_slices_find(set, cat + from) != UINT32_MAX;
 }
 
 /* ---- the rows of a slice ------------------------------------------------------------------------ */
 
-/* Rows of one slice brought together and raised to the schema's floor. */
+/* Rows of one slice brought together and raised to the schema's floor; scratch. */
 typedef struct slice_rows {
     size_t n;
     uint64_t *coords;
@@ -135,60 +137,82 @@ static void take_rows(const pdb_schema *schema, const pdb_part *p, const uint32_
     }
 }
 
+/* The columns of a part that rows are taken from, as far as they may have left memory. */
+static size_t columns_of(const pdb_part *p, const pdb_stored **out) {
+    size_t n = 0;
+    const pdb_stored *const *const from[] = {p->axis, p->plus, p->value, &p->power};
+    static const int most[] = {PDB_MAX_AXES, PDB_MAX_AXES, PDB_MAX_VALUES, 1};
+    for (size_t i = 0; p->source && i < sizeof most / sizeof *most; i++)
+        for (int k = 0; k < most[i]; k++)
+            if (from[i][k])
+                out[n++] = from[i][k];
+    return n;
+}
+
 static void take_slice(const pdb_table *t, size_t slice, slice_rows *r, take_part *take) {
     const uint32_t *rows = t->s.order + t->s.start[slice];
     size_t done = 0;
     uint64_t first = 0;
     for (size_t k = 0; k < t->n_parts && done < r->n; first += t->parts[k++].rows) {
+        const pdb_part *p = &t->parts[k];
         size_t end = done;
-        while (end < r->n && rows[end] - first < t->parts[k].rows)
+        while (end < r->n && rows[end] - first < p->rows)
             end++;
-        take(t->schema, &t->parts[k], rows + done, (uint32_t)first, r, done, end - done);
+        if (end == done)
+            continue;
+        const pdb_stored *columns[PDB_SHELF_MOST];
+        size_t n = columns_of(p, columns);
+        pdb_shelf_hold_again(columns, n);
+        take(t->schema, p, rows + done, (uint32_t)first, r, done, end - done);
+        pdb_shelf_drop(columns, n);
         done = end;
     }
 }
 
 static void raise_to_floor(const pdb_table *t, size_t slice, slice_rows *r) {
-    double *least = aic_alloc(r->n, sizeof *least);
+    double *least = pdb_scratch_take(r->n, sizeof *least);
     if (t->schema->floor(t->view, t->s.slices[slice].cat, r->n, r->coords, least))
         for (size_t i = 0; i < r->n; i++)
             if (least[i] > r->leaves[i].latency)
                 r->leaves[i].latency = least[i]; /* energy stays: power over the time that was measured */
-    free(least);
 }
 
 static size_t slice_size(const pdb_table *t, size_t slice) {
     return t->s.start[slice + 1] - t->s.start[slice];
 }
 
+/* Coordinates of a slice's rows, all zero. */
+static uint64_t *new_coords(const pdb_table *t, size_t n) {
+    size_t cells = aic_mul(n, (size_t)t->schema->n_axes);
+    uint64_t *coords = pdb_scratch_take(cells, sizeof *coords);
+    for (size_t i = 0; i < cells; i++)
+        coords[i] = 0;
+    return coords;
+}
+
 static slice_rows rows_of(const pdb_table *t, size_t slice) {
     size_t n = slice_size(t, slice);
     slice_rows r = {.n = n,
-                    .coords = aic_calloc(aic_mul(n, (size_t)t->schema->n_axes), sizeof *r.coords),
-                    .leaves = aic_alloc(n, sizeof *r.leaves),
-                    .from = aic_alloc(n, sizeof *r.from)};
+                    .coords = new_coords(t, n),
+                    .leaves = pdb_scratch_take(n, sizeof *r.leaves),
+                    .from = pdb_scratch_take(n, sizeof *r.from)};
     take_slice(t, slice, &r, take_rows);
     if (t->schema->floor)
         raise_to_floor(t, slice, &r);
     return r;
 }
 
-static void free_rows(slice_rows *r) {
-    free(r->coords);
-    free(r->leaves);
-    free(r->from);
-}
-
 /* ---- what is built on demand ------------------------------------------------------------------- */
 
 static void build_slice(const pdb_table *t, size_t slice, bool sites, aic_arena *a) {
     slice_made *m = &t->made[slice];
-    slice_rows r = rows_of(t, slice);
+    pdb_scratch scratch = pdb_scratch_begin();
+    const slice_rows r = rows_of(t, slice);
     if (sites)
         atomic_store(&m->sites, pdb_sites_build(a, r.n, r.coords, r.leaves, r.from));
     else
         atomic_store(&m->grid, pdb_grid_build(a, t->schema->n_axes, r.n, r.coords, r.leaves, r.from, NULL));
-    free_rows(&r);
+    pdb_scratch_end(&scratch);
 }
 
 /* Grid or sites of a slice, built by whoever asks first; others wait for this slice alone. */
@@ -230,16 +254,13 @@ const pdb_sites *pdb_slice_sites(const pdb_slice *s) {
 /* As many as there are coordinates: no reason to build a grid. */
 size_t pdb_slice_leaves(const pdb_slice *s) {
     const pdb_table *t = s->table;
-    size_t slice = (size_t)(s - t->s.slices), axes = (size_t)t->schema->n_axes;
-    slice_rows r = {.n = slice_size(t, slice)};
-    r.coords = aic_calloc(aic_mul(r.n, axes), sizeof *r.coords);
+    size_t slice = (size_t)(s - t->s.slices), n = slice_size(t, slice);
+    pdb_scratch scratch = pdb_scratch_begin();
+    slice_rows r = {.n = n, .coords = new_coords(t, n)};
     take_slice(t, slice, &r, take_coords);
-    pdb_numbers coordinates = {.words = t->schema->n_axes};
-    for (size_t i = 0; i < r.n; i++)
-        pdb_number(&coordinates, r.coords + i * axes);
-    size_t leaves = coordinates.n;
-    pdb_numbers_free(&coordinates);
-    free_rows(&r);
+    uint32_t *order = pdb_scratch_take(n, sizeof *order);
+    size_t leaves = pdb_distinct_rows(n, t->schema->n_axes, r.coords, order);
+    pdb_scratch_end(&scratch);
     return leaves;
 }
 
@@ -298,7 +319,7 @@ static const void *load(const pdb_view *view, const void *identity, aic_arena *a
         else if (s.n_slices)
             t = table_of(a, view, schema, &s, parts.part, parts.n);
     }
-    const char *fault = pdb_parts_end(&parts, t != NULL);
+    const char *fault = pdb_parts_end(&parts);
     if (!t)
         *why = ok ? no_rows(view, schema, a) : fault;
     return t;

@@ -278,9 +278,7 @@ static void empty(pdb_view_impl *v) {
     aic_arena_free(v->arena);
     for (size_t i = 0; i < v->n_arenas; i++)
         aic_arena_free(v->arenas[i]);
-    for (size_t i = 0; i < v->n_held; i++)
-        pdb_shelf_drop(v->held[i]);
-    v->n_arenas = v->n_idle = v->n_held = 0;
+    v->n_arenas = v->n_idle = 0;
 }
 
 void pdb_view_unload(const pdb_view *view) {
@@ -319,7 +317,6 @@ void pdb_view_free(pdb_view_impl *v) {
     pthread_mutex_destroy(&v->lock);
     free(v->arenas);
     free(v->idle);
-    free(v->held);
     free(v->made);
     free(v->made_index);
     free(v->resolved);

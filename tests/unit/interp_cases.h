@@ -105,7 +105,7 @@ static size_t flatten(aic_arena *a, const pdb_grid *g, double **coords, double *
             }
             (*coords)[i * axes + k] = (double)g->keys[k][node];
         }
-        (*latency)[i] = g->leaf[i].latency;
+        (*latency)[i] = g->latency[i];
     }
     return n;
 }

@@ -206,11 +206,11 @@ static void add_leaves(content *c, aic_arena *a, const pdb_grid *g, const char *
         }
         AIC_GROW(c->keys, c->n, c->cap);
         c->keys[c->n++] = key;
-        const pdb_leaf *leaf = &g->leaf[j];
-        exact_add(&c->latency, leaf->latency);
-        exact_add(&c->energy, leaf->energy);
-        c->least = c->n == 1 || leaf->latency < c->least ? leaf->latency : c->least;
-        c->most = c->n == 1 || leaf->latency > c->most ? leaf->latency : c->most;
+        const pdb_leaf leaf = pdb_grid_leaf(g, j);
+        exact_add(&c->latency, leaf.latency);
+        exact_add(&c->energy, leaf.energy);
+        c->least = c->n == 1 || leaf.latency < c->least ? leaf.latency : c->least;
+        c->most = c->n == 1 || leaf.latency > c->most ? leaf.latency : c->most;
     }
 }
 

@@ -78,8 +78,8 @@ static void test_bounds_follow_the_sheet(void **state) {
                                           NULL),
                     *fast = pdb_table_get(pdb_view_get(db, "wish", "vllm", NULL, true, false, &err), &bounded,
                                           NULL);
-    assert_true(pdb_slice_grid(pdb_slice_at(slow, 0))->leaf[0].latency == 1.5);
-    assert_true(pdb_slice_grid(pdb_slice_at(fast, 0))->leaf[0].latency == 1.0);
+    assert_true(pdb_slice_grid(pdb_slice_at(slow, 0))->latency[0] == 1.5);
+    assert_true(pdb_slice_grid(pdb_slice_at(fast, 0))->latency[0] == 1.0);
     pdb_close(db);
     maker_end(&m);
 }

@@ -45,7 +45,7 @@ static void test_first_row_wins(void **state) {
     assert_int_equal(g->keys[0][0], 2);
     assert_int_equal(g->first[0][1], 2);
     assert_int_equal(g->first[0][2], 3);
-    assert_true(g->leaf[0].latency == 4 && g->leaf[1].latency == 2 && g->leaf[2].latency == 1);
+    assert_true(g->latency[0] == 4 && g->latency[1] == 2 && g->latency[2] == 1);
     const bool expected[] = {true, true, false, true, false};
     assert_memory_equal(keep, expected, sizeof keep);
     aic_arena_free(a);

@@ -29,7 +29,7 @@ static void test_enumeration(void **state) {
     assert_int_equal(s->first[0], 0);
     assert_int_equal(s->first[1], 2); /* the site (1, 1) has m = 4 and m = 8 */
     assert_int_equal(s->key[0], 4);
-    assert_true(s->leaf[0].latency == 4 && s->leaf[1].latency == 1);
+    assert_true(s->latency[0] == 4 && s->latency[1] == 1);
     assert_true(s->range[0] == 4 && s->range[1] == 8);
     aic_arena_free(a);
 }

@@ -266,7 +266,7 @@ static void test_columns(void **state) {
     const pdb_grid *g = pdb_slice_grid(pdb_slice_at(t, 0));
     assert_int_equal(g->n[0], 3);
     assert_int_equal(g->keys[0][0], 3);
-    assert_true(g->leaf[1].latency == 10 + 10 + 1.0 && g->leaf[1].energy == 21);
+    assert_true(g->latency[1] == 10 + 10 + 1.0 && g->watts[1].energy == 21);
     t = pdb_table_get(v, &optional, &why);
     assert_non_null(t);
     assert_int_equal(pdb_slice_at(t, 0)->cat[1], 0);
