@@ -93,14 +93,17 @@ void aic_arena_free(aic_arena *a) {
     free(a);
 }
 
-static block *new_block(size_t size) {
-    block *b = aic_calloc(1, aic_add(sizeof(block), size));
+static block *new_block(size_t size, bool zeroed) {
+    size_t bytes = aic_add(sizeof(block), size);
+    block *b = zeroed ? aic_calloc(1, bytes) : aic_alloc(1, bytes);
+    b->next = NULL;
     b->size = size;
+    b->used = 0;
     return b;
 }
 
-static void *alloc_alone(aic_arena *a, size_t bytes) {
-    block *b = new_block(bytes);
+static void *alloc_alone(aic_arena *a, size_t bytes, bool zeroed) {
+    block *b = new_block(bytes, zeroed);
     b->used = bytes;
     if (a->current) {
         b->next = a->current->next;
@@ -111,7 +114,7 @@ static void *alloc_alone(aic_arena *a, size_t bytes) {
     return b->data;
 }
 
-void *aic_arena_alloc(aic_arena *a, size_t count, size_t size) {
+static void *take(aic_arena *a, size_t count, size_t size, bool zeroed) {
     const size_t align = _Alignof(max_align_t);
     size_t bytes = aic_mul(count, size);
     bytes = aic_mul(aic_add(bytes ? bytes : 1, align - 1) / align, align);
@@ -123,14 +126,22 @@ void *aic_arena_alloc(aic_arena *a, size_t count, size_t size) {
         return p;
     }
     if (bytes > a->next_size / 4)
-        return alloc_alone(a, bytes);
-    b = new_block(a->next_size);
+        return alloc_alone(a, bytes, zeroed);
+    b = new_block(a->next_size, true);
     if (a->next_size < LARGEST_BLOCK)
         a->next_size *= 2;
     b->next = a->current;
     b->used = bytes;
     a->current = b;
     return b->data;
+}
+
+void *aic_arena_alloc(aic_arena *a, size_t count, size_t size) {
+    return take(a, count, size, true);
+}
+
+void *aic_arena_take(aic_arena *a, size_t count, size_t size) {
+    return take(a, count, size, false);
 }
 
 char *aic_arena_strndup(aic_arena *a, const char *s, size_t len) {

@@ -38,6 +38,8 @@ typedef struct aic_arena aic_arena;
 aic_arena *aic_arena_new(void);
 void aic_arena_free(aic_arena *a);                              /* NULL is allowed */
 void *aic_arena_alloc(aic_arena *a, size_t count, size_t size); /* zeroed, aligned for any type */
+void *aic_arena_take(aic_arena *a, size_t count,
+                     size_t size); /* the same, of any content where it is large */
 char *aic_arena_strdup(aic_arena *a, const char *s);
 char *aic_arena_strndup(aic_arena *a, const char *s, size_t len);
 char *aic_arena_printf(aic_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -102,7 +102,7 @@ static void line_add(line *l, const char *fmt, ...) {
 }
 
 static bool matches(const pdb_slice *s, const op_key *k, int from, int to) {
-    for (int c = from; c < to; c++)
+    for (int c = to - 1; c >= from; c--) /* the later categories tell more slices apart */
         if (s->cat[c] != k->value[c])
             return false;
     return true;

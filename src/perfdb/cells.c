@@ -234,7 +234,7 @@ bool pdb_rows_read(pdb_file *f, const char *group, pdb_rows *out, aic_error *err
     bool ok = g && pdb_file_list(f, group, a, &names, &n, err);
     for (size_t i = 0; ok && i < n; i++) {
         pdb_cells cells;
-        ok = pdb_group_read(g, names[i], &cells, err);
+        ok = pdb_group_read(g, names[i], NULL, &cells, err);
         if (ok) {
             cells.boolean = cells.kind == PDB_CELL_INT && pdb_group_is_boolean(g, names[i]);
             pdb_rows_add(out, names[i], cells);

@@ -3,6 +3,7 @@
 #include "perfdb/chunk.h"
 #include "perfdb/scratch.h"
 #include <libdeflate.h>
+#include <pthread.h>
 #include <string.h>
 
 /* ---- fletcher32 ------------------------------------------------------------------------------- */
@@ -58,12 +59,28 @@ static bool checksum_holds(const uint8_t *stored, size_t n) {
 
 /* ---- deflate ---------------------------------------------------------------------------------- */
 
-static bool inflate_exactly(const uint8_t *from, size_t size, uint8_t *to, size_t bytes) {
-    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
-    size_t made = 0, taken = 0;
-    bool ok =
-        d && libdeflate_zlib_decompress_ex(d, from, size, to, bytes, &taken, &made) == LIBDEFLATE_SUCCESS;
+/* One for each thread: its tables take longer to set up than a small column to inflate. */
+static _Thread_local struct libdeflate_decompressor *inflater;
+static pthread_key_t at_exit; /* set where a thread has one */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void free_inflater(void *d) {
     libdeflate_free_decompressor(d);
+}
+
+static void make_key(void) {
+    pthread_key_create(&at_exit, free_inflater);
+}
+
+static bool inflate_exactly(const uint8_t *from, size_t size, uint8_t *to, size_t bytes) {
+    size_t made = 0, taken = 0;
+    if (!inflater) {
+        pthread_once(&once, make_key);
+        inflater = libdeflate_alloc_decompressor();
+        pthread_setspecific(at_exit, inflater);
+    }
+    bool ok = inflater && libdeflate_zlib_decompress_ex(inflater, from, size, to, bytes, &taken, &made) ==
+                              LIBDEFLATE_SUCCESS;
     return ok && made == bytes && taken == size;
 }
 

@@ -100,6 +100,11 @@ const void *pdb_derived(const pdb_view *view, const void *identity, pdb_builder 
     return pdb_derived_keyed(view, identity, NULL, 0, build, why);
 }
 
+const void *pdb_made_already(const pdb_view_impl *v, const void *identity) {
+    uint32_t at = v->n_made_index ? place_of(v, hash_made(identity, NULL, 0), identity, NULL, 0)->number : 0;
+    return at && v->made[at - 1].ready ? v->made[at - 1].object : NULL;
+}
+
 bool pdb_view_is_building(const pdb_view *view) {
     return atomic_load_explicit(&pdb_impl(view)->builders, memory_order_relaxed) > 0;
 }

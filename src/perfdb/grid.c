@@ -66,7 +66,7 @@ static void fill(grid_arrays *to, int axes, size_t kept, const uint64_t *coords,
 static void fill_columns(aic_arena *a, pdb_grid *g) {
     const uint32_t n = g->n[g->axes - 1];
     const uint64_t *keys = g->keys[g->axes - 1];
-    double *real = aic_arena_alloc(a, n, sizeof *real), *power = NULL;
+    double *real = aic_arena_take(a, n, sizeof *real), *power = NULL;
     bool doubles = true;
     for (uint32_t i = 0; i < n; i++) {
         doubles = doubles && keys[i] < UINT64_C(1) << 53;
@@ -96,18 +96,18 @@ const pdb_grid *pdb_grid_build(aic_arena *a, int axes, size_t n, const uint64_t 
     pdb_grid *g = aic_arena_alloc(a, 1, sizeof *g);
     g->axes = axes;
     count_keys(kept, axes, coords, order, g->n);
-    grid_arrays to = {.latency = aic_arena_alloc(a, kept, sizeof *to.latency)};
+    grid_arrays to = {.latency = aic_arena_take(a, kept, sizeof *to.latency)};
     for (int i = 0; i < axes; i++) {
-        to.keys[i] = aic_arena_alloc(a, g->n[i], sizeof **to.keys);
+        to.keys[i] = aic_arena_take(a, g->n[i], sizeof **to.keys);
         if (i < axes - 1)
-            to.first[i] = aic_arena_alloc(a, (size_t)g->n[i] + 1, sizeof **to.first);
+            to.first[i] = aic_arena_take(a, (size_t)g->n[i] + 1, sizeof **to.first);
     }
     fill(&to, axes, kept, coords, leaves, order);
     g->watts = pdb_keep_watts(a, leaves, kept, order);
     g->from = pdb_keep_origins(a, from, kept, order);
     pdb_scratch_end(&scratch);
     for (int i = 0; i < axes; i++) {
-        double *logs = aic_arena_alloc(a, g->n[i], sizeof *logs);
+        double *logs = aic_arena_take(a, g->n[i], sizeof *logs);
         for (uint32_t j = 0; j < g->n[i]; j++)
             logs[j] = pdb_log2_floor((double)to.keys[i][j]);
         g->keys[i] = to.keys[i];

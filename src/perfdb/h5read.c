@@ -283,23 +283,29 @@ static bool read_chunks(hid_t dataset, const storage *how, const pdb_cells *c, p
     return ok;
 }
 
-static bool read_plain(hid_t dataset, hid_t type, pdb_cells *c) {
+static void *room_for(const pdb_cells *c, pdb_room *room, size_t *capacity) {
     size_t bytes = c->rows * (size_t)c->width;
-    c->data = aic_alloc(bytes, 1);
+    *capacity = bytes;
+    return room ? pdb_room_memory(room, bytes, capacity) : aic_alloc(bytes, 1);
+}
+
+static bool read_plain(hid_t dataset, hid_t type, pdb_room *room, pdb_cells *c) {
+    size_t bytes = c->rows * (size_t)c->width;
+    c->data = room_for(c, room, &c->capacity);
     return bytes == 0 || (H5Dget_storage_size(dataset) == bytes &&
                           H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, c->data) >= 0);
 }
 
 /* Everything that HDF5 has to say of a column. */
-static bool read_stored(pdb_group *g, const char *column, pdb_cells *c, storage *how, pieces *out,
-                        const char **what) {
+static bool read_stored(pdb_group *g, const char *column, pdb_room *room, pdb_cells *c, storage *how,
+                        pieces *out, const char **what) {
     hid_t dataset = has_column(g, column) ? H5Dopen2(g->id, column, H5P_DEFAULT) : -1;
     hid_t type = dataset >= 0 ? H5Dget_type(dataset) : -1;
     *what = "is missing or not a dataset";
     bool ok = type >= 0 && check_column(g, dataset, type, c, how, what);
     if (ok) {
         *what = "cannot be read";
-        ok = how->chunk ? read_chunks(dataset, how, c, out) : read_plain(dataset, type, c);
+        ok = how->chunk ? read_chunks(dataset, how, c, out) : read_plain(dataset, type, room, c);
     }
     if (ok && c->kind == PDB_CELL_TEXT) {
         *what = "has an unreadable enumeration";
@@ -328,10 +334,10 @@ static bool decode_chunks(const storage *how, const pieces *p, pdb_cells *c) {
     return ok;
 }
 
-static bool decode(const storage *how, const pieces *p, pdb_cells *c, const char **what) {
+static bool decode(const storage *how, const pieces *p, pdb_room *room, pdb_cells *c, const char **what) {
     *what = "cannot be read";
     if (how->chunk) {
-        c->data = aic_alloc(c->rows, (size_t)c->width);
+        c->data = room_for(c, room, &c->capacity);
         if (!decode_chunks(how, p, c))
             return false;
     }
@@ -340,18 +346,18 @@ static bool decode(const storage *how, const pieces *p, pdb_cells *c, const char
 }
 
 /* Only what HDF5 does is done under its lock: decoding takes longer, and threads do it side by side. */
-bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err) {
+bool pdb_group_read(pdb_group *g, const char *column, pdb_room *room, pdb_cells *out, aic_error *err) {
     storage how = {0};
     pieces p = {0};
     const char *what;
     *out = (pdb_cells){0};
     pdb_scratch scratch = pdb_scratch_begin();
     pdb_hdf5_lock();
-    bool ok = read_stored(g, column, out, &how, &p, &what);
+    bool ok = read_stored(g, column, room, out, &how, &p, &what);
     if (!ok)
         fail_column(err, g, column, what);
     pdb_hdf5_unlock();
-    if (ok && !decode(&how, &p, out, &what)) {
+    if (ok && !decode(&how, &p, room, out, &what)) {
         pdb_hdf5_lock();
         ok = fail_column(err, g, column, what);
         pdb_hdf5_unlock();

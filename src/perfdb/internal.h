@@ -63,6 +63,25 @@ const aic_node *pdb_release_donors(const pdb_release *r, const char *system, con
 bool pdb_release_slots(const pdb_release *r, const char *system, const char *backend, pdb_slots *out);
 const char *pdb_release_lane(const pdb_release *r, const char *backend, const char *version, int sm);
 
+/* ---- room for columns (shelf.c) ---------------------------------------------------------------- */
+
+/* What a column is held for. Those that tell slices apart are wanted again, if at all, for another table soon
+ * after; values and axes whenever a slice is asked for. */
+typedef enum pdb_use { PDB_TELLS_APART, PDB_IS_TAKEN, PDB_USES } pdb_use;
+
+/* Room for columns that nobody holds, by what they were held for last. Where it is full, a column to be read
+ * gets the memory of one that makes way: from the heap, it would seldom find the place of another. */
+typedef struct pdb_room {
+    pthread_mutex_t lock;
+    struct pdb_waiting {
+        struct pdb_shelf_column *oldest, *newest; /* in the order in which they were let go */
+        size_t bytes, most;                       /* of their cells */
+    } of[PDB_USES];
+} pdb_room;
+#define PDB_ROOM_APART ((size_t)6 << 20)
+#define PDB_ROOM_TAKEN ((size_t)90 << 20)
+void *pdb_room_memory(pdb_room *r, size_t bytes, size_t *capacity);
+
 /* ---- perfdb files (h5file.c, h5read.c) ------------------------------------------------------- */
 
 typedef struct pdb_file pdb_file;
@@ -78,6 +97,7 @@ typedef struct pdb_cells {
     bool boolean;   /* PDB_CELL_INT that says true or false; left false by pdb_group_read */
     size_t rows;
     void *data;
+    size_t capacity;  /* bytes that data has */
     size_t n_members; /* PDB_CELL_TEXT: cells are indices below this */
     char **members;   /* texts; NULL where the enumeration skips a value (no cell holds it) */
 } pdb_cells;
@@ -121,7 +141,8 @@ bool pdb_group_attr(pdb_group *g, const char *name, char *out, size_t size,
                     aic_error *err); /* a text attribute */
 bool pdb_group_has(pdb_group *g, const char *column);
 bool pdb_group_is_boolean(pdb_group *g, const char *column);
-bool pdb_group_read(pdb_group *g, const char *column, pdb_cells *out, aic_error *err);
+/* room: where memory for the cells comes from; NULL = the heap. */
+bool pdb_group_read(pdb_group *g, const char *column, pdb_room *room, pdb_cells *out, aic_error *err);
 void pdb_cells_free(pdb_cells *c);
 
 /* Something read before could not be read again, or differs: errno for pdb_hdf5_read_error. */
@@ -135,14 +156,6 @@ typedef struct pdb_stored {
     uint32_t *ids;                /* texts: interned id by cell value; else NULL */
     char content[AIC_XXH128_HEX]; /* digest of the cells as stored */
 } pdb_stored;
-
-/* Room for columns that nobody holds. */
-typedef struct pdb_room {
-    pthread_mutex_t lock;
-    struct pdb_shelf_column *oldest, *newest; /* in the order in which they were let go */
-    size_t bytes, most;                       /* of their cells */
-} pdb_room;
-#define PDB_ROOM_BYTES ((size_t)96 << 20)
 
 /* The groups and columns of a file that were asked for. Groups stay open; of a column everything stays but
  * its cells, which are there while it is held. For any thread; threads that want different columns do not
@@ -162,7 +175,7 @@ enum { PDB_SHELF_MOST = 2 * PDB_MAX_AXES + PDB_MAX_VALUES + 1 };
 /* Takes hold of n columns (at most PDB_SHELF_MOST) that were held before. One that cannot be read any more
  * counts as zeros, and as a read error. */
 void pdb_shelf_hold_again(const pdb_stored *const *columns, size_t n);
-void pdb_shelf_drop(const pdb_stored *const *columns, size_t n); /* of one database */
+void pdb_shelf_drop(const pdb_stored *const *columns, size_t n, pdb_use use); /* of one database */
 
 /* ---- databases and views (database.c, view.c) ------------------------------------------------ */
 
@@ -311,9 +324,11 @@ typedef struct pdb_parts {
     const pdb_schema *schema;
     pdb_part *part;
     size_t n;
-    uint32_t rows;           /* of all parts */
-    const pdb_stored **held; /* the columns */
-    size_t n_held, cap_held;
+    uint32_t rows; /* of all parts */
+    struct {
+        const pdb_stored **list;
+        size_t n, cap;
+    } held[PDB_USES];    /* the columns */
     aic_sha256 *content; /* of all that was read; NULL = this table was read before */
     double start;
     aic_error err; /* why the table cannot be used */
@@ -361,6 +376,8 @@ pdb_origins pdb_origin_of(pdb_view_impl *v, const pdb_source *s);
 bool pdb_read_known(const pdb_view_impl *v, const void *identity);
 /* Notes a reading in the thread's record; sha256 is used when the identity is new. */
 void pdb_read_note(pdb_view_impl *v, const void *identity, const char *sha256);
+/* The digest of one that is known. */
+const char *pdb_read_digest(const pdb_view_impl *v, const void *identity);
 
 /* Name of the system whose tables stand for those of `system`: itself unless its sheet says otherwise. */
 const char *pdb_measured_as(pdb *db, const char *system);
@@ -372,6 +389,11 @@ bool pdb_release_files(aic_arena *a, const char *dir, const char ***systems, con
 /* Opens (or finds) a system's file. db->lock held. */
 pdb_file *pdb_file_of(pdb *db, const pdb_release *r, const char *system, aic_error *err);
 void pdb_view_free(pdb_view_impl *v);
+/* The view of the same version that shares rows where this one does not, and the other way round; NULL =
+ * nobody asked for it. */
+pdb_view_impl *pdb_view_twin(const pdb_view *view);
+/* An object without key that is made already; else NULL. v->lock held. */
+const void *pdb_made_already(const pdb_view_impl *v, const void *identity);
 /* An arena of the view for one builder, and back. v->lock held. */
 aic_arena *pdb_arena_take(pdb_view_impl *v);
 void pdb_arena_give(pdb_view_impl *v, aic_arena *a);

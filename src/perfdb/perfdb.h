@@ -95,8 +95,9 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
 /* Is a thread making a table of the view, or something derived from one? Who compiles against it now would
  * mostly wait for that very thing. */
 bool pdb_view_is_building(const pdb_view *view);
-/* Frees the tables and whatever else was computed for the view; the view itself stays and reads them again
- * when they are asked for. Nobody may use anything that was got from it before: tables, grids, bound ops. */
+/* Frees the tables and whatever else was computed for the view, and for that of the same version with or
+ * without shared rows; the views themselves stay and read them again when they are asked for. Nobody may use
+ * anything that was got from them before: tables, grids, bound ops. */
 void pdb_view_unload(const pdb_view *view);
 
 /* What was read from files for all views so far: tables (one of several sources counts once), the rows of

@@ -17,6 +17,13 @@ bool pdb_read_known(const pdb_view_impl *v, const void *identity) {
     return false;
 }
 
+const char *pdb_read_digest(const pdb_view_impl *v, const void *identity) {
+    size_t i = 0;
+    while (v->reads[i].identity != identity)
+        i++;
+    return v->reads[i].sha256;
+}
+
 static size_t entry_of(pdb_view_impl *v, const void *identity, const char *sha256) {
     size_t i = 0;
     while (i < v->n_reads && v->reads[i].identity != identity)

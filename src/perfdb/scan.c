@@ -43,7 +43,7 @@ static void digest_column(aic_sha256 *h, const char *name, const pdb_stored *col
     aic_sha256_add(h, column->content, sizeof column->content);
 }
 
-static bool read_column(scan *s, const char *name, pdb_cell_kind kind, bool optional,
+static bool read_column(scan *s, const char *name, pdb_cell_kind kind, bool optional, pdb_use use,
                         const pdb_stored **out) {
     static const char *const kinds[] = {"does not hold integers", "does not hold doubles",
                                         "does not hold text"};
@@ -52,8 +52,8 @@ static bool read_column(scan *s, const char *name, pdb_cell_kind kind, bool opti
     const pdb_stored *stored = pdb_shelf_hold(s->group, name, s->parts->view->db, &absent, &s->parts->err);
     if (!stored)
         return absent && (optional || missing_column(s, name));
-    AIC_GROW(p->held, p->n_held, p->cap_held);
-    p->held[p->n_held++] = stored;
+    AIC_GROW(p->held[use].list, p->held[use].n, p->held[use].cap);
+    p->held[use].list[p->held[use].n++] = stored;
     if (stored->cells.kind != kind)
         return fail_at(s, name, kinds[kind]);
     *out = stored;
@@ -68,7 +68,7 @@ static bool read_filter(scan *s) {
     pdb_part *p = s->part;
     if (!p->source->n_kernels)
         return true;
-    if (!read_column(s, "kernel_source", PDB_CELL_TEXT, true, &p->kernel))
+    if (!read_column(s, "kernel_source", PDB_CELL_TEXT, true, PDB_TELLS_APART, &p->kernel))
         return false;
     if (!p->kernel) {
         p->rows = 0;
@@ -85,9 +85,9 @@ static bool read_filter(scan *s) {
 static bool read_values(scan *s) {
     const char *const *names = s->schema->value;
     if (!names[0])
-        return read_column(s, "latency", PDB_CELL_REAL, false, &s->part->value[0]);
+        return read_column(s, "latency", PDB_CELL_REAL, false, PDB_IS_TAKEN, &s->part->value[0]);
     for (int i = 0; i < PDB_MAX_VALUES && names[i]; i++)
-        if (!read_column(s, names[i], PDB_CELL_REAL, false, &s->part->value[i]))
+        if (!read_column(s, names[i], PDB_CELL_REAL, false, PDB_IS_TAKEN, &s->part->value[i]))
             return false;
     return true;
 }
@@ -99,16 +99,17 @@ static bool read_columns(scan *s) {
         return false;
     for (int i = 0; i < schema->n_cats; i++) {
         const pdb_column *c = &schema->cats[i];
-        if (!read_column(s, c->column, c->text ? PDB_CELL_TEXT : PDB_CELL_INT, c->optional, &p->cat[i]))
+        if (!read_column(s, c->column, c->text ? PDB_CELL_TEXT : PDB_CELL_INT, c->optional, PDB_TELLS_APART,
+                         &p->cat[i]))
             return false;
     }
     for (int i = 0; i < schema->n_axes; i++) {
         const pdb_column *a = &schema->axes[i];
-        if (!read_column(s, a->column, PDB_CELL_INT, a->optional, &p->axis[i]) ||
-            (a->plus && !read_column(s, a->plus, PDB_CELL_INT, a->optional, &p->plus[i])))
+        if (!read_column(s, a->column, PDB_CELL_INT, a->optional, PDB_IS_TAKEN, &p->axis[i]) ||
+            (a->plus && !read_column(s, a->plus, PDB_CELL_INT, a->optional, PDB_IS_TAKEN, &p->plus[i])))
             return false;
     }
-    return read_values(s) && read_column(s, "power", PDB_CELL_REAL, true, &p->power);
+    return read_values(s) && read_column(s, "power", PDB_CELL_REAL, true, PDB_IS_TAKEN, &p->power);
 }
 
 /* ---- checking keys ---------------------------------------------------------------------------- */
@@ -227,9 +228,11 @@ const char *pdb_parts_end(pdb_parts *p) {
     pthread_mutex_unlock(&v->lock);
     for (size_t i = 0; i < p->n; i++)
         free(p->part[i].allowed);
-    pdb_shelf_drop(p->held, p->n_held);
+    for (pdb_use use = 0; use < PDB_USES; use++) {
+        pdb_shelf_drop(p->held[use].list, p->held[use].n, use);
+        free(p->held[use].list);
+    }
     free(p->part);
-    free(p->held);
     return why;
 }
 

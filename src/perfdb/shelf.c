@@ -21,6 +21,7 @@ typedef struct pdb_shelf_column {
     /* The room's lock guards what follows, and cells.data where nobody holds them. */
     bool there; /* the cells are */
     size_t holders;
+    pdb_use use;                            /* when it was let go */
     struct pdb_shelf_column *older, *newer; /* among nobody's */
 } pdb_shelf_column;
 
@@ -54,28 +55,60 @@ pdb_shelf *pdb_shelf_new(pdb_file *f) {
 /* ---- the room ----------------------------------------------------------------------------------- */
 
 static size_t bytes_of(const pdb_shelf_column *c) {
-    return c->stored.cells.rows * (size_t)c->stored.cells.width;
+    return c->stored.cells.capacity;
 }
 
 static void unlist(pdb_room *r, pdb_shelf_column *c) {
-    *(c->older ? &c->older->newer : &r->oldest) = c->newer;
-    *(c->newer ? &c->newer->older : &r->newest) = c->older;
+    struct pdb_waiting *w = &r->of[c->use];
+    *(c->older ? &c->older->newer : &w->oldest) = c->newer;
+    *(c->newer ? &c->newer->older : &w->newest) = c->older;
     c->older = c->newer = NULL;
-    r->bytes -= bytes_of(c);
+    w->bytes -= bytes_of(c);
 }
 
-static void list(pdb_room *r, pdb_shelf_column *c) {
-    c->older = r->newest;
-    *(r->newest ? &r->newest->newer : &r->oldest) = c;
-    r->newest = c;
-    r->bytes += bytes_of(c);
-    while (r->bytes > r->most) {
-        pdb_shelf_column *last = r->oldest;
-        unlist(r, last);
-        free(last->stored.cells.data);
-        last->stored.cells.data = NULL;
-        last->there = false;
+/* Takes away the memory of a column that nobody holds. */
+static void *give_way(pdb_room *r, pdb_shelf_column *c) {
+    void *data = c->stored.cells.data;
+    unlist(r, c);
+    c->stored.cells.data = NULL;
+    c->there = false;
+    return data;
+}
+
+static void list(pdb_room *r, pdb_shelf_column *c, pdb_use use) {
+    struct pdb_waiting *w = &r->of[use];
+    c->use = use;
+    c->older = w->newest;
+    *(w->newest ? &w->newest->newer : &w->oldest) = c;
+    w->newest = c;
+    w->bytes += bytes_of(c);
+    while (w->bytes > w->most)
+        free(give_way(r, w->oldest));
+}
+
+/* A column of about that size among those that make way next, where room is short. */
+static pdb_shelf_column *to_make_way(const struct pdb_waiting *w, size_t bytes) {
+    enum { LOOK = 64 };
+    pdb_shelf_column *c = w->bytes > w->most || bytes > w->most - w->bytes ? w->oldest : NULL;
+    for (int i = 0; c && i < LOOK; i++, c = c->newer)
+        if (bytes_of(c) >= bytes && bytes_of(c) - bytes <= bytes / 2)
+            return c;
+    return NULL;
+}
+
+void *pdb_room_memory(pdb_room *r, size_t bytes, size_t *capacity) {
+    void *data = NULL;
+    *capacity = bytes;
+    pthread_mutex_lock(&r->lock);
+    for (pdb_use use = 0; use < PDB_USES && !data; use++) {
+        pdb_shelf_column *c = to_make_way(&r->of[use], bytes);
+        if (c) {
+            *capacity = bytes_of(c);
+            data = give_way(r, c);
+        }
     }
+    pthread_mutex_unlock(&r->lock);
+    return data ? data : aic_alloc(bytes, 1);
 }
 
 /* Takes hold of a column that is there; the room's lock is held. */
@@ -189,13 +222,15 @@ static void digest_cells(const pdb_cells *c, char out[AIC_XXH128_HEX]) {
 static void refill(pdb_shelf_column *c) {
     pdb_cells *old = &c->stored.cells, now;
     char content[AIC_XXH128_HEX] = "";
-    bool ok = pdb_group_read(c->group->group, c->name, &now, NULL);
+    bool ok = pdb_group_read(c->group->group, c->name, c->room, &now, NULL);
     if (ok)
         digest_cells(&now, content);
     if (!ok || now.rows != old->rows || now.width != old->width || strcmp(content, c->stored.content) != 0) {
         pdb_hdf5_note_read_error(ESTALE);
-        old->data = aic_calloc(old->rows, (size_t)old->width);
+        old->capacity = old->rows * (size_t)old->width;
+        old->data = aic_calloc(old->capacity, 1);
     } else {
+        old->capacity = now.capacity;
         old->data = now.data;
         now.data = NULL;
     }
@@ -206,7 +241,7 @@ static void refill(pdb_shelf_column *c) {
 static bool fill(pdb_shelf_column *c, pdb *db, bool *absent, aic_error *err) {
     pdb_stored *s = &c->stored;
     *absent = !pdb_group_has(c->group->group, c->name);
-    if (*absent || !pdb_group_read(c->group->group, c->name, &s->cells, err))
+    if (*absent || !pdb_group_read(c->group->group, c->name, &db->room, &s->cells, err))
         return false;
     s->ids = ids_of(db, &s->cells);
     digest_cells(&s->cells, s->content);
@@ -263,13 +298,13 @@ void pdb_shelf_hold_again(const pdb_stored *const *columns, size_t n) {
             hold_again(column_of(columns[i]));
 }
 
-void pdb_shelf_drop(const pdb_stored *const *columns, size_t n) {
+void pdb_shelf_drop(const pdb_stored *const *columns, size_t n, pdb_use use) {
     if (n == 0)
         return;
     pdb_room *r = column_of(columns[0])->room;
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < n; i++)
         if (--column_of(columns[i])->holders == 0)
-            list(r, column_of(columns[i]));
+            list(r, column_of(columns[i]), use);
     pthread_mutex_unlock(&r->lock);
 }

@@ -160,12 +160,12 @@ static const pdb_sites *build(aic_arena *a, size_t n, const uint64_t *coords, co
     const size_t kept = order_rows(n, coords, &s, order), sites = s.site.n;
     site_arrays to = {
         .site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.site),
-        .key = aic_arena_alloc(a, kept, sizeof *to.key),
+        .key = aic_arena_take(a, kept, sizeof *to.key),
         .log2_site = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.log2_site),
         .range = aic_arena_alloc(a, aic_mul(sites, 2), sizeof *to.range),
         .first = aic_arena_alloc(a, sites + 1, sizeof *to.first),
         .by_site = aic_arena_alloc(a, sites, sizeof *to.by_site),
-        .latency = aic_arena_alloc(a, kept, sizeof *to.latency),
+        .latency = aic_arena_take(a, kept, sizeof *to.latency),
     };
     fill_curves(&to, kept, coords, leaves, &s, order);
     for (size_t i = 0; i < 2 * sites; i++)

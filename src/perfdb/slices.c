@@ -23,7 +23,7 @@ uint32_t pdb_slices_find(const pdb_slicing *s, const uint64_t *key) {
 
 /* Copies n items to the arena and frees them. */
 static void *keep(aic_arena *a, void *items, size_t n, size_t size) {
-    void *copy = aic_arena_alloc(a, n, size);
+    void *copy = aic_arena_take(a, n, size);
     if (n)
         memcpy(copy, items, n * size);
     free(items);
@@ -224,7 +224,7 @@ static void group(aic_arena *a, pdb_slicing *s, const uint32_t *slice_of, size_t
             start[slice_of[i] + 1]++;
     for (size_t i = 0; i < s->n_slices; i++)
         start[i + 1] += start[i];
-    uint32_t *order = s->order = aic_arena_alloc(a, start[s->n_slices], sizeof *order);
+    uint32_t *order = s->order = aic_arena_take(a, start[s->n_slices], sizeof *order);
     uint32_t *at = pdb_scratch_take(s->n_slices, sizeof *at);
     if (s->n_slices)
         memcpy(at, start, s->n_slices * sizeof *at);

@@ -164,7 +164,7 @@ static void take_slice(const pdb_table *t, size_t slice, slice_rows *r, take_par
         size_t n = columns_of(p, columns);
         pdb_shelf_hold_again(columns, n);
         take(t->schema, p, rows + done, (uint32_t)first, r, done, end - done);
-        pdb_shelf_drop(columns, n);
+        pdb_shelf_drop(columns, n, PDB_IS_TAKEN);
         done = end;
     }
 }
@@ -307,9 +307,42 @@ static const char *no_rows(const pdb_view *view, const pdb_schema *schema, aic_a
                             n == 1 ? "" : "s", there, list[0].group);
 }
 
+/* Does nothing but the version's own file answer for the table? */
+static bool is_own(const pdb_source *list, size_t n) {
+    return n == 1 && list[0].channel == PDB_PRIMARY && list[0].exists;
+}
+
+/* Where a version has inherited nothing, it has one table whether rows are shared or not: the slices of the
+ * other view's, if that is made. Attention asks both which kernels they have measured. */
+static pdb_table *table_of_twin(const pdb_view *view, const pdb_schema *schema, aic_arena *a) {
+    pdb_view_impl *v = pdb_impl(view), *twin = pdb_view_twin(view);
+    const pdb_source *list;
+    char sha256[65];
+    size_t n = twin ? pdb_sources(view, schema->table, &list) : 0;
+    if (!n || !is_own(list, n))
+        return NULL;
+    pthread_mutex_lock(&twin->lock);
+    const pdb_table *made = pdb_made_already(twin, schema);
+    bool same = made && made->n_parts == 1 && made->parts[0].source->channel == PDB_PRIMARY;
+    if (same)
+        memcpy(sha256, pdb_read_digest(twin, schema), sizeof sha256);
+    pthread_mutex_unlock(&twin->lock);
+    if (!same)
+        return NULL;
+    pthread_mutex_lock(&v->lock);
+    pdb_read_note(v, schema, sha256);
+    pthread_mutex_unlock(&v->lock);
+    pdb_slicing s = made->s;
+    s.slices = aic_arena_alloc(a, s.n_slices, sizeof *s.slices);
+    memcpy(s.slices, made->s.slices, s.n_slices * sizeof *s.slices);
+    return table_of(a, view, schema, &s, made->parts, made->n_parts);
+}
+
 static const void *load(const pdb_view *view, const void *identity, aic_arena *a, const char **why) {
     const pdb_schema *schema = identity;
-    pdb_table *t = NULL;
+    pdb_table *t = table_of_twin(view, schema, a);
+    if (t)
+        return t;
     pdb_parts parts;
     bool ok = pdb_parts_read(view, schema, &parts);
     if (ok) {

@@ -28,7 +28,7 @@ static void fault_of(verifier *v, const char *group, const aic_error *err) {
 
 static bool add_column(pdb_group *g, const char *name, aic_sha256 *h, aic_error *err) {
     pdb_cells c;
-    if (!pdb_group_read(g, name, &c, err))
+    if (!pdb_group_read(g, name, NULL, &c, err))
         return false;
     pdb_cells_digest(h, name, &c);
     pdb_cells_free(&c);

@@ -281,8 +281,15 @@ static void empty(pdb_view_impl *v) {
     v->n_arenas = v->n_idle = 0;
 }
 
-void pdb_view_unload(const pdb_view *view) {
-    pdb_view_impl *v = pdb_impl(view);
+pdb_view_impl *pdb_view_twin(const pdb_view *view) {
+    pdb *db = view->db;
+    pthread_mutex_lock(&db->lock);
+    pdb_view_impl *twin = find_view(db, view->system, view->backend, view->version, !view->shared);
+    pthread_mutex_unlock(&db->lock);
+    return twin;
+}
+
+static void unload(pdb_view_impl *v) {
     pthread_mutex_lock(&v->lock);
     empty(v);
     v->arena = aic_arena_new();
@@ -294,6 +301,13 @@ void pdb_view_unload(const pdb_view *view) {
     v->n_reads = 0;   /* they go by addresses in the arena */
     v->n_read_sets = 0;
     pthread_mutex_unlock(&v->lock);
+}
+
+void pdb_view_unload(const pdb_view *view) {
+    pdb_view_impl *twin = pdb_view_twin(view); /* its tables may be the view's */
+    unload(pdb_impl(view));
+    if (twin)
+        unload(twin);
 }
 
 pdb_loaded pdb_loaded_so_far(pdb *db) {

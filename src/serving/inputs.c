@@ -103,9 +103,6 @@ void srv_inputs_digest(srv_deployment *d, const srv_lists *lists, const char *ta
     add_memory(&b, d);
     add_encoder(&b, d);
     add_lists(&b, d, lists);
-    char whole[65];
-    aic_sha256_text(b.data, b.len, whole);
-    memcpy(d->inputs, whole, SRV_INPUTS_DIGITS);
-    d->inputs[SRV_INPUTS_DIGITS] = '\0';
+    aic_xxh128_text(b.data, b.len, d->inputs);
     aic_buf_free(&b);
 }

@@ -191,7 +191,7 @@ typedef struct srv_outline {
     size_t n_keys;
     srv_key_class *keys;
     srv_part parts[SRV_PARTS];
-    char digests[SRV_PHASE_COUNT][65]; /* of the list of each phase, lanes apart */
+    char digests[SRV_PHASE_COUNT][AIC_XXH128_HEX]; /* of the list of each phase, lanes apart */
 } srv_outline;
 /* Rewrites repeats of the lists' ops, once and for all. No lanes are chosen yet. */
 const srv_outline *srv_outline_make(const mdl_deployment *lists, aic_arena *a);

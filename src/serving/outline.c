@@ -34,7 +34,7 @@ static bool sees_behind(const op *o) {
 /* Folds equal names into rows, in order of first encounter; rows has room for one per op. digest: of the
  * list. */
 static srv_lines make_lines(aic_arena *a, const op_list *list, srv_phase phase, srv_row *rows,
-                            char digest[65]) {
+                            char digest[AIC_XXH128_HEX]) {
     srv_lines lines = {.n_ops = list->count, .ops = aic_arena_alloc(a, list->count, sizeof *lines.ops)};
     aic_buf said = {0};
     for (size_t i = 0; i < list->count; i++) {
@@ -51,7 +51,7 @@ static srv_lines make_lines(aic_arena *a, const op_list *list, srv_phase phase, 
             rows[lines.n_rows++] = (srv_row){.phase = phase, .name = o->name, .kind = o->desc->kind};
         rows[s->row].repeat += o->repeat;
     }
-    aic_sha256_text(said.data, said.len, digest);
+    aic_xxh128_text(said.data, said.len, digest);
     aic_buf_free(&said);
     return lines;
 }

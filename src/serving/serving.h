@@ -148,7 +148,7 @@ typedef struct srv_row {
     double repeat;    /* sum of the folded ops' repeats */
 } srv_row;
 
-enum { SRV_INPUTS_DIGITS = 32 };
+enum { SRV_INPUTS_DIGITS = AIC_XXH128_HEX - 1 };
 typedef struct srv_deployment {
     srv_request request; /* as asked */
     srv_tuning tuning;

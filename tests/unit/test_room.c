@@ -93,7 +93,8 @@ static void test_no_room(void **state) {
         maker m;
         pthread_t thread[3];
         pdb *db = make_box(&m);
-        db->room.most = rooms[i];
+        db->room.of[PDB_TELLS_APART].most = rooms[i] / 2;
+        db->room.of[PDB_IS_TAKEN].most = rooms[i];
         for (int k = 0; k < 3; k++)
             pthread_create(&thread[k], NULL, check_all, db);
         for (int k = 0; k < 3; k++) {
@@ -101,7 +102,8 @@ static void test_no_room(void **state) {
             pthread_join(thread[k], &right);
             assert_non_null(right);
         }
-        assert_true(db->room.bytes <= db->room.most);
+        for (int use = 0; use < PDB_USES; use++)
+            assert_true(db->room.of[use].bytes <= db->room.of[use].most);
         assert_int_equal(pdb_hdf5_read_error(), 0);
         pdb_close(db);
         maker_end(&m);
@@ -113,7 +115,7 @@ static void test_file_changes(void **state) {
     (void)state;
     maker m;
     pdb *db = make_box(&m);
-    db->room.most = 0;
+    db->room.of[PDB_IS_TAKEN].most = 0;
     const pdb_table *t = pdb_table_get(view(db), &by_group, NULL);
     assert_true(is_right(pdb_slice_at(t, 0)));
     assert_int_equal(pdb_hdf5_read_error(), 0);
@@ -124,7 +126,52 @@ static void test_file_changes(void **state) {
     maker_end(&m);
 }
 
+static const pdb_table *read_own(pdb *db, bool shared_first, char digest[65]) {
+    aic_error err;
+    pdb_reads reads;
+    const pdb_view *own = pdb_view_get(db, "box", "vllm", "1.0", false, true, &err);
+    if (shared_first)
+        assert_non_null(
+            pdb_table_get(pdb_view_get(db, "box", "vllm", "1.0", true, true, &err), &by_group, NULL));
+    pdb_reads_begin(&reads, own);
+    const pdb_table *t = pdb_table_get(own, &by_group, NULL);
+    pdb_reads_end(&reads, digest);
+    return t;
+}
+
+/* The oldest version inherits nothing: its view without shared rows takes over the table of the one with. */
+static void test_twins(void **state) {
+    (void)state;
+    maker m;
+    char own[65], taken_over[65];
+    pdb *db = make_box(&m);
+    assert_non_null(read_own(db, false, own));
+    pdb_close(db);
+    maker_end(&m);
+    db = make_box(&m);
+    const pdb_table *t = read_own(db, true, taken_over);
+    assert_int_equal(pdb_loaded_so_far(db).tables, 1);
+    assert_string_equal(own, taken_over);
+    assert_int_equal(strlen(own), 64);
+    aic_error err;
+    const pdb_view *shared = pdb_view_get(db, "box", "vllm", "1.0", true, true, &err);
+    const pdb_table *first = pdb_table_get(shared, &by_group, NULL);
+    assert_ptr_not_equal(t, first);
+    for (size_t i = 0; i < GROUPS; i++) {
+        const pdb_grid *a = pdb_slice_grid(pdb_slice_at(t, i)), *b = pdb_slice_grid(pdb_slice_at(first, i));
+        assert_ptr_equal(pdb_slice_at(t, i)->table, t);
+        assert_int_equal(a->n[1], b->n[1]);
+        assert_memory_equal(a->latency, b->latency, a->n[1] * sizeof *a->latency);
+    }
+    pdb_view_unload(shared); /* both, since one stands on the other */
+    assert_int_equal(pdb_slice_count(read_own(db, false, own)), GROUPS);
+    assert_string_equal(own, taken_over);
+    pdb_close(db);
+    maker_end(&m);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_room), cmocka_unit_test(test_file_changes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_room), cmocka_unit_test(test_twins),
+                                       cmocka_unit_test(test_file_changes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
