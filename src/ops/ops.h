@@ -321,14 +321,15 @@ struct op_fan_source {
     double coords[2]; /* of the axes before those */
     pdb_sol sol;
     const void *ctx;
-    bool spread;    /* the mean over op_sample_length of each length */
-    bool imbalance; /* times the shape's */
+    bool spread;        /* the mean over op_sample_length of each length */
+    bool imbalance;     /* times the shape's */
+    const op_bound *op; /* whose clamping and repeat count; NULL: the op's own */
 };
 
 /* Columns hold one value per length, of the batch asked for last: what op_query would answer, repeat
  * included, source silicon, tier none. */
 typedef struct op_fan {
-    const op_bound *b;
+    const op *op; /* whose clamping and repeat count */
     op_fan_source source;
     size_t n;
     double *latency;
