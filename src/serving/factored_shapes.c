@@ -52,26 +52,42 @@ static void put_gap(srv_replies *r, size_t i, op_class cls, uint32_t op, const c
     r->any_gap = true;
 }
 
+static void ask_alone(const srv_deployment *d, srv_block *b, uint32_t index, const op_shape *shape, size_t i,
+                      srv_replies *r) {
+    const srv_plan *plan = srv_plan_of(d);
+    op_result result;
+    op_refusal why;
+    op_class cls = op_query_once(&plan->context.ops[index].bound, plan->mode, shape, &result, &why);
+    if (cls == OP_OK)
+        put_reply(r, i, &result);
+    else
+        put_gap(r, i, cls, index, srv_block_text(b, why.text));
+}
+
 static void ask_once(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
                      srv_replies *r) {
+    enum { SOME = 64 };
     const srv_plan *plan = srv_plan_of(d);
     const op_bound *bound = &plan->context.ops[index].bound;
+    const op_shape *shape = shapes->shapes;
+    op_result results[SOME];
     r->any_energy = r->any_basis = r->any_gap = false;
-    for (size_t i = 0; i < shapes->count; i++) {
-        op_result result;
-        op_refusal why;
-        op_class cls = op_query_once(bound, plan->mode, &shapes->shapes[i], &result, &why);
-        if (cls == OP_OK)
-            put_reply(r, i, &result);
-        else
-            put_gap(r, i, cls, index, srv_block_text(b, why.text));
+    for (size_t i = 0; i < shapes->count;) {
+        size_t most = shapes->count - i < SOME ? shapes->count - i : SOME;
+        size_t n = op_query_many(bound, plan->mode, shape + i, most, results);
+        for (size_t k = 0; k < n; k++, i++)
+            put_reply(r, i, &results[k]);
+        if (n == 0) {
+            ask_alone(d, b, index, &shape[i], i, r);
+            i++;
+        }
     }
 }
 
 /* ---- replies as bytes -------------------------------------------------------------------------------- */
 
-/* Behind a word of flags the columns that are not all 0, then the parts of replies that have some, then, where
- * there are gaps, a class for each reply and the reasons, each ended by a 0. */
+/* Behind a word of flags the columns that are not all 0, then the parts of replies that have some, then,
+ * where there are gaps, a class for each reply and the reasons, each ended by a 0. */
 enum { ENERGY = 1, BASIS = 2, GAPS = 4, COLUMNS = 5 };
 typedef struct columns {
     unsigned char *at[COLUMNS]; /* NULL: all 0 */
