@@ -143,12 +143,17 @@ typedef struct pdb_site_tail {
     double efficiency, power;
     pdb_origins from;
 } pdb_site_tail;
+typedef struct pdb_site_place {
+    uint32_t curve;         /* 1 + the site whose curve it is on; 0 = of none yet */
+    uint32_t up;            /* the curve's first point beyond the last position */
+    pdb_site_tail tails[2]; /* its upper end and its lower */
+} pdb_site_place;
+enum { PDB_SITE_PLACES = 4 };
 typedef struct pdb_site_run {
     const pdb_site_aim *aim;
     pdb_sol sol;
     const void *ctx;
-    uint32_t up;            /* the own curve's first point beyond the last position */
-    pdb_site_tail tails[2]; /* its upper end and its lower */
+    pdb_site_place places[PDB_SITE_PLACES]; /* on the own curve, or on those that stand in for it */
 } pdb_site_run;
 pdb_site_run pdb_site_run_of(const pdb_site_aim *aim, pdb_sol sol, const void *ctx);
 /* What pdb_sites_query_aimed answers. */

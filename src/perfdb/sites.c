@@ -1,7 +1,7 @@
 /* SITES: scattered shapes with one curve each (docs/model/interpolation.md). */
 #include "perfdb/internal.h"
 
-enum { NEIGHBOURS = 4, TAIL = 3 };
+enum { NEIGHBOURS = PDB_SITE_PLACES, TAIL = 3 };
 static const double GATE = 2.0; /* distance, in doublings, within which a shape may stand in for another */
 static const double GATE_SQUARE = 4.0 * (1 + 1e-15); /* a few ulps beyond its square: no need for a root */
 
@@ -153,6 +153,21 @@ static uint32_t point_after(const pdb_sites *s, uint32_t site, double x) {
     return up;
 }
 
+/* The answer of a site's curve, from the place of an earlier query: looks there, and one point further,
+ * before it searches. */
+static pdb_miss from_place(const query *q, uint32_t site, pdb_site_place *p, curve_value *out) {
+    const pdb_sites *s = q->s;
+    const uint32_t lo = s->first[site], hi = s->first[site + 1];
+    const double x = q->c[0];
+    if (p->curve != site + 1) {
+        *p = (pdb_site_place){.curve = site + 1, .up = point_after(s, site, x)};
+    } else if (!lies_at(s, lo, hi, p->up, x)) {
+        bool next = p->up < hi && lies_at(s, lo, hi, p->up + 1, x);
+        p->up = next ? p->up + 1 : point_after(s, site, x);
+    }
+    return at_point(q, site, p->up, p->tails, out);
+}
+
 static pdb_miss on_curve(const query *q, uint32_t site, curve_value *out) {
     pdb_site_tail tails[2] = {{.known = false}};
     return at_point(q, site, point_after(q->s, site, q->c[0]), tails, out);
@@ -260,14 +275,17 @@ static neighbours find_neighbours(const query *q, int64_t without) {
     return near.n || !any ? near : beyond_frontier(&k);
 }
 
-static pdb_miss transfer(const query *q, const neighbours *near, curve_value *out) {
+/* places: of earlier queries, NULL = there were none. */
+static pdb_miss transfer(const query *q, const neighbours *near, pdb_site_place *places, curve_value *out) {
     if (!near->n)
         return PDB_MISS_NO_SITE;
     double weights = 0, efficiency = 0, powers = 0;
     pdb_origins from = 0;
     for (int i = 0; i < near->n; i++) {
         curve_value v;
-        if (on_curve(q, near->site[i], &v) != PDB_HIT)
+        pdb_miss miss =
+            places ? from_place(q, near->site[i], &places[i], &v) : on_curve(q, near->site[i], &v);
+        if (miss != PDB_HIT)
             continue;
         double sol = sol_at(q, near->site[i], q->c[0]);
         if (!pdb_valid(v.latency) || !pdb_valid(sol))
@@ -299,7 +317,7 @@ pdb_miss pdb_sites_query(const pdb_sites *s, const double coords[3], bool own_fa
         miss = on_curve(&q, (uint32_t)own, &v);
     } else {
         neighbours near = find_neighbours(&q, own);
-        miss = transfer(&q, &near, &v);
+        miss = transfer(&q, &near, NULL, &v);
     }
     if (miss == PDB_HIT)
         put(&v, out);
@@ -393,45 +411,37 @@ static neighbours aimed_neighbours(const pdb_site_aim *aim, const query *q) {
     return near.n == NEIGHBOURS || (near.n && r->all) ? near : find_neighbours(q, -1);
 }
 
-pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
-                               pdb_value *out) {
+/* places as for transfer. */
+static pdb_miss ask_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
+                          pdb_site_place *places, pdb_value *out) {
     if (aim->s->n == 0)
         return PDB_MISS_EMPTY;
     const double c[3] = {curve, aim->shape[0], aim->shape[1]};
     query q = {aim->s, c, sol, ctx};
     curve_value v;
     pdb_miss miss;
-    if (aim->own >= 0) {
-        miss = on_curve(&q, (uint32_t)aim->own, &v);
-    } else {
+    if (aim->own < 0) {
         neighbours near = aimed_neighbours(aim, &q);
-        miss = transfer(&q, &near, &v);
+        miss = transfer(&q, &near, places, &v);
+    } else if (places) {
+        miss = from_place(&q, (uint32_t)aim->own, places, &v);
+    } else {
+        miss = on_curve(&q, (uint32_t)aim->own, &v);
     }
     if (miss == PDB_HIT)
         put(&v, out);
     return miss;
+}
+
+pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
+                               pdb_value *out) {
+    return ask_aimed(aim, curve, sol, ctx, NULL, out);
 }
 
 pdb_site_run pdb_site_run_of(const pdb_site_aim *aim, pdb_sol sol, const void *ctx) {
-    uint32_t up = aim->own >= 0 ? aim->s->first[aim->own] : 0;
-    return (pdb_site_run){.aim = aim, .sol = sol, .ctx = ctx, .up = up};
+    return (pdb_site_run){.aim = aim, .sol = sol, .ctx = ctx};
 }
 
-/* Looks where the last query lay, and one point further, before it searches. */
 pdb_miss pdb_site_run_at(pdb_site_run *r, double curve, pdb_value *out) {
-    const pdb_site_aim *aim = r->aim;
-    if (aim->own < 0)
-        return pdb_sites_query_aimed(aim, curve, r->sol, r->ctx, out);
-    const double c[3] = {curve, aim->shape[0], aim->shape[1]};
-    const query q = {aim->s, c, r->sol, r->ctx};
-    const uint32_t site = (uint32_t)aim->own, lo = aim->s->first[site], hi = aim->s->first[site + 1];
-    if (!lies_at(aim->s, lo, hi, r->up, curve)) {
-        bool next = r->up < hi && lies_at(aim->s, lo, hi, r->up + 1, curve);
-        r->up = next ? r->up + 1 : point_after(aim->s, site, curve);
-    }
-    curve_value v;
-    pdb_miss miss = at_point(&q, site, r->up, r->tails, &v);
-    if (miss == PDB_HIT)
-        put(&v, out);
-    return miss;
+    return ask_aimed(r->aim, curve, r->sol, r->ctx, r->places, out);
 }
