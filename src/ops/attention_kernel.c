@@ -153,3 +153,9 @@ op_class kernel_query(const op_bound *b, op_mode mode, const op_shape *shape, op
                       op_refusal *why) {
     return op_by_mode(&kernel_paths, b, mode, shape, out, why);
 }
+
+bool kernel_fan(const op_bound *b, op_fan_source *out) {
+    const kernel_state *st = b->state;
+    *out = (op_fan_source){.grid = st->grid, .coords = {st->by.cost.heads}, .sol = row_sol, .ctx = &st->by};
+    return st->by.kernel->decode;
+}

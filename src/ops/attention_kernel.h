@@ -59,6 +59,8 @@ op_class kernel_silicon(const op_bound *b, const op_shape *shape, op_result *out
 op_class kernel_empirical(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why);
 op_class kernel_sol(const op_bound *b, const op_shape *shape, op_result *out, op_refusal *why);
 extern const op_paths kernel_paths; /* the three of them */
+/* Decode steps of such a kind. */
+bool kernel_fan(const op_bound *b, op_fan_source *out);
 /* The query of a kind that is its kernel and nothing else. */
 op_class kernel_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                       op_refusal *why);

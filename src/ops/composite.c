@@ -187,6 +187,16 @@ static op_class fallback_query(const op_bound *b, op_mode mode, const op_shape *
     return cls;
 }
 
+/* The primary's: the chain is for those that miss. */
+static bool fallback_fan(const op_bound *b, op_fan_source *out) {
+    const op_bound *primary = &((const fallback_state *)b->state)->primary;
+    const op_desc *d = primary->op->desc;
+    if (primary->refused != OP_OK || !d->fan || !d->fan(primary, out))
+        return false;
+    out->op = out->op ? out->op : primary;
+    return true;
+}
+
 static double fallback_weights(const op *o) {
     const fallback_params *p = o->params;
     double primary = op_weight_bytes(p->primary);
@@ -208,4 +218,5 @@ const op_desc op_desc_fallback = {.kind = "Fallback",
                                   .holds_ops = true,
                                   .bind = fallback_bind,
                                   .query = fallback_query,
+                                  .fan = fallback_fan,
                                   .weight_bytes = fallback_weights};

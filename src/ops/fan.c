@@ -53,9 +53,10 @@ static void place(op_fan *f) {
 bool op_fan_open(op_fan *f, const op_bound *b, op_mode mode, const uint32_t *lengths, size_t n,
                  void *memory) {
     char *at = memory; /* wide columns first: each is aligned then */
-    *f = (op_fan){.b = b, .n = n, .lengths = lengths};
+    *f = (op_fan){.n = n, .lengths = lengths};
     if (!source_of(b, mode, &f->source))
         return false;
+    f->op = (f->source.op ? f->source.op : b)->op;
     const size_t places = samples_of(&f->source) * n;
     const op_fan_source *s = &f->source;
     f->places = carve(&at, places, sizeof(double));
@@ -170,7 +171,7 @@ typedef struct samples {
 /* As op_query_once leaves it. */
 static double finished(const op_fan *f, double imbalance, double v) {
     v *= imbalance;
-    return f->b->op->desc->unclamped || v > 0.0 ? v : 0.0; /* op_max(v, 0) */
+    return f->op->desc->unclamped || v > 0.0 ? v : 0.0; /* op_max(v, 0) */
 }
 
 /* The mean of length `to`, whose samples stand at v[at], n apart, and what it rests on. */
@@ -254,7 +255,7 @@ AIC_WIDE static void op_fan_times(double *restrict v, size_t n, double repeat) {
 bool op_fan_ask(op_fan *f, const op_shape *shape, size_t from, size_t to) {
     pdb_fan *g = &f->grid;
     const double imbalance = f->source.imbalance ? shape->imbalance : 1.0;
-    const bool clamp = !f->b->op->desc->unclamped;
+    const bool clamp = !f->op->desc->unclamped;
     if (!f->placed)
         place(f);
     pdb_fan_turn(g, shape->batch);
@@ -280,7 +281,7 @@ bool op_fan_ask(op_fan *f, const op_shape *shape, size_t from, size_t to) {
 }
 
 void op_fan_repeat(op_fan *f, size_t from, size_t to) {
-    const double repeat = f->b->op->repeat;
+    const double repeat = f->op->repeat;
     op_fan_times(f->latency + from, to - from, repeat);
     if (f->energy)
         op_fan_times(f->energy + from, to - from, repeat);

@@ -317,6 +317,22 @@ static op_class gemm_query(const op_bound *b, op_mode mode, const op_shape *shap
     return OP_OK;
 }
 
+static size_t gemm_many(const op_bound *b, op_mode mode, const op_shape *shapes, size_t n, op_result *out) {
+    const gemm_params *p = b->op->params;
+    const gemm_state *st = b->state;
+    pdb_site_run run = pdb_site_run_of(st->aim, table_sol, &st->sol);
+    for (size_t i = 0; i < n; i++) {
+        double m = rows(p, &shapes[i]);
+        pdb_value v;
+        if (pdb_site_run_at(&run, m, &v) != PDB_HIT)
+            return i;
+        out[i] = op_measured(&v);
+        if (p->quant_mode == PDB_Q_fp8_static && make_static(b, mode, m, &out[i], NULL) != OP_OK)
+            return i;
+    }
+    return n;
+}
+
 static double gemm_weights(const op *o) {
     const gemm_params *p = o->params;
     return (double)p->n * (double)p->k * pdb_quant_get(p->quant_mode)->bytes;
@@ -347,4 +363,5 @@ const op_desc op_desc_gemm = {.kind = "Gemm",
                               .bind = gemm_bind,
                               .bind_estimate = gemm_bind_estimate,
                               .query = gemm_query,
+                              .many = gemm_many,
                               .weight_bytes = gemm_weights};

@@ -131,4 +131,5 @@ const op_desc op_desc_generation_mla = {.kind = "GenerationMla",
                                         .bind = kernel_bind,
                                         .bind_estimate = kernel_bind_estimate,
                                         .query = kernel_query,
+                                        .fan = kernel_fan,
                                         .family = &generation_kernel};

@@ -198,4 +198,5 @@ const op_desc op_desc_mla_module_generation = {
     .bind = kernel_bind,
     .bind_estimate = kernel_bind_estimate,
     .query = kernel_query,
+    .fan = kernel_fan,
     .family = &generation_kernel};

@@ -188,6 +188,9 @@ typedef struct op_desc {
      * every_mode. */
     op_class (*query)(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                       op_refusal *why);
+    /* Measured answers to many shapes, as query has them: fills out for the first of n, up to one that has
+     * none, and returns how many those are. NULL = one by one is as good. */
+    size_t (*many)(const op_bound *b, op_mode mode, const op_shape *shapes, size_t n, op_result *out);
     /* Says what makes the measured answers of decode steps a fan; false: nothing does. NULL = they never are.
      */
     bool (*fan)(const op_bound *b, op_fan_source *out);
@@ -309,6 +312,8 @@ op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_res
  * makes it the answer of op_query, but for composites, which have none. */
 op_class op_query_once(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out,
                        op_refusal *why);
+/* The same for the first of n shapes, faster: returns how many were answered. Ask the next one alone. */
+size_t op_query_many(const op_bound *b, op_mode mode, const op_shape *shapes, size_t n, op_result *out);
 /* Does the op refuse every shape in this mode? Known at bind. */
 bool op_never_answers(const op_bound *b, op_mode mode);
 
@@ -321,14 +326,15 @@ struct op_fan_source {
     double coords[2]; /* of the axes before those */
     pdb_sol sol;
     const void *ctx;
-    bool spread;    /* the mean over op_sample_length of each length */
-    bool imbalance; /* times the shape's */
+    bool spread;        /* the mean over op_sample_length of each length */
+    bool imbalance;     /* times the shape's */
+    const op_bound *op; /* whose clamping and repeat count; NULL: the op's own */
 };
 
 /* Columns hold one value per length, of the batch asked for last: what op_query would answer, repeat
  * included, source silicon, tier none. */
 typedef struct op_fan {
-    const op_bound *b;
+    const op *op; /* whose clamping and repeat count */
     op_fan_source source;
     size_t n;
     double *latency;

@@ -55,6 +55,17 @@ op_class op_query_once(const op_bound *b, op_mode mode, const op_shape *shape, o
     return cls;
 }
 
+size_t op_query_many(const op_bound *b, op_mode mode, const op_shape *shapes, size_t n, op_result *out) {
+    const op_desc *d = b->op->desc;
+    bool measures = mode == OP_SILICON || mode == OP_HYBRID;
+    if (!d->many || !measures || b->refused != OP_OK)
+        return 0;
+    size_t answered = d->many(b, mode, shapes, n, out);
+    for (size_t i = 0; i < answered && !d->composite && !d->unclamped; i++)
+        op_clamp(&out[i]);
+    return answered;
+}
+
 op_class op_query(const op_bound *b, op_mode mode, const op_shape *shape, op_result *out, op_refusal *why) {
     op_class cls = op_query_once(b, mode, shape, out, why);
     if (cls == OP_OK && !b->op->desc->composite)

@@ -248,4 +248,5 @@ const op_desc op_desc_wideep_generation_mla = {
     .bind = wideep_bind,
     .bind_estimate = kernel_bind_estimate,
     .query = wideep_query,
+    .fan = kernel_fan,
     .family = &generation_kernel};

@@ -136,6 +136,29 @@ const pdb_site_aim *pdb_sites_aim(aic_arena *a, const pdb_sites *s, double site0
 pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
                                pdb_value *out);
 
+/* Queries of a shape one after another, best with ascending positions: what one finds out helps the next. */
+typedef struct pdb_site_tail {
+    bool known;  /* the rest is filled in */
+    bool usable; /* some point near that end has an efficiency */
+    double efficiency, power;
+    pdb_origins from;
+} pdb_site_tail;
+typedef struct pdb_site_place {
+    uint32_t curve;         /* 1 + the site whose curve it is on; 0 = of none yet */
+    uint32_t up;            /* the curve's first point beyond the last position */
+    pdb_site_tail tails[2]; /* its upper end and its lower */
+} pdb_site_place;
+enum { PDB_SITE_PLACES = 4 };
+typedef struct pdb_site_run {
+    const pdb_site_aim *aim;
+    pdb_sol sol;
+    const void *ctx;
+    pdb_site_place places[PDB_SITE_PLACES]; /* on the own curve, or on those that stand in for it */
+} pdb_site_run;
+pdb_site_run pdb_site_run_of(const pdb_site_aim *aim, pdb_sol sol, const void *ctx);
+/* What pdb_sites_query_aimed answers. */
+pdb_miss pdb_site_run_at(pdb_site_run *r, double curve, pdb_value *out);
+
 /* Calibrated estimation (empirical mode): utilisation samples over normalised log axes. from tells where each
  * sample comes from (NULL: all are own). */
 typedef struct pdb_util pdb_util;

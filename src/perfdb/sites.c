@@ -1,7 +1,7 @@
 /* SITES: scattered shapes with one curve each (docs/model/interpolation.md). */
 #include "perfdb/internal.h"
 
-enum { NEIGHBOURS = 4, TAIL = 3 };
+enum { NEIGHBOURS = PDB_SITE_PLACES, TAIL = 3 };
 static const double GATE = 2.0; /* distance, in doublings, within which a shape may stand in for another */
 static const double GATE_SQUARE = 4.0 * (1 + 1e-15); /* a few ulps beyond its square: no need for a root */
 
@@ -74,57 +74,103 @@ static double median(double *v, int n) {
     return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
-/* Off the end of a curve: SOL divided by the median efficiency of the nearest end's points. */
-static pdb_miss off_curve(const query *q, uint32_t site, bool below, curve_value *out) {
+/* What the nearest points of an end of a curve say of what lies off it: their median efficiency. */
+static pdb_site_tail tail_of(const query *q, uint32_t site, bool below) {
     const pdb_sites *s = q->s;
     uint32_t lo = s->first[site], hi = s->first[site + 1];
     if (hi - lo > TAIL) {
         lo = below ? lo : hi - TAIL;
         hi = lo + TAIL;
     }
+    pdb_site_tail tail = {.known = true};
     double u[TAIL], p[TAIL];
     int n = 0;
-    pdb_origins from = 0;
     for (uint32_t i = lo; i < hi; i++) {
         double sol = sol_at(q, site, (double)s->key[i]);
         if (s->latency[i] > 0 && sol > 0) {
             u[n] = sol / s->latency[i];
             p[n++] = power_of(s, i);
-            from |= leaf_from(s, i);
+            tail.from |= leaf_from(s, i);
         }
     }
-    if (!n)
+    tail.usable = n > 0;
+    if (n) {
+        tail.efficiency = median(u, n);
+        tail.power = median(p, n);
+    }
+    return tail;
+}
+
+/* Off the end of a curve: SOL divided by the efficiency of that end. */
+static pdb_miss off_curve(const query *q, uint32_t site, const pdb_site_tail *tail, curve_value *out) {
+    if (!tail->usable)
         return PDB_MISS_NO_ANCHOR;
     double sol = sol_at(q, site, q->c[0]);
     if (!pdb_valid(sol))
         return PDB_MISS_QUERY_SOL;
-    *out = (curve_value){sol / median(u, n), median(p, n), PDB_BEYOND, from};
+    *out = (curve_value){sol / tail->efficiency, tail->power, PDB_BEYOND, tail->from};
     return PDB_HIT;
 }
 
-/* SITE-CURVE: the answer of one site's curve at the query's position. */
-static pdb_miss on_curve(const query *q, uint32_t site, curve_value *out) {
+/* Does the curve position x lie before point `up` of lo .. hi, and not before the point below? */
+static bool lies_at(const pdb_sites *s, uint32_t lo, uint32_t hi, uint32_t up, double x) {
+    return (up == lo || (double)s->key[up - 1] <= x) && (up == hi || !((double)s->key[up] <= x));
+}
+
+/* SITE-CURVE: the answer of one site's curve at the query's position; up: its first point beyond that. */
+static pdb_miss at_point(const query *q, uint32_t site, uint32_t up, pdb_site_tail tails[2],
+                         curve_value *out) {
     const pdb_sites *s = q->s;
-    uint32_t lo = s->first[site], hi = s->first[site + 1], up = lo, end = hi;
-    double x = q->c[0];
-    while (up < end) { /* first point beyond x */
+    const uint32_t lo = s->first[site], hi = s->first[site + 1];
+    const double x = q->c[0];
+    if (up > lo && (double)s->key[up - 1] == x) {
+        *out = (curve_value){s->latency[up - 1], power_of(s, up - 1), PDB_EXACT, leaf_from(s, up - 1)};
+        return PDB_HIT;
+    }
+    if (up == lo || up == hi) {
+        pdb_site_tail *tail = &tails[up == lo];
+        if (!tail->known)
+            *tail = tail_of(q, site, up == lo);
+        return off_curve(q, site, tail, out);
+    }
+    double from = (double)s->key[up - 1], to = (double)s->key[up], w = (x - from) / (to - from);
+    double a = s->latency[up - 1], b = s->latency[up], pa = power_of(s, up - 1), pb = power_of(s, up);
+    *out = (curve_value){a + (b - a) * w, pa + (pb - pa) * w, PDB_INSIDE,
+                         leaf_from(s, up - 1) | leaf_from(s, up)};
+    return PDB_HIT;
+}
+
+/* First point of a site's curve beyond x. */
+static uint32_t point_after(const pdb_sites *s, uint32_t site, double x) {
+    uint32_t up = s->first[site], end = s->first[site + 1];
+    while (up < end) {
         uint32_t mid = up + (end - up) / 2;
         if ((double)s->key[mid] <= x)
             up = mid + 1;
         else
             end = mid;
     }
-    if (up > lo && (double)s->key[up - 1] == x) {
-        *out = (curve_value){s->latency[up - 1], power_of(s, up - 1), PDB_EXACT, leaf_from(s, up - 1)};
-        return PDB_HIT;
+    return up;
+}
+
+/* The answer of a site's curve, from the place of an earlier query: looks there, and one point further,
+ * before it searches. */
+static pdb_miss from_place(const query *q, uint32_t site, pdb_site_place *p, curve_value *out) {
+    const pdb_sites *s = q->s;
+    const uint32_t lo = s->first[site], hi = s->first[site + 1];
+    const double x = q->c[0];
+    if (p->curve != site + 1) {
+        *p = (pdb_site_place){.curve = site + 1, .up = point_after(s, site, x)};
+    } else if (!lies_at(s, lo, hi, p->up, x)) {
+        bool next = p->up < hi && lies_at(s, lo, hi, p->up + 1, x);
+        p->up = next ? p->up + 1 : point_after(s, site, x);
     }
-    if (up == lo || up == hi)
-        return off_curve(q, site, up == lo, out);
-    double from = (double)s->key[up - 1], to = (double)s->key[up], w = (x - from) / (to - from);
-    double a = s->latency[up - 1], b = s->latency[up], pa = power_of(s, up - 1), pb = power_of(s, up);
-    *out = (curve_value){a + (b - a) * w, pa + (pb - pa) * w, PDB_INSIDE,
-                         leaf_from(s, up - 1) | leaf_from(s, up)};
-    return PDB_HIT;
+    return at_point(q, site, p->up, p->tails, out);
+}
+
+static pdb_miss on_curve(const query *q, uint32_t site, curve_value *out) {
+    pdb_site_tail tails[2] = {{.known = false}};
+    return at_point(q, site, point_after(q->s, site, q->c[0]), tails, out);
 }
 
 /* ---- transfer from neighbouring shapes ------------------------------------------------------- */
@@ -229,14 +275,17 @@ static neighbours find_neighbours(const query *q, int64_t without) {
     return near.n || !any ? near : beyond_frontier(&k);
 }
 
-static pdb_miss transfer(const query *q, const neighbours *near, curve_value *out) {
+/* places: of earlier queries, NULL = there were none. */
+static pdb_miss transfer(const query *q, const neighbours *near, pdb_site_place *places, curve_value *out) {
     if (!near->n)
         return PDB_MISS_NO_SITE;
     double weights = 0, efficiency = 0, powers = 0;
     pdb_origins from = 0;
     for (int i = 0; i < near->n; i++) {
         curve_value v;
-        if (on_curve(q, near->site[i], &v) != PDB_HIT)
+        pdb_miss miss =
+            places ? from_place(q, near->site[i], &places[i], &v) : on_curve(q, near->site[i], &v);
+        if (miss != PDB_HIT)
             continue;
         double sol = sol_at(q, near->site[i], q->c[0]);
         if (!pdb_valid(v.latency) || !pdb_valid(sol))
@@ -268,7 +317,7 @@ pdb_miss pdb_sites_query(const pdb_sites *s, const double coords[3], bool own_fa
         miss = on_curve(&q, (uint32_t)own, &v);
     } else {
         neighbours near = find_neighbours(&q, own);
-        miss = transfer(&q, &near, &v);
+        miss = transfer(&q, &near, NULL, &v);
     }
     if (miss == PDB_HIT)
         put(&v, out);
@@ -362,21 +411,37 @@ static neighbours aimed_neighbours(const pdb_site_aim *aim, const query *q) {
     return near.n == NEIGHBOURS || (near.n && r->all) ? near : find_neighbours(q, -1);
 }
 
-pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
-                               pdb_value *out) {
+/* places as for transfer. */
+static pdb_miss ask_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
+                          pdb_site_place *places, pdb_value *out) {
     if (aim->s->n == 0)
         return PDB_MISS_EMPTY;
     const double c[3] = {curve, aim->shape[0], aim->shape[1]};
     query q = {aim->s, c, sol, ctx};
     curve_value v;
     pdb_miss miss;
-    if (aim->own >= 0) {
-        miss = on_curve(&q, (uint32_t)aim->own, &v);
-    } else {
+    if (aim->own < 0) {
         neighbours near = aimed_neighbours(aim, &q);
-        miss = transfer(&q, &near, &v);
+        miss = transfer(&q, &near, places, &v);
+    } else if (places) {
+        miss = from_place(&q, (uint32_t)aim->own, places, &v);
+    } else {
+        miss = on_curve(&q, (uint32_t)aim->own, &v);
     }
     if (miss == PDB_HIT)
         put(&v, out);
     return miss;
+}
+
+pdb_miss pdb_sites_query_aimed(const pdb_site_aim *aim, double curve, pdb_sol sol, const void *ctx,
+                               pdb_value *out) {
+    return ask_aimed(aim, curve, sol, ctx, NULL, out);
+}
+
+pdb_site_run pdb_site_run_of(const pdb_site_aim *aim, pdb_sol sol, const void *ctx) {
+    return (pdb_site_run){.aim = aim, .sol = sol, .ctx = ctx};
+}
+
+pdb_miss pdb_site_run_at(pdb_site_run *r, double curve, pdb_value *out) {
+    return ask_aimed(r->aim, curve, r->sol, r->ctx, r->places, out);
 }

@@ -48,13 +48,20 @@ static bool ask_fan(const clerk *c, const op_bound *b, const srv_steps *s) {
 
 /* One round of questions to one op. */
 static size_t ask_all(const clerk *c, const op_bound *b, const questions *q) {
+    enum { SOME = 64 };
+    const op_mode mode = srv_plan_of(c->d)->mode;
     size_t refused = 0;
-    op_result result;
+    op_result results[SOME];
     op_refusal why;
     if (ask_fan(c, b, q->steps))
         return 0;
-    for (size_t i = 0; i < q->n_shapes; i++)
-        refused += op_query(b, srv_plan_of(c->d)->mode, &q->shapes[i], &result, &why) != OP_OK;
+    for (size_t i = 0; i < q->n_shapes;) {
+        size_t n = q->n_shapes - i < SOME ? q->n_shapes - i : SOME;
+        n = op_query_many(b, mode, &q->shapes[i], n, results);
+        i += n;
+        if (n == 0)
+            refused += op_query(b, mode, &q->shapes[i++], results, &why) != OP_OK;
+    }
     return refused;
 }
 

@@ -40,22 +40,6 @@ srv_shapes srv_distinct_shapes(const srv_deployment *d, srv_block *b, const srv_
     return k;
 }
 
-/* Folds one op's answers into every table that still has none missing. */
-static void fold_op(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *k,
-                    op_result *results, srv_gap *gaps, srv_folded *tables, size_t count) {
-    const srv_op *o = &srv_plan_of(d)->context.ops[index];
-    srv_ask_shapes(d, b, index, k, results, gaps);
-    for (size_t t = 0; t < count; t++) {
-        uint32_t i = k->of[t];
-        if (tables->gap[t].cls != OP_OK)
-            continue;
-        if (gaps[i].cls == OP_OK)
-            srv_folded_op(tables, t, o->row, o->opens, &results[i]);
-        else
-            tables->gap[t] = gaps[i];
-    }
-}
-
 srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const srv_live *l, uint32_t *shape_of,
                               size_t *count) {
     const srv_plan *plan = srv_plan_of(d);
@@ -64,16 +48,17 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const srv_l
     *count = number_context_shapes(b, l, shape_of, firsts, keys);
     srv_workload *loads = srv_take(b, *count, sizeof *loads);
     srv_folded tables = srv_folded_take(b, *count, plan->context.n_rows);
-    for (size_t t = 0; t < *count; t++) {
+    for (size_t t = 0; t < *count; t++)
         loads[t] = srv_walked_at(b, l->at[l->line[firsts[t]]]);
-        srv_folded_clear(&tables, t);
-    }
+    srv_folded_clear_all(&tables, *count);
     srv_shapes *by_key = srv_take(b, plan->n_keys, sizeof *by_key);
     for (size_t k = 0; k < plan->n_keys; k++)
         by_key[k] = srv_distinct_shapes(d, b, &plan->keys[k], loads, *count, keys);
-    op_result *results = srv_take(b, *count, sizeof *results);
-    srv_gap *gaps = srv_take(b, *count, sizeof *gaps);
-    for (uint32_t i = 0; i < plan->context.n_bound; i++)
-        fold_op(d, b, i, &by_key[plan->context.ops[i].key], results, gaps, &tables, *count);
+    srv_replies replies = srv_replies_take(b, *count);
+    for (uint32_t i = 0; i < plan->context.n_bound; i++) {
+        const srv_op *o = &plan->context.ops[i];
+        srv_ask_shapes(d, b, i, &by_key[o->key], &replies);
+        srv_folded_replies(&tables, *count, by_key[o->key].of, o->row, o->opens, &replies);
+    }
     return tables;
 }

@@ -7,96 +7,211 @@
 /* As many lookups cost as much as so many questions. */
 enum { MIN_SHAPES = 3 };
 
-/* One shape's answer as it is kept; the reasons stand behind all of them, each ended by a 0. */
-typedef struct kept {
-    double latency, energy, cover[OP_COVERS];
-    uint32_t text; /* place among the reasons */
-    pdb_origins from;
-    uint8_t source, tier, cls;
-} kept;
+srv_replies srv_replies_take(srv_block *b, size_t count) {
+    return (srv_replies){.latency = srv_take(b, count, sizeof(double)),
+                         .energy = srv_take(b, count, sizeof(double)),
+                         .kind = srv_take(b, count, 1),
+                         .parts = srv_take(b, count, sizeof(double[OP_COVERS])),
+                         .source = srv_take(b, count, 1),
+                         .basis = srv_take(b, count, sizeof(srv_basis)),
+                         .gap = srv_take(b, count, sizeof(srv_gap))};
+}
+
+/* ---- asking ------------------------------------------------------------------------------------------ */
+
+/* The one kind of evidence that is all of the latency, or OP_COVERS. */
+static uint8_t kind_of(const op_result *r) {
+    uint8_t kind = OP_COVERS;
+    for (uint8_t c = 0; c < OP_COVERS; c++) {
+        if (r->cover[c] == 0.0)
+            continue;
+        if (kind != OP_COVERS || r->cover[c] != r->latency)
+            return OP_COVERS;
+        kind = c;
+    }
+    return kind;
+}
+
+static void put_reply(srv_replies *r, size_t i, const op_result *from) {
+    r->latency[i] = from->latency;
+    r->energy[i] = from->energy;
+    r->kind[i] = kind_of(from);
+    if (r->kind[i] == OP_COVERS)
+        memcpy(r->parts[i], from->cover, sizeof from->cover);
+    r->source[i] = (uint8_t)from->source;
+    r->basis[i] = srv_basis_of(from->tier, from->from);
+    r->gap[i].cls = OP_OK;
+    r->any_energy = r->any_energy || from->energy != 0.0;
+    r->any_basis = r->any_basis || r->basis[i];
+}
+
+static void put_gap(srv_replies *r, size_t i, op_class cls, uint32_t op, const char *text) {
+    static const op_result none = {0};
+    put_reply(r, i, &none);
+    r->gap[i] = (srv_gap){.cls = cls, .op = op, .text = text};
+    r->any_gap = true;
+}
+
+static void ask_alone(const srv_deployment *d, srv_block *b, uint32_t index, const op_shape *shape, size_t i,
+                      srv_replies *r) {
+    const srv_plan *plan = srv_plan_of(d);
+    op_result result;
+    op_refusal why;
+    op_class cls = op_query_once(&plan->context.ops[index].bound, plan->mode, shape, &result, &why);
+    if (cls == OP_OK)
+        put_reply(r, i, &result);
+    else
+        put_gap(r, i, cls, index, srv_block_text(b, why.text));
+}
 
 static void ask_once(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
-                     op_result *results, srv_gap *gaps) {
+                     srv_replies *r) {
+    enum { SOME = 64 };
     const srv_plan *plan = srv_plan_of(d);
     const op_bound *bound = &plan->context.ops[index].bound;
-    for (size_t i = 0; i < shapes->count; i++) {
-        op_refusal why;
-        op_class cls = op_query_once(bound, plan->mode, &shapes->shapes[i], &results[i], &why);
-        gaps[i] = (srv_gap){.cls = cls, .op = index};
-        if (cls != OP_OK)
-            gaps[i].text = srv_block_text(b, why.text);
-    }
-}
-
-static void take_kept(srv_block *b, uint32_t index, const void *value, size_t n, op_result *results,
-                      srv_gap *gaps) {
-    const kept *all = value;
-    const char *texts = (const char *)(all + n);
-    for (size_t i = 0; i < n; i++) {
-        const kept *k = &all[i];
-        results[i] = (op_result){.latency = k->latency,
-                                 .energy = k->energy,
-                                 .source = (op_source)k->source,
-                                 .tier = (op_tier)k->tier,
-                                 .from = k->from};
-        memcpy(results[i].cover, k->cover, sizeof k->cover);
-        gaps[i] = (srv_gap){.cls = (op_class)k->cls, .op = index};
-        if (k->cls != OP_OK)
-            gaps[i].text = srv_block_text(b, texts + k->text);
-    }
-}
-
-static void keep(srv_answers *shared, const srv_question *q, size_t n, const op_result *results,
-                 const srv_gap *gaps) {
-    size_t texts = 0;
-    for (size_t i = 0; i < n; i++)
-        texts += gaps[i].cls != OP_OK ? strlen(gaps[i].text) + 1 : 0;
-    srv_answer *a = srv_answers_draft(shared, q, n * sizeof(kept) + texts);
-    if (!a)
-        return;
-    kept *all = a->value;
-    char *text = (char *)(all + n);
-    for (size_t i = 0; i < n; i++) {
-        const op_result *r = &results[i];
-        all[i] = (kept){.cls = (uint8_t)gaps[i].cls};
-        if (gaps[i].cls != OP_OK) {
-            size_t len = strlen(gaps[i].text) + 1;
-            all[i].text = (uint32_t)(text - (char *)(all + n));
-            memcpy(text, gaps[i].text, len);
-            text += len;
-            continue;
+    const op_shape *shape = shapes->shapes;
+    op_result results[SOME];
+    r->any_energy = r->any_basis = r->any_gap = false;
+    for (size_t i = 0; i < shapes->count;) {
+        size_t most = shapes->count - i < SOME ? shapes->count - i : SOME;
+        size_t n = op_query_many(bound, plan->mode, shape + i, most, results);
+        for (size_t k = 0; k < n; k++, i++)
+            put_reply(r, i, &results[k]);
+        if (n == 0) {
+            ask_alone(d, b, index, &shape[i], i, r);
+            i++;
         }
-        all[i] = (kept){.latency = r->latency,
-                        .energy = r->energy,
-                        .from = r->from,
-                        .source = (uint8_t)r->source,
-                        .tier = (uint8_t)r->tier};
-        memcpy(all[i].cover, r->cover, sizeof r->cover);
     }
-    srv_answers_put(shared, a);
 }
 
-void srv_ask_shapes(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
-                    op_result *results, srv_gap *gaps) {
+/* ---- replies as bytes -------------------------------------------------------------------------------- */
+
+/* Behind a word of flags the columns that are not all 0, then the parts of replies that have some, then,
+ * where there are gaps, a class for each reply and the reasons, each ended by a 0. */
+enum { ENERGY = 1, BASIS = 2, GAPS = 4, COLUMNS = 5 };
+typedef struct columns {
+    unsigned char *at[COLUMNS]; /* NULL: all 0 */
+    size_t size[COLUMNS];
+} columns;
+
+static columns columns_of(const srv_replies *r) {
+    return (columns){.at = {(void *)r->latency, r->any_energy ? (void *)r->energy : NULL, r->kind, r->source,
+                            r->any_basis ? r->basis : NULL},
+                     .size = {sizeof(double), sizeof(double), 1, 1, sizeof(srv_basis)}};
+}
+
+static size_t packed_size(const srv_replies *r, size_t n) {
+    const columns c = columns_of(r);
+    size_t bytes = sizeof(uint64_t);
+    for (int k = 0; k < COLUMNS; k++)
+        bytes += c.at[k] ? n * c.size[k] : 0;
+    for (size_t i = 0; i < n; i++) {
+        bytes += r->kind[i] == OP_COVERS ? sizeof *r->parts : 0;
+        if (r->any_gap)
+            bytes += 1 + (r->gap[i].cls != OP_OK ? strlen(r->gap[i].text) + 1 : 0);
+    }
+    return bytes;
+}
+
+static void pack(const srv_replies *r, size_t n, unsigned char *to) {
+    const columns c = columns_of(r);
+    uint64_t flags = (r->any_energy ? ENERGY : 0u) | (r->any_basis ? BASIS : 0u) | (r->any_gap ? GAPS : 0u);
+    memcpy(to, &flags, sizeof flags);
+    to += sizeof flags;
+    for (int k = 0; k < COLUMNS; k++)
+        if (c.at[k]) {
+            memcpy(to, c.at[k], n * c.size[k]);
+            to += n * c.size[k];
+        }
+    for (size_t i = 0; i < n; i++)
+        if (r->kind[i] == OP_COVERS) {
+            memcpy(to, r->parts[i], sizeof *r->parts);
+            to += sizeof *r->parts;
+        }
+    for (size_t i = 0; r->any_gap && i < n; i++)
+        *to++ = (unsigned char)r->gap[i].cls;
+    for (size_t i = 0; r->any_gap && i < n; i++)
+        if (r->gap[i].cls != OP_OK) {
+            size_t len = strlen(r->gap[i].text) + 1;
+            memcpy(to, r->gap[i].text, len);
+            to += len;
+        }
+}
+
+static void unpack_gaps(srv_replies *r, size_t n, uint32_t op, srv_block *b, const unsigned char *from) {
+    const char *text = (const char *)from + n;
+    for (size_t i = 0; i < n; i++) {
+        r->gap[i] = (srv_gap){.cls = (op_class)from[i]};
+        if (r->gap[i].cls == OP_OK)
+            continue;
+        r->gap[i].op = op;
+        r->gap[i].text = srv_block_text(b, text);
+        text += strlen(text) + 1;
+    }
+}
+
+static void unpack(srv_replies *r, size_t n, uint32_t op, srv_block *b, const unsigned char *from) {
+    uint64_t flags;
+    memcpy(&flags, from, sizeof flags);
+    from += sizeof flags;
+    r->any_energy = flags & ENERGY;
+    r->any_basis = flags & BASIS;
+    r->any_gap = flags & GAPS;
+    const columns c = columns_of(r);
+    for (int k = 0; k < COLUMNS; k++)
+        if (c.at[k]) {
+            memcpy(c.at[k], from, n * c.size[k]);
+            from += n * c.size[k];
+        }
+    for (size_t i = 0; i < n; i++)
+        if (r->kind[i] == OP_COVERS) {
+            memcpy(r->parts[i], from, sizeof *r->parts);
+            from += sizeof *r->parts;
+        }
+    if (r->any_gap)
+        unpack_gaps(r, n, op, b, from);
+}
+
+/* ---- from what others found out, or for them to find --------------------------------------------------- */
+
+static void share(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
+                  srv_replies *r) {
     const srv_plan *plan = srv_plan_of(d);
-    const srv_op *o = &plan->context.ops[index];
-    const srv_question q = {.who = o->who,
+    const srv_question q = {.who = plan->context.ops[index].who,
                             .bytes = shapes->fields,
                             .len = shapes->count * sizeof *shapes->fields,
                             .queries = (uint32_t)shapes->count};
-    if (!o->who || shapes->count < MIN_SHAPES) {
-        ask_once(d, b, index, shapes, results, gaps);
-    } else {
-        srv_answer *a = srv_answers_find(plan->answers, &q);
-        if (a) {
-            take_kept(b, index, a->value, shapes->count, results, gaps);
-            srv_answers_release(a);
-        } else {
-            ask_once(d, b, index, shapes, results, gaps);
-            keep(plan->answers, &q, shapes->count, results, gaps);
-        }
+    srv_answer *a = srv_answers_find(plan->answers, &q);
+    if (a) {
+        unpack(r, shapes->count, index, b, a->value);
+        srv_answers_release(a);
+        return;
     }
-    for (size_t i = 0; i < shapes->count && !o->bound.op->desc->composite; i++)
-        if (gaps[i].cls == OP_OK)
-            op_scale(&results[i], o->bound.op->repeat);
+    ask_once(d, b, index, shapes, r);
+    a = srv_answers_draft(plan->answers, &q, packed_size(r, shapes->count));
+    if (a) {
+        pack(r, shapes->count, a->value);
+        srv_answers_put(plan->answers, a);
+    }
+}
+
+static void repeat_replies(srv_replies *r, size_t n, double repeat) {
+    for (size_t i = 0; i < n; i++)
+        r->latency[i] *= repeat;
+    for (size_t i = 0; r->any_energy && i < n; i++)
+        r->energy[i] *= repeat;
+    for (size_t i = 0; i < n; i++)
+        for (int c = 0; r->kind[i] == OP_COVERS && c < OP_COVERS; c++)
+            r->parts[i][c] *= repeat;
+}
+
+void srv_ask_shapes(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
+                    srv_replies *r) {
+    const srv_op *o = &srv_plan_of(d)->context.ops[index];
+    if (o->who && shapes->count >= MIN_SHAPES)
+        share(d, b, index, shapes, r);
+    else
+        ask_once(d, b, index, shapes, r);
+    if (!o->bound.op->desc->composite)
+        repeat_replies(r, shapes->count, o->bound.op->repeat);
 }

@@ -26,6 +26,17 @@ void srv_folded_clear(srv_folded *f, size_t i) {
     f->gap[i] = (srv_gap){.cls = OP_OK};
 }
 
+void srv_folded_clear_all(srv_folded *f, size_t count) {
+    const size_t cells = count * f->n_rows;
+    memset(f->latency, 0, cells * sizeof *f->latency);
+    memset(f->energy, 0, cells * sizeof *f->energy);
+    memset(f->source, OP_SRC_empirical, cells);
+    memset(f->basis, 0, cells * sizeof *f->basis);
+    memset(f->cover, 0, count * sizeof *f->cover);
+    memset(f->any, 0, count * sizeof *f->any);
+    memset(f->gap, 0, count * sizeof *f->gap); /* OP_OK */
+}
+
 void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_result *r) {
     size_t at = i * f->n_rows + row;
     bool same = opens || f->source[at] == (uint8_t)r->source;
@@ -36,6 +47,39 @@ void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_r
     f->any[i] |= f->basis[at];
     for (int c = 0; c < OP_COVERS; c++)
         f->cover[i][c] += r->cover[c];
+}
+
+/* Tables that have none missing, from replies that have none missing. */
+static bool no_gap(const srv_folded *f, size_t t, const srv_replies *r, uint32_t i) {
+    return f->gap[t].cls == OP_OK && (!r->any_gap || r->gap[i].cls == OP_OK);
+}
+
+void srv_folded_replies(srv_folded *f, size_t count, const uint32_t *of, uint32_t row, bool opens,
+                        const srv_replies *r) {
+    for (size_t t = 0, at = row; t < count; t++, at += f->n_rows) {
+        const uint32_t i = of[t];
+        if (!no_gap(f, t, r, i))
+            continue;
+        const uint8_t source = r->source[i];
+        f->latency[at] += r->latency[i];
+        f->source[at] = opens || f->source[at] == source ? source : OP_SRC_mixed;
+        if (r->kind[i] < OP_COVERS)
+            f->cover[t][r->kind[i]] += r->latency[i];
+        else
+            for (int c = 0; c < OP_COVERS; c++)
+                f->cover[t][c] += r->parts[i][c];
+    }
+    for (size_t t = 0, at = row; r->any_energy && t < count; t++, at += f->n_rows)
+        if (no_gap(f, t, r, of[t]))
+            f->energy[at] += r->energy[of[t]];
+    for (size_t t = 0, at = row; r->any_basis && t < count; t++, at += f->n_rows)
+        if (no_gap(f, t, r, of[t])) {
+            f->basis[at] |= r->basis[of[t]];
+            f->any[t] |= f->basis[at];
+        }
+    for (size_t t = 0; r->any_gap && t < count; t++)
+        if (f->gap[t].cls == OP_OK)
+            f->gap[t] = r->gap[of[t]];
 }
 
 void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t step, double repeats,

@@ -22,10 +22,26 @@ typedef struct srv_folded {
     srv_gap *gap;               /* count */
 } srv_folded;
 
+/* What an op answers to distinct shapes, repeat included, in columns. */
+typedef struct srv_replies {
+    bool any_energy, any_basis, any_gap; /* else the column is not to be looked at */
+    double *latency, *energy;
+    uint8_t *kind;              /* op_cover where that is all of the latency, OP_COVERS: in parts */
+    double (*parts)[OP_COVERS]; /* of those */
+    uint8_t *source;            /* op_source */
+    srv_basis *basis;
+    srv_gap *gap;
+} srv_replies;
+
 srv_folded srv_folded_take(srv_block *b, size_t count, size_t n_rows);
 void srv_folded_clear(srv_folded *f, size_t i);
+void srv_folded_clear_all(srv_folded *f, size_t count);
 /* Adds one op's result to row `row` of table i; `opens` marks the row's first op. */
 void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_result *r);
+/* The same for tables 0 .. count - 1 that have no gap, from reply of[t] each; where that is a gap, the table
+ * has it from then on. */
+void srv_folded_replies(srv_folded *f, size_t count, const uint32_t *of, uint32_t row, bool opens,
+                        const srv_replies *r);
 /* Adds table `step` of `from`, times repeats, to table i; `first` marks the first step. */
 void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t step, double repeats,
                      bool first);
@@ -71,9 +87,10 @@ typedef struct srv_shapes {
 /* loads: workloads as walked. keys has room for count. */
 srv_shapes srv_distinct_shapes(const srv_deployment *d, srv_block *b, const srv_key_class *class,
                                const srv_workload *loads, size_t count, srv_key *keys);
-/* Asks a context op for every shape: results[i], or gaps[i] where it has none. */
+srv_replies srv_replies_take(srv_block *b, size_t count);
+/* Asks a context op for every shape; r has room for them. */
 void srv_ask_shapes(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
-                    op_result *results, srv_gap *gaps);
+                    srv_replies *r);
 /* Numbers the distinct images of those points among `live` that encode: images_of[k] for live[k], firsts[i] a
  * place in live that has images i. Returns their count. */
 size_t srv_number_images(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,

@@ -1,5 +1,6 @@
 /* links: ops. Context and generation attention: reference samples, context parallelism, evidence, refusals.
  */
+#include "fan_cases.h"
 #include "ops_cases.h"
 #include "parity/golden_ops.h"
 
@@ -79,6 +80,14 @@ static void test_decode(void **state) {
     assert_true(none.latency >= 0 && none.sol_mem >= 0);
 }
 
+static void test_fan(void **state) {
+    ops_fixture *f = *state;
+    op_bound b = bind_op(f, OP_SILICON, DECODE(GQA)), hybrid = bind_op(f, OP_HYBRID, DECODE(GQA));
+    assert_true(fan_steps_agree(&b, OP_SILICON) > 1000 && fan_steps_agree(&hybrid, OP_HYBRID) > 1000);
+    op_bound context = bind_op(f, OP_SILICON, CONTEXT(GQA)), sol = bind_op(f, OP_SOL, DECODE(GQA));
+    assert_false(op_has_fan(&context, OP_SILICON) || op_has_fan(&sol, OP_SOL));
+}
+
 static void test_refusals(void **state) {
     ops_fixture *f = *state;
     op_bound head =
@@ -108,8 +117,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),          cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_context_parallel), cmocka_unit_test(test_imbalance),
-        cmocka_unit_test(test_decode),           cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_unknown_lanes),
+        cmocka_unit_test(test_decode),           cmocka_unit_test(test_fan),
+        cmocka_unit_test(test_refusals),         cmocka_unit_test(test_unknown_lanes),
     };
     return cmocka_run_group_tests_name("attention", tests, ops_setup, ops_teardown);
 }

@@ -1,4 +1,5 @@
 /* links: ops. Overlap and Fallback: reference samples, weights, what is known before any shape. */
+#include "fan_cases.h"
 #include "ops_cases.h"
 #include "parity/golden_ops.h"
 
@@ -13,9 +14,11 @@
 #define FAR                                                                                                  \
     "{\"Gemm\": {\"name\": \"far\", \"scale_factor\": 1, \"n\": 1, \"k\": 2048, \"quant_mode\": "            \
     "\"bfloat16\"}}"
-#define WORD "{\"Elementwise\": {\"name\": \"w\", \"scale_factor\": 1, \"bytes_per_token\": 16384}}"
-#define ATTN                                                                                                 \
-    "{\"GenerationAttention\": {\"name\": \"a\", \"scale_factor\": 1, \"n\": 32, \"n_kv\": 8, "              \
+#define WORD    "{\"Elementwise\": {\"name\": \"w\", \"scale_factor\": 1, \"bytes_per_token\": 16384}}"
+#define ATTN    ATTENTION("1")
+#define ATTN_36 ATTENTION("36.5")
+#define ATTENTION(repeat)                                                                                    \
+    "{\"GenerationAttention\": {\"name\": \"a\", \"scale_factor\": " repeat ", \"n\": 32, \"n_kv\": 8, "     \
     "\"head_size\": 128, "                                                                                   \
     "\"window_size\": 0, \"kv_cache_dtype\": \"fp8\"}}"
 /* Misses in every mode: h200 has no passes of whole models. */
@@ -54,6 +57,16 @@ static void test_fallback(void **state) {
     assert_true(answer(&turned, OP_SILICON, tokens(10)).latency == alone);
     assert_true(answer(&shape, OP_SILICON, tokens(10)).latency == alone);
     assert_true(answer(&turned, OP_SOL, tokens(10)).has_sol); /* the primary's: SOL needs no table */
+}
+
+/* Decode steps in columns are the primary's, under its repeat. */
+static void test_fallback_fan(void **state) {
+    ops_fixture *f = *state;
+    op_bound kept = bind_op(f, OP_SILICON, FALLBACK(ATTN_36, BAD)),
+             hybrid = bind_op(f, OP_HYBRID, FALLBACK(FALLBACK(ATTN_36, BAD), BAD)),
+             turned = bind_op(f, OP_SILICON, FALLBACK(BAD, ATTN_36));
+    assert_true(fan_steps_agree(&kept, OP_SILICON) > 1000 && fan_steps_agree(&hybrid, OP_HYBRID) > 1000);
+    assert_false(op_has_fan(&turned, OP_SILICON));
 }
 
 /* What a composite primary estimated before its gap counts among the tiers, its figures do not. */
@@ -104,9 +117,13 @@ static void test_weights(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),  cmocka_unit_test(test_overlap),
-        cmocka_unit_test(test_fallback), cmocka_unit_test(test_refused_at_bind),
-        cmocka_unit_test(test_weights),  cmocka_unit_test(test_fallback_keeps_tiers),
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_fallback),
+        cmocka_unit_test(test_fallback_fan),
+        cmocka_unit_test(test_refused_at_bind),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_fallback_keeps_tiers),
     };
     return cmocka_run_group_tests_name("composite", tests, ops_setup, ops_teardown);
 }

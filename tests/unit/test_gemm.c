@@ -38,6 +38,42 @@ static void test_static_stays_above_the_floor(void **state) {
     }
 }
 
+/* Many shapes in one go, those without an answer alone. */
+static size_t compare_many(const op_bound *b) {
+    static const uint32_t x[] = {1, 7, 7, 64, 4000000, 2048, 3000, 0, 5000, 1u << 31};
+    enum { N = sizeof x / sizeof *x };
+    op_shape shapes[N];
+    op_result many[N], alone;
+    size_t answered = 0, n;
+    for (int i = 0; i < N; i++)
+        shapes[i] = tokens(x[i]);
+    for (size_t i = 0; i < N; i += n + (i + n < N)) {
+        n = op_query_many(b, OP_SILICON, shapes + i, N - i, many);
+        answered += n;
+        for (size_t k = 0; k < n; k++) {
+            assert_int_equal(op_query_once(b, OP_SILICON, &shapes[i + k], &alone, NULL), OP_OK);
+            assert_true(alone.latency == many[k].latency && alone.energy == many[k].energy &&
+                        alone.source == many[k].source && alone.tier == many[k].tier &&
+                        alone.from == many[k].from && alone.has_sol == many[k].has_sol);
+            assert_memory_equal(alone.cover, many[k].cover, sizeof alone.cover);
+        }
+        if (i + n < N)
+            assert_int_not_equal(op_query_once(b, OP_SILICON, &shapes[i + n], &alone, NULL), OP_OK);
+    }
+    return answered;
+}
+
+static void test_many(void **state) {
+    ops_fixture *f = *state;
+    op_bound own = bind_op(f, OP_SILICON, GEMM(4096, 4096, "bfloat16", "")),
+             other = bind_op(f, OP_SILICON, GEMM(4095, 4096, "fp8", "")),
+             quiet =
+                 bind_op(f, OP_SILICON, GEMM(4096, 4096, "fp8_static", ", \"low_precision_input\": true")),
+             none = bind_op(f, OP_SILICON, GEMM(4096, 4096, "int8_wo", ""));
+    assert_true(compare_many(&own) >= 9 && compare_many(&other) >= 9 && compare_many(&quiet) >= 9);
+    assert_int_equal(op_query_many(&none, OP_SILICON, &(op_shape){.x = 1}, 1, NULL), 0);
+}
+
 static void test_token_arithmetic(void **state) {
     ops_fixture *f = *state;
     op_bound b =
@@ -92,6 +128,7 @@ int main(void) {
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_static_stays_above_the_floor),
+        cmocka_unit_test(test_many),
         cmocka_unit_test(test_token_arithmetic),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_modes),

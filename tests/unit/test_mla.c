@@ -1,4 +1,5 @@
 /* links: ops. Latent attention: reference samples in every mode, chunks, head shares, refusals. */
+#include "fan_cases.h"
 #include "ops_cases.h"
 #include "parity/golden_ops.h"
 
@@ -60,6 +61,14 @@ static void test_imbalance_is_ignored(void **state) {
     op_shape even = decode(24, 5000), odd = even;
     odd.imbalance = 2.0;
     assert_true(answer(&b, OP_SILICON, even).latency == answer(&b, OP_SILICON, odd).latency);
+}
+
+static void test_fans(void **state) {
+    ops_fixture *f = *state;
+    op_bound b = bind_op(f, OP_SILICON, DECODE(FP8_CACHE)),
+             prefills = bind_op(f, OP_SILICON, CONTEXT(FP8_CACHE));
+    assert_true(fan_steps_agree(&b, OP_SILICON) > 1000);
+    assert_false(op_has_fan(&prefills, OP_SILICON));
 }
 
 static void test_decode_grows(void **state) {
@@ -135,6 +144,7 @@ static void test_module(void **state) {
     on(f, "vllm", "0.24.0", true);
     op_bound b = bind_op(f, OP_SILICON, MODULE("MlaModuleGeneration", "\"gemm_quant_mode\": \"fp8_block\""));
     assert_true(fabs(answer(&b, OP_SILICON, decode(24, 5000)).latency - 0.1490166748046875) < 1e-12);
+    assert_true(fan_steps_agree(&b, OP_SILICON) > 1000);
     op_bound sol = bind_op(f, OP_SOL, MODULE("MlaModuleGeneration", "\"gemm_quant_mode\": \"nvfp4\""));
     HAS(refusal(&sol, OP_SOL, decode(1, 10), OP_NO_FLOPS).text, "fp4_tc_flops");
     op_bound key = bind_op(f, OP_SILICON, MODULE("MlaModuleContext", "\"gemm_quant_mode\": \"int4_wo\""));
@@ -192,6 +202,7 @@ int main(void) {
         TEST(test_samples),
         TEST(test_prefill),
         TEST(test_imbalance_is_ignored),
+        TEST(test_fans),
         TEST(test_decode_grows),
         TEST(test_bmm),
         TEST(test_estimate_of_a_measured_point),

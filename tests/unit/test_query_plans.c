@@ -51,16 +51,22 @@ static void test_aimed_sites(void **state) {
         for (int i = 0; i < 60; i++) {
             double shape[2] = {(double)(16u << (next(&seed) % 12)), (double)(16u << (next(&seed) % 9))};
             const pdb_site_aim *aim = pdb_sites_aim(a, s, shape[0], shape[1]);
+            pdb_site_run run = pdb_site_run_of(aim, volume, NULL);
+            bool ascending = next(&seed) % 2;
             for (int j = 0; j < 12; j++) {
-                double c[3] = {(double)(next(&seed) % 5000), shape[0], shape[1]};
-                pdb_value plain = {0}, aimed = {0};
+                double c[3] = {(double)(ascending ? 3u << j : next(&seed) % 5000), shape[0], shape[1]};
+                pdb_value plain = {0}, aimed = {0}, in_run = {0};
                 pdb_miss miss = pdb_sites_query(s, c, false, volume, NULL, &plain);
                 assert_int_equal(pdb_sites_query_aimed(aim, c[0], volume, NULL, &aimed), miss);
+                assert_int_equal(pdb_site_run_at(&run, c[0], &in_run), miss);
                 answered += miss == PDB_HIT;
                 missed += miss != PDB_HIT;
                 assert_true(plain.latency == aimed.latency && plain.power == aimed.power &&
                             plain.energy == aimed.energy && plain.how == aimed.how &&
                             plain.from == aimed.from);
+                assert_true(plain.latency == in_run.latency && plain.power == in_run.power &&
+                            plain.energy == in_run.energy && plain.how == in_run.how &&
+                            plain.from == in_run.from);
             }
         }
         aic_arena_free(a);
