@@ -199,16 +199,6 @@ static uint64_t put_one(const res_piece *piece, size_t field, const void *value)
     return RES_FIELD_BIT(field);
 }
 
-/* Copies in short steps: for them compilers and libraries take vector registers, which is half as fast again
- * as the string instructions that long copies get. */
-static void copy(void *to, const void *from, size_t bytes) {
-    enum { STEP = 64 };
-    size_t at = 0;
-    for (; at + STEP <= bytes; at += STEP)
-        memcpy((char *)to + at, (const char *)from + at, STEP);
-    memcpy((char *)to + at, (const char *)from + at, bytes - at);
-}
-
 /* A column of points first .. first+n-1 of the block. Returns the field if it was touched. */
 static uint64_t fill_column(const srv_points *points, size_t column, size_t first, const res_piece *piece,
                             size_t field) {
@@ -216,7 +206,7 @@ static uint64_t fill_column(const srv_points *points, size_t column, size_t firs
     const char *from = srv_points_column(points, column);
     if (points->same >> column & 1)
         return put_one(piece, field, from);
-    copy(cells(piece, field), from + first * width, piece->n * width);
+    memcpy(cells(piece, field), from + first * width, piece->n * width);
     return RES_FIELD_BIT(field);
 }
 
