@@ -106,6 +106,7 @@ typedef struct res_points {
     const double *latency, *energy; /* n_rows; energy NULL: all 0 */
     const uint8_t *source;          /* n_rows */
     const srv_basis *basis;         /* n_rows; NULL: all 0 */
+    const srv_block *late; /* not NULL: makes the rows (srv_block_rows); the four above are undefined */
 } res_points;
 static inline uint32_t res_rows_of(const res_points *p, size_t i) {
     return p->rows ? p->rows[i] : p->rows_each;

@@ -356,8 +356,8 @@ void srv_live_spread(srv_block *b, const srv_live *l);
 /* Memory for the length of one evaluation; kept and reused by the next. */
 typedef struct srv_scratch srv_scratch;
 void *srv_take(srv_block *b, size_t count, size_t size); /* uninitialised, aligned for any type */
-/* Forgets what the last evaluation took and makes room for the rows of this one. */
-void srv_block_rewind(srv_block *b, size_t n_rows);
+void srv_block_rewind(srv_block *b, size_t n_rows); /* forgets what the last evaluation took */
+void srv_block_reserve_rows(srv_block *b);
 
 /* Where the rows of point i start. Where none are wanted each point's lie over those of the one before: sums
  * are taken of them all the same. */

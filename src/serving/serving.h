@@ -359,6 +359,7 @@ static inline bool srv_points_encode(const srv_points *p, size_t i) {
 typedef enum srv_wanted {
     SRV_ALL_ROWS,
     SRV_ROWS_BUT_ZEROS, /* energy is undefined where no_energy, basis where no_basis */
+    SRV_LATE_ROWS,      /* likewise; where `late`, srv_block_rows alone makes them: the arrays are undefined */
     SRV_NO_ROWS         /* no point is priced; arrays of rows are undefined */
 } srv_wanted;
 
@@ -368,7 +369,8 @@ typedef struct srv_block {
     size_t n;          /* points */
     srv_points points;
     bool *priced;             /* n: the point has breakdown rows (status ok, oom or nonfinite) */
-    bool all_rows;            /* known: each point has all n_rows, or none has any (SRV_NO_ROWS) */
+    bool all_rows;            /* known: each point has all n_rows */
+    const struct srv_late *late; /* private; not NULL: rows are made by srv_block_rows */
     double *latency, *energy; /* n x n_rows, row-major by point; undefined where not priced */
     uint8_t *source;          /* op_source */
     srv_basis *basis;
@@ -389,6 +391,16 @@ void srv_block_reserve(srv_block *b, size_t n);
 /* Starts an evaluation of a block's loads one by one: opens its columns; points are ok, without figures, or
  * refused, and none is priced. Returns false when the deployment is refused (points say so). */
 bool srv_block_start(const srv_deployment *d, srv_block *b);
+
+/* Columns of breakdown rows; energy, basis: NULL where they are not wanted. */
+typedef struct srv_rows {
+    double *latency, *energy;
+    uint8_t *source;
+    srv_basis *basis;
+} srv_rows;
+/* Makes n rows of a block that is `late`, from row `first` of all of them on: any part of them, in any order,
+ * as long as the block and its deployment are there, by one thread at a time. */
+void srv_block_rows(const srv_block *b, size_t first, size_t n, const srv_rows *to);
 
 /* The first row that a point has: rows before it belong to an encoder that does not run. */
 static inline size_t srv_first_row(const srv_deployment *d, const srv_point *p) {
