@@ -14,7 +14,8 @@ static uint32_t deployment_of(const res_points *p, size_t i) {
 static bool check_point(const res_writer *w, const res_points *p, size_t i, aic_error *err) {
     uint32_t d = deployment_of(p, i), rows = res_rows_of(p, i);
     if (d >= w->deployments.table.rows)
-        return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced", i, d);
+        return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced", i,
+                        d);
     return res_rows_fit(&w->deployments.table, &w->deployments.ops, d, rows) ||
            aic_fail(err, AIC_IO, "point %zu of a block has %u breakdown rows, not those of its deployment", i,
                     rows);
@@ -25,7 +26,8 @@ static bool check_points(const res_writer *w, const res_points *p, aic_error *er
     size_t sum = alike ? aic_mul(p->n, p->rows_each) : 0;
     for (size_t i = 0; i < p->n && (i == 0 || !alike); i++) {
         sum += alike ? 0 : res_rows_of(p, i);
-        if (i > 0 && deployment_of(p, i) == deployment_of(p, i - 1) && res_rows_of(p, i) == res_rows_of(p, i - 1))
+        if (i > 0 && deployment_of(p, i) == deployment_of(p, i - 1) &&
+            res_rows_of(p, i) == res_rows_of(p, i - 1))
             continue; /* as the point before */
         if (!check_point(w, p, i, err))
             return false;
@@ -226,7 +228,8 @@ static void leave_out(const bool *keep, const res_piece *piece, bool energy) {
 
 /* ---- filling: points --------------------------------------------------------------------------------- */
 
-/* One value for all points of a piece; zeros are mostly there already. Returns the field if it was touched. */
+/* One value for all points of a piece; zeros are mostly there already. Returns the field if it was touched.
+ */
 static uint64_t put_one(const res_piece *piece, size_t field, const void *value) {
     const size_t width = piece->stripe->rows.width[field], bytes = piece->n * width;
     char *to = cells(piece, field);

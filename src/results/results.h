@@ -99,8 +99,8 @@ typedef struct res_points {
     size_t n;
     const uint32_t *deployment; /* n: row of the deployment, or NULL: all are `one_deployment` */
     uint32_t one_deployment;
-    const srv_points *points;       /* n */
-    const uint32_t *rows;           /* n: breakdown rows of the point, or NULL: each has `rows_each` */
+    const srv_points *points; /* n */
+    const uint32_t *rows;     /* n: breakdown rows of the point, or NULL: each has `rows_each` */
     uint32_t rows_each;
     size_t n_rows;                  /* their sum */
     const double *latency, *energy; /* n_rows; energy NULL: all 0 */

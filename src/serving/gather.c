@@ -54,7 +54,8 @@ static turned turn_frames(const srv_part *moving, srv_block *b, const srv_pieces
     return t;
 }
 
-/* How many points from the first on have frames one behind another, as the innermost axis of a grid has it. */
+/* How many points from the first on have frames one behind another, as the innermost axis of a grid has it.
+ */
 static size_t neighbours(const uint32_t *frame_of, size_t n) {
     const size_t most = n < ABREAST ? n : ABREAST;
     size_t few = 1;
@@ -64,8 +65,9 @@ static size_t neighbours(const uint32_t *frame_of, size_t n) {
 }
 
 /* Latencies of generation, all rows in their order. values: of the moving rows, walk by walk. */
-AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, double scale, const double *values,
-                                    const uint32_t *frame_of, const uint32_t *walk_of, size_t n, double *out) {
+AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, double scale,
+                                    const double *values, const uint32_t *frame_of, const uint32_t *walk_of,
+                                    size_t n, double *out) {
     for (size_t k = 0, few; k < n; k += few, frame_of += few, walk_of += few) {
         few = neighbours(frame_of, n - k);
         const double *row = t->rows + frame_of[0];
@@ -86,14 +88,15 @@ AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, dou
     }
 }
 
-static void gather_generation(const srv_part *moving, double scale, srv_block *b, const srv_pieces *p, size_t n) {
+static void gather_generation(const srv_part *moving, double scale, srv_block *b, const srv_pieces *p,
+                              size_t n) {
     const turned t = turn_frames(moving, b, p);
     gather_latency(&t, moving, scale, p->decode[SRV_MOVING].latency, p->walk_of[SRV_STILL],
                    p->walk_of[SRV_MOVING], n, SRV_VARIES(&b->points, generation_latency));
 }
 
-/* Covers in ms: encoder and context, then the two parts of generation. All of a point's stand together, so they
- * are added side by side. */
+/* Covers in ms: encoder and context, then the two parts of generation. All of a point's stand together, so
+ * they are added side by side. */
 AIC_WIDE static void gather_covers(const srv_pieces *p, bool prefills, bool decodes, double scale, size_t n,
                                    double *const out[OP_COVERS]) {
     static const double none[OP_COVERS];
@@ -108,7 +111,8 @@ AIC_WIDE static void gather_covers(const srv_pieces *p, bool prefills, bool deco
         double sum[OP_COVERS];
 #pragma omp simd
         for (int c = 0; c < OP_COVERS; c++)
-            sum[c] = (first[c] + then[c] + last[c]) * scale; /* covers are no less than 0: adding 0 is nothing */
+            sum[c] =
+                (first[c] + then[c] + last[c]) * scale; /* covers are no less than 0: adding 0 is nothing */
         out0[k] = sum[0];
         out1[k] = sum[1];
         out2[k] = sum[2];
@@ -122,12 +126,13 @@ static void gather_cover(const srv_deployment *d, srv_block *b, const srv_pieces
         SRV_SAME(&b->points, cover[c], 0.0);
         out[c] = p->cover[c] ? SRV_VARIES(&b->points, cover[c]) : unused;
     }
-    gather_covers(p, srv_has_context(d->request.mode), srv_has_generation(d->request.mode), d->tuning.latency_scale, n,
-                  out);
+    gather_covers(p, srv_has_context(d->request.mode), srv_has_generation(d->request.mode),
+                  d->tuning.latency_scale, n, out);
 }
 
 /* Energy of a point's generation rows, and to *powered the latency of those that have some, in row order. */
-static double sum_energy(const srv_part *moving, double scale, const srv_pieces *p, size_t k, double *powered) {
+static double sum_energy(const srv_part *moving, double scale, const srv_pieces *p, size_t k,
+                         double *powered) {
     const srv_folded *walks = &p->decode[SRV_MOVING], *frames = &p->frames;
     const size_t n = frames->n_rows, frame = p->walk_of[SRV_STILL][k] * n;
     const size_t walk = p->walk_of[SRV_MOVING][k] * moving->n_rows;
@@ -296,7 +301,8 @@ static const struct srv_late *be_late(const srv_deployment *d, srv_block *b, con
 }
 
 /* A part of a point's rows. */
-static void lay_part(const struct srv_late *late, size_t k, size_t skip, size_t n, const srv_rows *to, size_t at) {
+static void lay_part(const struct srv_late *late, size_t k, size_t skip, size_t n, const srv_rows *to,
+                     size_t at) {
     lay_point(late->d, &late->pieces, k, false, &late->one, 0);
     memcpy(to->latency + at, late->one.latency + skip, n * sizeof *to->latency);
     memcpy(to->source + at, late->one.source + skip, n);

@@ -257,7 +257,7 @@ typedef struct swp_work {
     res_placement place; /* where the file has them */
     srv_block block;     /* answer of one deployment */
     swp_mixture *mixed;  /* what mixes them, once anything did */
-    res_points points;   /* as the writer takes them, but for their deployments; borrowed from the two above */
+    res_points points; /* as the writer takes them, but for their deployments; borrowed from the two above */
 } swp_work;
 void swp_work_free(swp_work *w); /* and w itself */
 /* Where points come from. */

@@ -91,7 +91,8 @@ static size_t random_loads(srv_workload *w, size_t most) {
 }
 
 /* Rows made late, in pieces of any size, are those of `all`, as far as those are all there. */
-static void assert_late_rows(const srv_deployment *d, const srv_workload *loads, size_t n, const srv_block *all) {
+static void assert_late_rows(const srv_deployment *d, const srv_workload *loads, size_t n,
+                             const srv_block *all) {
     srv_block b = {.wanted = SRV_LATE_ROWS};
     srv_evaluate(d, loads, n, &b);
     for (size_t i = 0; b.late && i < n; i++)
@@ -165,8 +166,8 @@ static void factored_equals_plain(void **state) {
     srv_block_free(&plain);
 }
 
-/* What becomes of a point does not depend on those beside it: lines of a grid and strays, in one block and one by
- * one. All statuses occur. */
+/* What becomes of a point does not depend on those beside it: lines of a grid and strays, in one block and
+ * one by one. All statuses occur. */
 static void blocks_equal_single_points(void **state) {
     (void)state;
     enum { ROUNDS = 150, MOST = 300 };
@@ -689,22 +690,14 @@ static void speed_of_light(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(factored_equals_plain),
-        cmocka_unit_test(blocks_equal_single_points),
-        cmocka_unit_test(images_are_encoded),
-        cmocka_unit_test(long_walks),
-        cmocka_unit_test(rows_fold_by_name),
-        cmocka_unit_test(first_refusal_counts),
-        cmocka_unit_test(repeats_are_reread),
-        cmocka_unit_test(verdicts_reach_the_point),
-        cmocka_unit_test(explanation_adds_up),
-        cmocka_unit_test(explanation_of_a_refusal),
-        cmocka_unit_test(refused_deployments),
-        cmocka_unit_test(sorting_keys),
-        cmocka_unit_test(numbering_keys),
-        cmocka_unit_test(golden_points),
-        cmocka_unit_test(compiled_refusals),
-        cmocka_unit_test(speed_of_light),
+        cmocka_unit_test(factored_equals_plain), cmocka_unit_test(blocks_equal_single_points),
+        cmocka_unit_test(images_are_encoded),    cmocka_unit_test(long_walks),
+        cmocka_unit_test(rows_fold_by_name),     cmocka_unit_test(first_refusal_counts),
+        cmocka_unit_test(repeats_are_reread),    cmocka_unit_test(verdicts_reach_the_point),
+        cmocka_unit_test(explanation_adds_up),   cmocka_unit_test(explanation_of_a_refusal),
+        cmocka_unit_test(refused_deployments),   cmocka_unit_test(sorting_keys),
+        cmocka_unit_test(numbering_keys),        cmocka_unit_test(golden_points),
+        cmocka_unit_test(compiled_refusals),     cmocka_unit_test(speed_of_light),
         cmocka_unit_test(estimated_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
