@@ -431,7 +431,7 @@ static void judge_memory(const srv_deployment *d, srv_block *b, const srv_live *
         const double total = p->of.memory[k], kv = p->of.kvcache[k];
         const bool oom = total >= m.capacity, kv_oom = !oom & (kv > budget_of(&m, total, kv, m.of_total));
         const size_t i = l->at[k];
-        p->of.status[i] = oom | kv_oom ? SRV_ST_oom : SRV_ST_ok;
+        p->of.status[i] = oom || kv_oom ? SRV_ST_oom : SRV_ST_ok;
         p->of.kv_oom[i] = kv_oom;
         p->of.reason[i] = texts[oom + 2 * kv_oom];
     }
