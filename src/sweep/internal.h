@@ -21,7 +21,7 @@ enum {
 };
 #define SWP_MAX_POINTS     (UINT64_C(1) << 40)
 #define SWP_MAX_SPEC_BYTES (16u << 20)
-#define SWP_BLOCK_POINTS   2048 /* points a worker takes at once */
+#define SWP_BLOCK_POINTS   4096 /* points a worker takes at once */
 
 /* ---- keys of a spec (keys.c): reader, messages and docs/spec.schema.json agree by test
  * --------------------------- */
