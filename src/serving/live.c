@@ -3,8 +3,8 @@
  *
  * What figures.c and memory.c say of one point is said here of all of them. Loops are plain and without
  * calls, so that compilers turn them into vectors; each operation stands in the order of the page it comes
- * from, so that the bits are those of a single point. What few blocks have - images, projections, verdicts -
- * is done point by point with those very functions. */
+ * from, so that the bits are those of a single point. What few blocks have - images, power, projections - is
+ * done point by point with those very functions. */
 #include "serving/internal.h"
 #include <math.h>
 
