@@ -14,7 +14,8 @@ static uint32_t deployment_of(const res_points *p, size_t i) {
 static bool check_point(const res_writer *w, const res_points *p, size_t i, aic_error *err) {
     uint32_t d = deployment_of(p, i), rows = res_rows_of(p, i);
     if (d >= w->deployments.table.rows)
-        return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced", i, d);
+        return aic_fail(err, AIC_IO, "point %zu of a block names deployment %u, which was not announced", i,
+                        d);
     return res_rows_fit(&w->deployments.table, &w->deployments.ops, d, rows) ||
            aic_fail(err, AIC_IO, "point %zu of a block has %u breakdown rows, not those of its deployment", i,
                     rows);
@@ -25,7 +26,8 @@ static bool check_points(const res_writer *w, const res_points *p, aic_error *er
     size_t sum = alike ? aic_mul(p->n, p->rows_each) : 0;
     for (size_t i = 0; i < p->n && (i == 0 || !alike); i++) {
         sum += alike ? 0 : res_rows_of(p, i);
-        if (i > 0 && deployment_of(p, i) == deployment_of(p, i - 1) && res_rows_of(p, i) == res_rows_of(p, i - 1))
+        if (i > 0 && deployment_of(p, i) == deployment_of(p, i - 1) &&
+            res_rows_of(p, i) == res_rows_of(p, i - 1))
             continue; /* as the point before */
         if (!check_point(w, p, i, err))
             return false;
@@ -121,11 +123,12 @@ static void put_zeros(const res_piece *piece, size_t field) {
         memset(cells(piece, field), 0, piece->n * piece->stripe->rows.width[field]);
 }
 
-/* Splits what rows rest on into its two columns. */
+/* Splits what rows rest on into its two columns; tier may be basis itself. */
 static void split_basis(const srv_basis *basis, size_t n, uint8_t *tier, uint8_t *carried) {
     for (size_t i = 0; i < n; i++) {
-        tier[i] = (uint8_t)srv_basis_tier(basis[i]);
-        carried[i] = (uint8_t)srv_basis_carried(basis[i]);
+        const srv_basis both = basis[i];
+        tier[i] = (uint8_t)srv_basis_tier(both);
+        carried[i] = (uint8_t)srv_basis_carried(both);
     }
 }
 
@@ -165,6 +168,50 @@ static uint64_t fill_rows(const res_points *p, size_t first, const res_piece *pi
     return touched;
 }
 
+/* The same for rows that are made where they go. */
+static uint64_t make_rows(const srv_block *late, size_t first, const res_piece *piece) {
+    uint64_t touched = RES_FIELD_BIT(RES_B_LATENCY) | RES_FIELD_BIT(RES_B_SOURCE);
+    srv_rows to = {.latency = cells(piece, RES_B_LATENCY), .source = cells(piece, RES_B_SOURCE)};
+    if (!late->no_energy) {
+        touched |= RES_FIELD_BIT(RES_B_ENERGY);
+        to.energy = cells(piece, RES_B_ENERGY);
+    } else {
+        put_zeros(piece, RES_B_ENERGY);
+    }
+    if (!late->no_basis) {
+        touched |= RES_FIELD_BIT(RES_B_TIER) | RES_FIELD_BIT(RES_B_CARRIED);
+        to.basis = cells(piece, RES_B_TIER);
+    } else {
+        put_zeros(piece, RES_B_TIER);
+        put_zeros(piece, RES_B_CARRIED);
+    }
+    srv_block_rows(late, first, piece->n, &to);
+    if (to.basis)
+        split_basis(to.basis, piece->n, to.basis, cells(piece, RES_B_CARRIED));
+    return touched;
+}
+
+/* Rows that cannot be made where they go, since they are rounded or some are left out, are made here. Returns
+ * the memory of *to, the points with their rows. */
+static void *make_beside(const res_points *p, res_points *to) {
+    const size_t n = p->n_rows;
+    double *memory = aic_alloc(n, 2 * sizeof *memory + 2);
+    srv_rows rows = {.latency = memory, .energy = memory + n, .source = (uint8_t *)(memory + 2 * n)};
+    rows.basis = rows.source + n;
+    if (p->late->no_energy)
+        rows.energy = NULL;
+    if (p->late->no_basis)
+        rows.basis = NULL;
+    srv_block_rows(p->late, 0, n, &rows);
+    *to = *p;
+    to->late = NULL;
+    to->latency = rows.latency;
+    to->energy = rows.energy;
+    to->source = rows.source;
+    to->basis = rows.basis;
+    return memory;
+}
+
 /* Empties the rows that are not kept: to readers a latency of NaN is an op that was left out. Its energy is
  * zero, since columns of zeros take no room; what it rests on stays, since that recurs from point to point.
  */
@@ -181,7 +228,8 @@ static void leave_out(const bool *keep, const res_piece *piece, bool energy) {
 
 /* ---- filling: points --------------------------------------------------------------------------------- */
 
-/* One value for all points of a piece; zeros are mostly there already. Returns the field if it was touched. */
+/* One value for all points of a piece; zeros are mostly there already. Returns the field if it was touched.
+ */
 static uint64_t put_one(const res_piece *piece, size_t field, const void *value) {
     const size_t width = piece->stripe->rows.width[field], bytes = piece->n * width;
     char *to = cells(piece, field);
@@ -199,16 +247,6 @@ static uint64_t put_one(const res_piece *piece, size_t field, const void *value)
     return RES_FIELD_BIT(field);
 }
 
-/* Copies in short steps: for them compilers and libraries take vector registers, which is half as fast again
- * as the string instructions that long copies get. */
-static void copy(void *to, const void *from, size_t bytes) {
-    enum { STEP = 64 };
-    size_t at = 0;
-    for (; at + STEP <= bytes; at += STEP)
-        memcpy((char *)to + at, (const char *)from + at, STEP);
-    memcpy((char *)to + at, (const char *)from + at, bytes - at);
-}
-
 /* A column of points first .. first+n-1 of the block. Returns the field if it was touched. */
 static uint64_t fill_column(const srv_points *points, size_t column, size_t first, const res_piece *piece,
                             size_t field) {
@@ -216,7 +254,7 @@ static uint64_t fill_column(const srv_points *points, size_t column, size_t firs
     const char *from = srv_points_column(points, column);
     if (points->same >> column & 1)
         return put_one(piece, field, from);
-    copy(cells(piece, field), from + first * width, piece->n * width);
+    memcpy(cells(piece, field), from + first * width, piece->n * width);
     return RES_FIELD_BIT(field);
 }
 
@@ -273,6 +311,12 @@ static uint64_t fill_points(const res_writer *w, const res_points *p, const res_
 }
 
 void res_writer_fill(const res_writer *w, const res_points *p, const res_placement *at) {
+    res_points made;
+    void *memory = NULL;
+    if (p->late && w->opt.breakdown && (w->opt.top || w->opt.precision != RES_PRECISION_f64)) {
+        memory = make_beside(p, &made);
+        p = &made;
+    }
     size_t point = 0, rows = 0;
     uint64_t row = at->first_row;
     bool *keep = w->opt.top ? aic_alloc(p->n_rows, sizeof *keep) : NULL;
@@ -282,7 +326,7 @@ void res_writer_fill(const res_writer *w, const res_points *p, const res_placeme
         const res_piece *piece = &at->pieces[i];
         uint64_t touched;
         if (piece->stripe->g == RES_G_BREAKDOWN) {
-            touched = fill_rows(p, rows, piece);
+            touched = p->late ? make_rows(p->late, rows, piece) : fill_rows(p, rows, piece);
             if (keep)
                 leave_out(keep + rows, piece, p->energy != NULL);
             rows += piece->n;
@@ -293,4 +337,5 @@ void res_writer_fill(const res_writer *w, const res_points *p, const res_placeme
         res_press_filled(piece, touched);
     }
     free(keep);
+    free(memory);
 }

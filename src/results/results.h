@@ -99,13 +99,14 @@ typedef struct res_points {
     size_t n;
     const uint32_t *deployment; /* n: row of the deployment, or NULL: all are `one_deployment` */
     uint32_t one_deployment;
-    const srv_points *points;       /* n */
-    const uint32_t *rows;           /* n: breakdown rows of the point, or NULL: each has `rows_each` */
+    const srv_points *points; /* n */
+    const uint32_t *rows;     /* n: breakdown rows of the point, or NULL: each has `rows_each` */
     uint32_t rows_each;
     size_t n_rows;                  /* their sum */
     const double *latency, *energy; /* n_rows; energy NULL: all 0 */
     const uint8_t *source;          /* n_rows */
     const srv_basis *basis;         /* n_rows; NULL: all 0 */
+    const srv_block *late; /* not NULL: makes the rows (srv_block_rows); the four above are undefined */
 } res_points;
 static inline uint32_t res_rows_of(const res_points *p, size_t i) {
     return p->rows ? p->rows[i] : p->rows_each;

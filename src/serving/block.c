@@ -67,9 +67,8 @@ const char *srv_block_text(srv_block *b, const char *text) {
     return copy;
 }
 
-void srv_block_rewind(srv_block *b, size_t n_rows) {
-    size_t cells = aic_mul(b->wanted == SRV_NO_ROWS ? 1 : b->n, n_rows);
-    rewind_scratch(b);
+void srv_block_reserve_rows(srv_block *b) {
+    size_t cells = aic_mul(b->wanted == SRV_NO_ROWS ? 1 : b->n, b->n_rows);
     if (cells > b->cap_rows) {
         b->latency = aic_realloc(b->latency, cells, sizeof *b->latency);
         b->energy = aic_realloc(b->energy, cells, sizeof *b->energy);
@@ -77,8 +76,13 @@ void srv_block_rewind(srv_block *b, size_t n_rows) {
         b->basis = aic_realloc(b->basis, cells, sizeof *b->basis);
         b->cap_rows = cells;
     }
+}
+
+void srv_block_rewind(srv_block *b, size_t n_rows) {
+    rewind_scratch(b);
     b->n_rows = n_rows;
     b->no_energy = b->no_basis = b->all_rows = false;
+    b->late = NULL;
 }
 
 void srv_block_reserve(srv_block *b, size_t n) {
@@ -117,6 +121,7 @@ void srv_block_load(srv_block *b, const srv_workload *loads, size_t n) {
 
 bool srv_block_start(const srv_deployment *d, srv_block *b) {
     srv_block_rewind(b, d->n_rows);
+    srv_block_reserve_rows(b);
     srv_points_open(&b->points, b->n);
     for (size_t i = 0; i < b->n; i++) {
         srv_workload load = srv_points_load(&b->points, i);

@@ -118,8 +118,8 @@ static srv_folded make_frames(const srv_deployment *d, srv_block *b, const srv_f
     return frames;
 }
 
-/* Numbers the distinct (batch, osl) of the live points: of[k] for point k, some[i] a point that has number i. A
- * line that starts as the one before it does is numbered as that one is, as far as it is the same. */
+/* Numbers the distinct (batch, osl) of the live points: of[k] for point k, some[i] a point that has number i.
+ * A line that starts as the one before it does is numbered as that one is, as far as it is the same. */
 static size_t number_still(srv_block *b, const srv_live *l, uint32_t *of, uint32_t *some) {
     srv_key *keys = srv_take(b, l->n, sizeof *keys);
     uint32_t *ids = srv_take(b, l->n, sizeof *ids);

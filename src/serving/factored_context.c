@@ -8,7 +8,8 @@ static size_t number_context_shapes(srv_block *b, const srv_live *l, uint32_t *s
     uint32_t *ids = srv_take(b, l->n_lines, sizeof *ids);
     for (size_t i = 0; i < l->n_lines; i++) {
         const size_t k = l->line[i];
-        keys[i] = (srv_key){.hi = (uint64_t)l->batch[k] << 32 | (l->isl[k] - l->prefix[k]), .lo = l->prefix[k]};
+        keys[i] =
+            (srv_key){.hi = (uint64_t)l->batch[k] << 32 | (l->isl[k] - l->prefix[k]), .lo = l->prefix[k]};
     }
     size_t count = srv_number_keys(b, keys, l->n_lines, ids, firsts);
     for (size_t i = 0; i < l->n_lines; i++)

@@ -54,7 +54,8 @@ static turned turn_frames(const srv_part *moving, srv_block *b, const srv_pieces
     return t;
 }
 
-/* How many points from the first on have frames one behind another, as the innermost axis of a grid has it. */
+/* How many points from the first on have frames one behind another, as the innermost axis of a grid has it.
+ */
 static size_t neighbours(const uint32_t *frame_of, size_t n) {
     const size_t most = n < ABREAST ? n : ABREAST;
     size_t few = 1;
@@ -64,8 +65,9 @@ static size_t neighbours(const uint32_t *frame_of, size_t n) {
 }
 
 /* Latencies of generation, all rows in their order. values: of the moving rows, walk by walk. */
-AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, double scale, const double *values,
-                                    const uint32_t *frame_of, const uint32_t *walk_of, size_t n, double *out) {
+AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, double scale,
+                                    const double *values, const uint32_t *frame_of, const uint32_t *walk_of,
+                                    size_t n, double *out) {
     for (size_t k = 0, few; k < n; k += few, frame_of += few, walk_of += few) {
         few = neighbours(frame_of, n - k);
         const double *row = t->rows + frame_of[0];
@@ -86,14 +88,15 @@ AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, dou
     }
 }
 
-static void gather_generation(const srv_part *moving, double scale, srv_block *b, const srv_pieces *p, size_t n) {
+static void gather_generation(const srv_part *moving, double scale, srv_block *b, const srv_pieces *p,
+                              size_t n) {
     const turned t = turn_frames(moving, b, p);
     gather_latency(&t, moving, scale, p->decode[SRV_MOVING].latency, p->walk_of[SRV_STILL],
                    p->walk_of[SRV_MOVING], n, SRV_VARIES(&b->points, generation_latency));
 }
 
-/* Covers in ms: encoder and context, then the two parts of generation. All of a point's stand together, so they
- * are added side by side. */
+/* Covers in ms: encoder and context, then the two parts of generation. All of a point's stand together, so
+ * they are added side by side. */
 AIC_WIDE static void gather_covers(const srv_pieces *p, bool prefills, bool decodes, double scale, size_t n,
                                    double *const out[OP_COVERS]) {
     static const double none[OP_COVERS];
@@ -108,7 +111,8 @@ AIC_WIDE static void gather_covers(const srv_pieces *p, bool prefills, bool deco
         double sum[OP_COVERS];
 #pragma omp simd
         for (int c = 0; c < OP_COVERS; c++)
-            sum[c] = (first[c] + then[c] + last[c]) * scale; /* covers are no less than 0: adding 0 is nothing */
+            sum[c] =
+                (first[c] + then[c] + last[c]) * scale; /* covers are no less than 0: adding 0 is nothing */
         out0[k] = sum[0];
         out1[k] = sum[1];
         out2[k] = sum[2];
@@ -122,12 +126,13 @@ static void gather_cover(const srv_deployment *d, srv_block *b, const srv_pieces
         SRV_SAME(&b->points, cover[c], 0.0);
         out[c] = p->cover[c] ? SRV_VARIES(&b->points, cover[c]) : unused;
     }
-    gather_covers(p, srv_has_context(d->request.mode), srv_has_generation(d->request.mode), d->tuning.latency_scale, n,
-                  out);
+    gather_covers(p, srv_has_context(d->request.mode), srv_has_generation(d->request.mode),
+                  d->tuning.latency_scale, n, out);
 }
 
 /* Energy of a point's generation rows, and to *powered the latency of those that have some, in row order. */
-static double sum_energy(const srv_part *moving, double scale, const srv_pieces *p, size_t k, double *powered) {
+static double sum_energy(const srv_part *moving, double scale, const srv_pieces *p, size_t k,
+                         double *powered) {
     const srv_folded *walks = &p->decode[SRV_MOVING], *frames = &p->frames;
     const size_t n = frames->n_rows, frame = p->walk_of[SRV_STILL][k] * n;
     const size_t walk = p->walk_of[SRV_MOVING][k] * moving->n_rows;
@@ -215,70 +220,122 @@ static void copy_bytes(uint8_t *to, const uint8_t *from, size_t n) {
     memcpy(to + n - WORD, from + n - WORD, WORD);
 }
 
-/* Copies rows of table t to those of the block from `at` on. */
-static void copy_rows(const srv_pieces *p, const srv_folded *f, size_t t, srv_block *b, size_t at) {
-    size_t n = f->n_rows;
-    memcpy(b->latency + at, f->latency + t * n, n * sizeof(double));
-    if (p->energy)
-        memcpy(b->energy + at, f->energy + t * n, n * sizeof(double));
-    copy_bytes(b->source + at, f->source + t * n, n);
-    if (p->basis)
-        copy_bytes(b->basis + at, f->basis + t * n, n);
+/* Copies rows of table t to those from `at` on. */
+static inline void copy_rows(const srv_folded *f, size_t t, const srv_rows *to, size_t at) {
+    const size_t n = f->n_rows, from = t * n;
+    memcpy(to->latency + at, f->latency + from, n * sizeof(double));
+    if (to->energy)
+        memcpy(to->energy + at, f->energy + from, n * sizeof(double));
+    copy_bytes(to->source + at, f->source + from, n);
+    if (to->basis)
+        copy_bytes(to->basis + at, f->basis + from, n);
 }
 
-/* One column of generation: the frame's rows with the moving ones in their places. */
-static void lay_column(const srv_part *moving, const double *frame, size_t n_rows, const double *values,
-                       double scale, double *to) {
-    memcpy(to, frame, n_rows * sizeof *to);
+/* Puts values of the moving rows among those of a frame. */
+static inline void lay_reals(const srv_part *moving, const double *values, double scale, double *to) {
     for (size_t m = 0; m < moving->n_rows; m++)
         to[moving->rows[m]] = values[m] * scale;
 }
 
-static void lay_bytes(const srv_part *moving, const uint8_t *frame, size_t n_rows, const uint8_t *values,
-                      uint8_t *to) {
-    copy_bytes(to, frame, n_rows);
+static inline void lay_bytes(const srv_part *moving, const uint8_t *values, uint8_t *to) {
     for (size_t m = 0; m < moving->n_rows; m++)
         to[moving->rows[m]] = values[m];
 }
 
-static void lay_generation(const srv_part *moving, double scale, const srv_pieces *p, size_t k, srv_block *b,
-                           size_t at) {
-    const srv_folded *walks = &p->decode[SRV_MOVING], *frames = &p->frames;
-    size_t n = frames->n_rows, from = p->walk_of[SRV_STILL][k] * n;
-    size_t values = p->walk_of[SRV_MOVING][k] * moving->n_rows;
-    lay_column(moving, frames->latency + from, n, walks->latency + values, scale, b->latency + at);
-    if (p->energy)
-        lay_column(moving, frames->energy + from, n, walks->energy + values, scale, b->energy + at);
-    lay_bytes(moving, frames->source + from, n, walks->source + values, b->source + at);
-    if (p->basis)
-        lay_bytes(moving, frames->basis + from, n, walks->basis + values, b->basis + at);
+static inline void lay_generation(const srv_part *moving, double scale, const srv_pieces *p, size_t k,
+                                  const srv_rows *to, size_t at) {
+    const srv_folded *walks = &p->decode[SRV_MOVING];
+    const size_t from = p->walk_of[SRV_MOVING][k] * moving->n_rows;
+    copy_rows(&p->frames, p->walk_of[SRV_STILL][k], to, at);
+    lay_reals(moving, walks->latency + from, scale, to->latency + at);
+    if (to->energy)
+        lay_reals(moving, walks->energy + from, scale, to->energy + at);
+    lay_bytes(moving, walks->source + from, to->source + at);
+    if (to->basis)
+        lay_bytes(moving, walks->basis + from, to->basis + at);
 }
 
-static void lay_rows(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l) {
+/* The rows of live point k, from `at` on. */
+static inline void lay_point(const srv_deployment *d, const srv_pieces *p, size_t k, bool encodes,
+                             const srv_rows *to, size_t at) {
     const srv_plan *plan = srv_plan_of(d);
-    for (size_t k = 0; k < l->n; k++) {
-        const size_t at = l->at[k] * b->n_rows;
-        if (SRV_AT(&b->points, encodes, l->at[k]))
-            copy_rows(p, &p->encoder, p->images_of[k], b, at);
-        if (srv_has_context(d->request.mode))
-            copy_rows(p, &p->context, p->shape_of[k], b, at + plan->encoder.n_rows);
-        if (srv_has_generation(d->request.mode))
-            lay_generation(&plan->parts[SRV_MOVING], d->tuning.latency_scale, p, k, b,
-                           at + plan->encoder.n_rows + plan->context.n_rows);
+    if (encodes)
+        copy_rows(&p->encoder, p->images_of[k], to, at);
+    at += plan->encoder.n_rows;
+    if (srv_has_context(d->request.mode))
+        copy_rows(&p->context, p->shape_of[k], to, at);
+    at += plan->context.n_rows;
+    if (srv_has_generation(d->request.mode))
+        lay_generation(&plan->parts[SRV_MOVING], d->tuning.latency_scale, p, k, to, at);
+}
+
+static void lay_all(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l) {
+    srv_block_reserve_rows(b);
+    const srv_rows to = {b->latency, p->energy ? b->energy : NULL, b->source, p->basis ? b->basis : NULL};
+    if (!p->energy && b->wanted == SRV_ALL_ROWS)
+        memset(b->energy, 0, b->n * b->n_rows * sizeof *b->energy);
+    if (!p->basis && b->wanted == SRV_ALL_ROWS)
+        memset(b->basis, 0, b->n * b->n_rows);
+    for (size_t k = 0; k < l->n; k++)
+        lay_point(d, p, k, SRV_AT(&b->points, encodes, l->at[k]), &to, l->at[k] * b->n_rows);
+}
+
+/* ---- rows that are made where they are wanted -------------------------------------------------- */
+
+/* What srv_block_rows needs to know, in the block's scratch memory. */
+struct srv_late {
+    const srv_deployment *d;
+    srv_pieces pieces;
+    srv_rows one; /* room for the rows of a point of which a part is wanted */
+};
+
+static const struct srv_late *be_late(const srv_deployment *d, srv_block *b, const srv_pieces *p) {
+    struct srv_late *late = srv_take(b, 1, sizeof *late);
+    *late = (struct srv_late){.d = d,
+                              .pieces = *p,
+                              .one = {.latency = srv_take(b, b->n_rows, sizeof(double)),
+                                      .energy = srv_take(b, b->n_rows, sizeof(double)),
+                                      .source = srv_take(b, b->n_rows, sizeof(uint8_t)),
+                                      .basis = srv_take(b, b->n_rows, sizeof(srv_basis))}};
+    return late;
+}
+
+/* A part of a point's rows. */
+static void lay_part(const struct srv_late *late, size_t k, size_t skip, size_t n, const srv_rows *to,
+                     size_t at) {
+    lay_point(late->d, &late->pieces, k, false, &late->one, 0);
+    memcpy(to->latency + at, late->one.latency + skip, n * sizeof *to->latency);
+    memcpy(to->source + at, late->one.source + skip, n);
+    if (to->energy)
+        memcpy(to->energy + at, late->one.energy + skip, n * sizeof *to->energy);
+    if (to->basis)
+        memcpy(to->basis + at, late->one.basis + skip, n);
+}
+
+void srv_block_rows(const srv_block *b, size_t first, size_t n, const srv_rows *to) {
+    const struct srv_late *late = b->late;
+    const size_t rows = b->n_rows, skip = first % rows;
+    size_t at = 0, k = first / rows;
+    if (skip > 0) {
+        at = n < rows - skip ? n : rows - skip;
+        lay_part(late, k++, skip, at, to, 0);
     }
+    for (; n - at >= rows; at += rows)
+        lay_point(late->d, &late->pieces, k++, false, to, at);
+    if (at < n)
+        lay_part(late, k, 0, n - at, to, at);
 }
 
 void srv_gather_rows(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l) {
     b->no_energy = !p->energy;
     b->no_basis = !p->basis;
-    b->all_rows = b->wanted == SRV_NO_ROWS || (l->n == b->n && d->n_encoder_rows == 0);
+    b->all_rows = b->wanted != SRV_NO_ROWS && l->n == b->n && d->n_encoder_rows == 0;
     if (b->wanted == SRV_NO_ROWS)
         return;
     for (size_t k = 0; k < l->n; k++)
         b->priced[l->at[k]] = true;
-    if (b->no_energy && b->wanted == SRV_ALL_ROWS)
-        memset(b->energy, 0, b->n * b->n_rows * sizeof *b->energy);
-    if (b->no_basis && b->wanted == SRV_ALL_ROWS)
-        memset(b->basis, 0, b->n * b->n_rows);
-    lay_rows(d, b, p, l);
+    if (b->wanted == SRV_LATE_ROWS && b->all_rows && b->n_rows > 0)
+        b->late = be_late(d, b, p);
+    else
+        lay_all(d, b, p, l);
 }

@@ -18,8 +18,8 @@ typedef struct srv_pieces {
     bool gaps;             /* some table is refused */
 } srv_pieces;
 
-/* The sums of the live points, into their columns. Returns the ms with measured energy of each, NULL where no op
- * of the block has any. */
+/* The sums of the live points, into their columns. Returns the ms with measured energy of each, NULL where no
+ * op of the block has any. */
 double *srv_gather_sums(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l);
 /* Their rows, unless none are wanted. */
 void srv_gather_rows(const srv_deployment *d, srv_block *b, const srv_pieces *p, const srv_live *l);

@@ -317,8 +317,7 @@ op_shape srv_decode_shape(const srv_deployment *d, uint32_t batch, uint32_t posi
 /* A column of which all values are about to be written: its array. */
 #define SRV_VARIES(points, member) ((points)->same &= ~SRV_BIT(member), (points)->of.member)
 /* Gives all points one value. */
-#define SRV_SAME(points, member, value)                                                                      \
-    ((points)->of.member[0] = (value), (points)->same |= SRV_BIT(member))
+#define SRV_SAME(points, member, value) ((points)->of.member[0] = (value), (points)->same |= SRV_BIT(member))
 
 /* The value of a point, in a column that may be `same`. */
 #define SRV_AT(points, member, i) ((points)->of.member[(points)->same & SRV_BIT(member) ? 0 : (i)])
@@ -330,13 +329,14 @@ void srv_figures_put(srv_points *p, size_t i, const srv_point *from);
 
 /* ---- the live points of a block (live.c) ----------------------------------------------------- */
 
-/* The points that nothing refuses so far. Their figures stand side by side at the start of the block's columns
- * until srv_live_spread puts them in their places. */
+/* The points that nothing refuses so far. Their figures stand side by side at the start of the block's
+ * columns until srv_live_spread puts them in their places. */
 typedef struct srv_live {
     size_t n;
     uint32_t *at;                               /* place of each in the block, ascending */
     const uint32_t *batch, *isl, *osl, *prefix; /* of each, as walked */
-    size_t n_lines; /* longest runs of points that differ in osl alone, as the inner axis of a grid has them */
+    size_t
+        n_lines; /* longest runs of points that differ in osl alone, as the inner axis of a grid has them */
     uint32_t *line; /* n_lines + 1: where each starts */
 } srv_live;
 /* Starts an evaluation: every point of the block is ok, live, and without figures, or refused. False: the
@@ -344,7 +344,8 @@ typedef struct srv_live {
 bool srv_live_start(const srv_deployment *d, srv_block *b, srv_live *l);
 /* Refuses live point k, which is then to be dropped. */
 void srv_live_refuse(srv_block *b, const srv_live *l, size_t k, op_class cls, const char *text);
-/* Drops each live point k of which gone[k], here and in n_columns columns (NULL: none) of a value for each. */
+/* Drops each live point k of which gone[k], here and in n_columns columns (NULL: none) of a value for each.
+ */
 void srv_live_drop(srv_block *b, srv_live *l, const bool *gone, uint32_t **columns, size_t n_columns);
 /* All that follows from ttft, generation latency, covers (ms) and energies, which the columns have, and from
  * the loads: figures, memory, projection, verdicts. powered: ms with measured energy; NULL: no energy. */
@@ -356,8 +357,8 @@ void srv_live_spread(srv_block *b, const srv_live *l);
 /* Memory for the length of one evaluation; kept and reused by the next. */
 typedef struct srv_scratch srv_scratch;
 void *srv_take(srv_block *b, size_t count, size_t size); /* uninitialised, aligned for any type */
-/* Forgets what the last evaluation took and makes room for the rows of this one. */
-void srv_block_rewind(srv_block *b, size_t n_rows);
+void srv_block_rewind(srv_block *b, size_t n_rows);      /* forgets what the last evaluation took */
+void srv_block_reserve_rows(srv_block *b);
 
 /* Where the rows of point i start. Where none are wanted each point's lie over those of the one before: sums
  * are taken of them all the same. */

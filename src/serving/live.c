@@ -1,10 +1,10 @@
 /* The points of a block that are priced together: which they are, and what follows from the sums of their
  * walks, column by column (docs/model/serving.md, "factoring").
  *
- * What figures.c and memory.c say of one point is said here of all of them. Loops are plain and without calls,
- * so that compilers turn them into vectors; each operation stands in the order of the page it comes from, so
- * that the bits are those of a single point. What few blocks have - images, projections, verdicts - is done
- * point by point with those very functions. */
+ * What figures.c and memory.c say of one point is said here of all of them. Loops are plain and without
+ * calls, so that compilers turn them into vectors; each operation stands in the order of the page it comes
+ * from, so that the bits are those of a single point. What few blocks have - images, power, projections - is
+ * done point by point with those very functions. */
 #include "serving/internal.h"
 #include <math.h>
 
@@ -54,7 +54,8 @@ static void start_singly(const srv_deployment *d, srv_block *b, srv_live *l) {
     uint32_t *loads = srv_take(b, aic_mul(b->n, 4), sizeof *loads);
     uint32_t *batch = loads, *isl = batch + b->n, *osl = isl + b->n, *prefix = osl + b->n;
     srv_points_open_columns(
-        p, SRV_IMAGE_BITS | SRV_BIT(status) | SRV_BIT(reason) | SRV_BIT(encodes) | SRV_BIT(visual_tokens), b->n);
+        p, SRV_IMAGE_BITS | SRV_BIT(status) | SRV_BIT(reason) | SRV_BIT(encodes) | SRV_BIT(visual_tokens),
+        b->n);
     l->n = 0;
     for (size_t i = 0; i < b->n; i++) {
         const srv_workload load = srv_points_load(p, i);
@@ -296,7 +297,7 @@ static void kv_bytes(srv_block *b, const srv_memory *m, const double *length, si
 
 /* Bytes of activations (memory.c has the page's words) of walks over so many tokens, in place. */
 AIC_WIDE static void live_activations(const srv_memory *m, const double *restrict tokens, bool prefills,
-                        double *restrict act, size_t n) {
+                                      double *restrict act, size_t n) {
     const double width = m->width, coefficient = m->coefficient, workspace = m->workspace, dp = m->dp;
     const double experts = m->experts, topk = m->topk, moe_ep = m->moe_ep, floor = m->floor;
     const double wider = m->nextn + 1.0, factor = m->factor;
@@ -349,7 +350,8 @@ static void memory(const srv_deployment *d, srv_block *b, const srv_live *l) {
     const srv_memory *m = &srv_plan_of(d)->memory;
     srv_points *p = &b->points;
     const size_t n = l->n;
-    double *restrict tokens = srv_take(b, n, sizeof *tokens), *restrict length = srv_take(b, n, sizeof *length);
+    double *restrict tokens = srv_take(b, n, sizeof *tokens), *restrict length =
+                                                                  srv_take(b, n, sizeof *length);
     double *restrict act = SRV_VARIES(p, activations), *restrict kv = SRV_VARIES(p, kvcache);
     double *restrict total = SRV_VARIES(p, memory);
     count_tokens(d, l, tokens, length);
@@ -375,8 +377,9 @@ static void memory(const srv_deployment *d, srv_block *b, const srv_live *l) {
 /* Memory of points of which some have images. */
 static void memory_singly(const srv_deployment *d, srv_block *b, const srv_live *l) {
     srv_points *p = &b->points;
-    srv_points_open_columns(p, SRV_BIT(memory) | SRV_BIT(weights) | SRV_BIT(activations) | SRV_BIT(kvcache) |
-                                   SRV_BIT(nccl) | SRV_BIT(others) | SRV_BIT(encoder_memory),
+    srv_points_open_columns(p,
+                            SRV_BIT(memory) | SRV_BIT(weights) | SRV_BIT(activations) | SRV_BIT(kvcache) |
+                                SRV_BIT(nccl) | SRV_BIT(others) | SRV_BIT(encoder_memory),
                             b->n);
     for (size_t k = 0; k < l->n; k++) {
         const srv_workload w = srv_walked_at(b, l->at[k]);
@@ -397,10 +400,12 @@ static void memory_singly(const srv_deployment *d, srv_block *b, const srv_live 
 /* What caches may take beside the rest of the memory. */
 static inline double budget_of(const srv_memory *m, double total, double kv, const bool of_total) {
     double rest = total - kv;
-    return of_total ? m->capacity * m->fraction * m->keep - rest : (m->capacity - rest) * m->fraction * m->keep;
+    return of_total ? m->capacity * m->fraction * m->keep - rest
+                    : (m->capacity - rest) * m->fraction * m->keep;
 }
 
-/* How many verdicts there are on memory. Counted in doubles, so that all of the loop is vectors of one width. */
+/* How many verdicts there are on memory. Counted in doubles, so that all of the loop is vectors of one width.
+ */
 static inline double verdicts(const srv_memory *memory, const srv_points *p, size_t n, const bool of_total) {
     const double *restrict total = p->of.memory, *restrict kv = p->of.kvcache;
     const srv_memory m = *memory;
@@ -426,7 +431,7 @@ static void judge_memory(const srv_deployment *d, srv_block *b, const srv_live *
         const double total = p->of.memory[k], kv = p->of.kvcache[k];
         const bool oom = total >= m.capacity, kv_oom = !oom & (kv > budget_of(&m, total, kv, m.of_total));
         const size_t i = l->at[k];
-        p->of.status[i] = oom | kv_oom ? SRV_ST_oom : SRV_ST_ok;
+        p->of.status[i] = oom || kv_oom ? SRV_ST_oom : SRV_ST_ok;
         p->of.kv_oom[i] = kv_oom;
         p->of.reason[i] = texts[oom + 2 * kv_oom];
     }
@@ -452,8 +457,8 @@ static bool rest_finite(const srv_points *p, size_t n) {
                           SRV_BIT(generation_energy);
     bool good = true;
     for (size_t k = 0; (p->same & rest) != rest && k < n; k++) {
-        double energy = SRV_AT(p, encoder_energy, k) + SRV_AT(p, context_energy, k) +
-                        SRV_AT(p, generation_energy, k);
+        double energy =
+            SRV_AT(p, encoder_energy, k) + SRV_AT(p, context_energy, k) + SRV_AT(p, generation_energy, k);
         double guest = SRV_AT(p, encoder_memory, k);
         good = good && (energy - energy) + (guest - guest) == 0;
     }

@@ -241,8 +241,8 @@ static inline srv_workload srv_plain_images(srv_workload load) {
     return load;
 }
 
-/* Figures of a point, X(member): times ms, memory GiB per GPU, energy W*ms. Shares of the latency (cover) come
- * on top of them. */
+/* Figures of a point, X(member): times ms, memory GiB per GPU, energy W*ms. Shares of the latency (cover)
+ * come on top of them. */
 #define SRV_FIGURES(X)                                                                                       \
     X(ttft)                                                                                                  \
     X(tpot)                                                                                                  \
@@ -328,7 +328,7 @@ void srv_points_free(srv_points *p);
 /* Writes the first n values of all columns out, so that single ones can be changed. */
 void srv_points_open(srv_points *p, size_t n);
 void srv_points_open_columns(srv_points *p, uint64_t columns, size_t n); /* those, by bit */
-void srv_points_put(srv_points *p, size_t i, const srv_point *from); /* into opened columns */
+void srv_points_put(srv_points *p, size_t i, const srv_point *from);     /* into opened columns */
 srv_point srv_points_get(const srv_points *p, size_t i);
 /* An array by its column's number. */
 static inline void *srv_points_column(const srv_points *p, size_t column) {
@@ -336,7 +336,7 @@ static inline void *srv_points_column(const srv_points *p, size_t column) {
     memcpy(&array, (const char *)&p->of + column * sizeof array, sizeof array);
     return array;
 }
-size_t srv_points_width(size_t column); /* bytes of a value */
+size_t srv_points_width(size_t column);                               /* bytes of a value */
 size_t srv_points_count(const srv_points *p, size_t n, srv_status s); /* how many of the first n have it */
 static inline bool srv_points_have_images(const srv_points *p) {
     return !(p->same & SRV_BIT(load.images.count)) || p->of.load.images.count[0] > 0;
@@ -359,7 +359,8 @@ static inline bool srv_points_encode(const srv_points *p, size_t i) {
 typedef enum srv_wanted {
     SRV_ALL_ROWS,
     SRV_ROWS_BUT_ZEROS, /* energy is undefined where no_energy, basis where no_basis */
-    SRV_NO_ROWS         /* no point is priced; arrays of rows are undefined */
+    SRV_LATE_ROWS, /* likewise; where `late`, srv_block_rows alone makes them: the arrays are undefined */
+    SRV_NO_ROWS    /* no point is priced; arrays of rows are undefined */
 } srv_wanted;
 
 /* Points of one deployment, evaluated together. Arrays are owned by the block and reused by srv_evaluate. */
@@ -367,10 +368,11 @@ typedef struct srv_block {
     srv_wanted wanted; /* set by the caller, before an evaluation */
     size_t n;          /* points */
     srv_points points;
-    bool *priced;             /* n: the point has breakdown rows (status ok, oom or nonfinite) */
-    bool all_rows;            /* known: each point has all n_rows, or none has any (SRV_NO_ROWS) */
-    double *latency, *energy; /* n x n_rows, row-major by point; undefined where not priced */
-    uint8_t *source;          /* op_source */
+    bool *priced;                /* n: the point has breakdown rows (status ok, oom or nonfinite) */
+    bool all_rows;               /* known: each point has all n_rows */
+    const struct srv_late *late; /* private; not NULL: rows are made by srv_block_rows */
+    double *latency, *energy;    /* n x n_rows, row-major by point; undefined where not priced */
+    uint8_t *source;             /* op_source */
     srv_basis *basis;
     bool no_energy, no_basis; /* known to be 0 in all rows */
     size_t n_rows;            /* of the deployment; the first of a point's own is srv_first_row */
@@ -389,6 +391,16 @@ void srv_block_reserve(srv_block *b, size_t n);
 /* Starts an evaluation of a block's loads one by one: opens its columns; points are ok, without figures, or
  * refused, and none is priced. Returns false when the deployment is refused (points say so). */
 bool srv_block_start(const srv_deployment *d, srv_block *b);
+
+/* Columns of breakdown rows; energy, basis: NULL where they are not wanted. */
+typedef struct srv_rows {
+    double *latency, *energy;
+    uint8_t *source;
+    srv_basis *basis;
+} srv_rows;
+/* Makes n rows of a block that is `late`, from row `first` of all of them on: any part of them, in any order,
+ * as long as the block and its deployment are there, by one thread at a time. */
+void srv_block_rows(const srv_block *b, size_t first, size_t n, const srv_rows *to);
 
 /* The first row that a point has: rows before it belong to an encoder that does not run. */
 static inline size_t srv_first_row(const srv_deployment *d, const srv_point *p) {

@@ -21,7 +21,7 @@ enum {
 };
 #define SWP_MAX_POINTS     (UINT64_C(1) << 40)
 #define SWP_MAX_SPEC_BYTES (16u << 20)
-#define SWP_BLOCK_POINTS   2048 /* points a worker takes at once */
+#define SWP_BLOCK_POINTS   4096 /* points a worker takes at once */
 
 /* ---- keys of a spec (keys.c): reader, messages and docs/spec.schema.json agree by test
  * --------------------------- */
@@ -257,7 +257,7 @@ typedef struct swp_work {
     res_placement place; /* where the file has them */
     srv_block block;     /* answer of one deployment */
     swp_mixture *mixed;  /* what mixes them, once anything did */
-    res_points points;   /* as the writer takes them, but for their deployments; borrowed from the two above */
+    res_points points; /* as the writer takes them, but for their deployments; borrowed from the two above */
 } swp_work;
 void swp_work_free(swp_work *w); /* and w itself */
 /* Where points come from. */

@@ -1,5 +1,5 @@
-/* Blocks whose points belong to several deployments, or come from an earlier result in part: points are grouped
- * by deployment, each group is evaluated or looked up, and all are laid out again in point order. */
+/* Blocks whose points belong to several deployments, or come from an earlier result in part: points are
+ * grouped by deployment, each group is evaluated or looked up, and all are laid out again in point order. */
 #include "sweep/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -104,8 +104,8 @@ static void append(void *column, size_t at, const void *from, bool zeros, size_t
 
 /* Rows are appended group by group at first: row_at says where each point's rows lie. order: places of the
  * block's points; which: NULL = all of them. */
-static void take_group(swp_mixture *m, const srv_deployment *d, const srv_block *b, const size_t *order, size_t n,
-                       const bool *which) {
+static void take_group(swp_mixture *m, const srv_deployment *d, const srv_block *b, const size_t *order,
+                       size_t n, const bool *which) {
     const char *last = NULL, *last_copy = NULL;
     m->no_energy = m->no_energy && b->no_energy;
     m->no_basis = m->no_basis && b->no_basis;
@@ -150,8 +150,8 @@ static void evaluate(swp_mixture *m, const swp_pricing *p, const srv_deployment 
 
 /* Takes what the earlier result has; what is left of the group moves to the front of order, the rest behind
  * it. */
-static bool reuse(swp_mixture *m, swp_pricing *p, const srv_deployment *d, size_t *order, size_t n, size_t *left,
-                  aic_error *err) {
+static bool reuse(swp_mixture *m, swp_pricing *p, const srv_deployment *d, size_t *order, size_t n,
+                  size_t *left, aic_error *err) {
     size_t taken = 0;
     m->old.wanted = p->breakdown ? SRV_ROWS_BUT_ZEROS : SRV_NO_ROWS;
     if (!res_reuse_take(p->old, d, loads_of(m, order, n), n, p->breakdown, &m->old, m->taken, err))

@@ -44,7 +44,7 @@ static size_t pack_rows(swp_work *w, const srv_deployment *d) {
 
 static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d) {
     srv_block *b = &w->block;
-    b->wanted = p->breakdown ? SRV_ROWS_BUT_ZEROS : SRV_NO_ROWS;
+    b->wanted = p->breakdown ? SRV_LATE_ROWS : SRV_NO_ROWS;
     if (p->plain)
         srv_price_plain(d, b);
     else
@@ -59,7 +59,8 @@ static void evaluate(swp_work *w, const swp_pricing *p, const srv_deployment *d)
                              .latency = b->latency,
                              .energy = b->no_energy ? NULL : b->energy,
                              .source = b->source,
-                             .basis = b->no_basis ? NULL : b->basis};
+                             .basis = b->no_basis ? NULL : b->basis,
+                             .late = b->late ? b : NULL};
 }
 
 /* Who the points belong to. */

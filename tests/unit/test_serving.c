@@ -90,6 +90,29 @@ static size_t random_loads(srv_workload *w, size_t most) {
     return n;
 }
 
+/* Rows made late, in pieces of any size, are those of `all`, as far as those are all there. */
+static void assert_late_rows(const srv_deployment *d, const srv_workload *loads, size_t n,
+                             const srv_block *all) {
+    srv_block b = {.wanted = SRV_LATE_ROWS};
+    srv_evaluate(d, loads, n, &b);
+    for (size_t i = 0; b.late && i < n; i++)
+        assert_true(b.all_rows && b.priced[i] && all->priced[i]);
+    for (size_t first = 0, rows; b.late && first < n * b.n_rows; first += rows) {
+        double latency[99], energy[99] = {0};
+        uint8_t source[99];
+        srv_basis basis[99] = {0};
+        const srv_rows to = {latency, b.no_energy ? NULL : energy, source, b.no_basis ? NULL : basis};
+        rows = 1 + draw(99);
+        rows = rows < n * b.n_rows - first ? rows : n * b.n_rows - first;
+        srv_block_rows(&b, first, rows, &to);
+        for (size_t r = 0; r < rows; r++)
+            assert_true(same_bits(latency[r], all->latency[first + r]) &&
+                        same_bits(energy[r], all->energy[first + r]) && source[r] == all->source[first + r] &&
+                        basis[r] == all->basis[first + r]);
+    }
+    srv_block_free(&b);
+}
+
 /* The same figures, with the rows that were asked for. */
 static void assert_any_rows(const srv_deployment *d, const srv_workload *loads, size_t n, srv_block *all) {
     srv_block few = {.wanted = SRV_ROWS_BUT_ZEROS},
@@ -102,7 +125,8 @@ static void assert_any_rows(const srv_deployment *d, const srv_workload *loads, 
     assert_same_images(all, &few, d->n_encoder_rows);
     srv_evaluate(d, loads, n, &none[0]);
     srv_evaluate_plain(d, loads, n, &none[1]);
-    assert_true(none[0].cap_rows == d->n_rows && none[1].cap_rows == d->n_rows);
+    assert_true(none[0].cap_rows == 0 && none[1].cap_rows == d->n_rows);
+    assert_late_rows(d, loads, n, all);
     memset(all->priced, 0, n * sizeof *all->priced);
     for (int i = 0; i < 2; i++) {
         assert_same_images(all, &none[i], d->n_encoder_rows);
@@ -140,6 +164,60 @@ static void factored_equals_plain(void **state) {
     }
     srv_block_free(&fast);
     srv_block_free(&plain);
+}
+
+/* What becomes of a point does not depend on those beside it: lines of a grid and strays, in one block and
+ * one by one. All statuses occur. */
+static void blocks_equal_single_points(void **state) {
+    (void)state;
+    enum { ROUNDS = 150, MOST = 300 };
+    static srv_workload loads[MOST];
+    size_t by_status[SRV_STATUS_COUNT] = {0};
+    for (int round = 0; round < ROUNDS; round++) {
+        srv_deployment d = fake_deployment((srv_mode)draw(SRV_MODE_COUNT));
+        d.built.weight_bytes = (60 + draw(18)) * SRV_GIB;
+        d.built.par = (mdl_parallel){.tp = 1u << draw(4), .pp = 1 + draw(3), .dp = 1 + draw(3), .cp = 1};
+        d.built.nextn = draw(3) ? 0 : draw(4);
+        d.request.nextn_accepted = d.built.nextn ? draw(2) * 0.7 : NAN;
+        const world w = {.refusals = draw(3) ? 10 : 0, .energy = draw(2), .basis = draw(2)};
+        if (draw(3) == 0)
+            random_encoder(&d, &w);
+        random_ops(&d, &d.built.context, &w);
+        random_ops(&d, &d.built.generation, &w);
+        if (draw(8) == 0)
+            fake_add(d.arena, draw(2) ? &d.built.context : &d.built.generation,
+                     fake_op(d.arena, "odd", OP_READS_BATCH, 1, (fake_params){.base = INFINITY}));
+        fake_plan(&d);
+        size_t n = random_loads(loads, MOST);
+        for (size_t i = 1; i < n; i++)
+            if (draw(4)) { /* the next of a line */
+                const uint32_t osl = draw(5) ? loads[i - 1].osl + 8 : loads[i].osl;
+                loads[i] = loads[i - 1];
+                loads[i].osl = osl;
+            } else if (draw(2)) {
+                loads[i].batch *= 200;
+            }
+        srv_block block = {0}, one = {0};
+        srv_evaluate(&d, loads, n, &block);
+        for (size_t i = 0; i < n; i++) {
+            srv_evaluate_plain(&d, &loads[i], 1, &one);
+            const srv_point p = point(&block, i), q = point(&one, 0);
+            const size_t from = offsetof(srv_point, ttft);
+            assert_true(p.status == q.status && p.kv_oom == q.kv_oom && p.encodes == q.encodes &&
+                        p.carried == q.carried && p.tier == q.tier && p.visual_tokens == q.visual_tokens);
+            assert_memory_equal(&p.load, &q.load, sizeof p.load);
+            assert_true((p.reason == NULL) == (q.reason == NULL) &&
+                        (!p.reason || strcmp(p.reason, q.reason) == 0));
+            for (size_t f = 0; f < (sizeof p - from) / sizeof(double); f++)
+                assert_true(same_bits((&p.ttft)[f], (&q.ttft)[f]));
+            by_status[p.status]++;
+        }
+        srv_block_free(&block);
+        srv_block_free(&one);
+        aic_arena_free(d.arena);
+    }
+    for (int s = 0; s < SRV_STATUS_COUNT; s++)
+        assert_true(by_status[s] > 50);
 }
 
 /* What fake ops answer that read tokens, or the length, with slope 1. */
@@ -612,21 +690,14 @@ static void speed_of_light(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(factored_equals_plain),
-        cmocka_unit_test(images_are_encoded),
-        cmocka_unit_test(long_walks),
-        cmocka_unit_test(rows_fold_by_name),
-        cmocka_unit_test(first_refusal_counts),
-        cmocka_unit_test(repeats_are_reread),
-        cmocka_unit_test(verdicts_reach_the_point),
-        cmocka_unit_test(explanation_adds_up),
-        cmocka_unit_test(explanation_of_a_refusal),
-        cmocka_unit_test(refused_deployments),
-        cmocka_unit_test(sorting_keys),
-        cmocka_unit_test(numbering_keys),
-        cmocka_unit_test(golden_points),
-        cmocka_unit_test(compiled_refusals),
-        cmocka_unit_test(speed_of_light),
+        cmocka_unit_test(factored_equals_plain), cmocka_unit_test(blocks_equal_single_points),
+        cmocka_unit_test(images_are_encoded),    cmocka_unit_test(long_walks),
+        cmocka_unit_test(rows_fold_by_name),     cmocka_unit_test(first_refusal_counts),
+        cmocka_unit_test(repeats_are_reread),    cmocka_unit_test(verdicts_reach_the_point),
+        cmocka_unit_test(explanation_adds_up),   cmocka_unit_test(explanation_of_a_refusal),
+        cmocka_unit_test(refused_deployments),   cmocka_unit_test(sorting_keys),
+        cmocka_unit_test(numbering_keys),        cmocka_unit_test(golden_points),
+        cmocka_unit_test(compiled_refusals),     cmocka_unit_test(speed_of_light),
         cmocka_unit_test(estimated_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,6 +168,55 @@ static void write_sparse(const fix_sweep *s, const char *path, bool said, double
     assert_true(res_writer_finish(w, true, out, &err));
 }
 
+/* Says of every column that has one value that it is `same`, and spoils what nobody may read then. */
+static void say_same(fix_block *b) {
+    const size_t n = b->points.n;
+    for (size_t c = 0; c < SRV_COLUMN_COUNT; c++) {
+        const size_t width = srv_points_width(c);
+        char *column = srv_points_column(&b->of, c);
+        if (memcmp(column, column + width, (n - 1) * width) != 0)
+            continue;
+        b->of.same |= UINT64_C(1) << c;
+        memset(column + width, 0x5a, (n - 1) * width);
+    }
+    b->points.one_deployment = b->deployment[0];
+    b->points.deployment = NULL;
+    if (b->points.n_rows == n * b->rows[0]) {
+        b->points.rows_each = b->rows[0];
+        b->points.rows = NULL;
+    }
+}
+
+/* Columns of one value make the same file as those that are written out. */
+static void test_columns_of_one_value(void **state) {
+    (void)state;
+    aic_error err = {0};
+    fix_sweep *s = fix_new(DEPLOYMENTS);
+    res_summary whole, said;
+    for (int breakdown = 0; breakdown < 2; breakdown++) {
+        for (int say = 0; say < 2; say++) {
+            res_origin origin = fix_origin(s);
+            res_writer_options opt = fix_options(path_of(say ? "b.h5" : "a.h5"));
+            opt.breakdown = breakdown;
+            opt.force = true;
+            res_writer *w = res_writer_open(&opt, &origin, &err);
+            for (size_t d = 0; d < DEPLOYMENTS; d++) {
+                fix_block b;
+                fix_block_make(s, d * FIX_WORKLOADS, FIX_WORKLOADS, &b);
+                if (say)
+                    say_same(&b);
+                assert_true(res_writer_deployment(w, d, &s->deployments[d], &err));
+                assert_true(res_writer_points(w, &b.points, &err));
+                fix_block_free(&b);
+            }
+            assert_true(res_writer_finish(w, true, say ? &said : &whole, &err));
+        }
+        assert_string_equal(whole.digest, said.digest);
+        assert_same_file(path_of("a.h5"), path_of("b.h5"));
+    }
+    fix_free(s);
+}
+
 /* Stripes serve many times over, by turns with values, with zeros and with both. */
 static void test_zeros_may_be_left_out(void **state) {
     (void)state;
@@ -564,6 +613,7 @@ int main(void) {
         TEST(test_checkpoints_do_not_matter),
         TEST(test_threads_do_not_matter),
         TEST(test_zeros_may_be_left_out),
+        TEST(test_columns_of_one_value),
         TEST(test_room),
         TEST(test_content_digest_is_free_of_compression),
         TEST(test_rounded_breakdowns),
