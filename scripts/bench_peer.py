@@ -14,6 +14,7 @@ import csv
 import io
 import json
 import logging
+import os
 import pathlib
 import random
 import statistics
@@ -30,6 +31,7 @@ WORKLOAD = ["batch", "isl", "osl"]
 def run(program, output, *args):
     """Wall-clock seconds of one run of the program that makes a new file."""
     output.unlink(missing_ok=True)
+    os.sync()  # else the disk would still be busy with the last file
     start = time.perf_counter()
     subprocess.run([program, "run", *args, "-o", str(output), "--quiet"], check=True)
     return time.perf_counter() - start

@@ -82,8 +82,7 @@ static bool has(const res_in *in, const char *path) {
         memcpy(part, path, i);
         part[i] = '\0';
         H5L_info_t info;
-        if (H5Lexists(in->file, part, H5P_DEFAULT) <= 0 ||
-            H5Lget_info(in->file, part, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD)
+        if (H5Lget_info(in->file, part, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_HARD)
             return false;
     }
     return len < sizeof part;

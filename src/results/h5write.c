@@ -127,9 +127,10 @@ void res_out_discard(res_out *o) {
 
 /* ---- attributes -------------------------------------------------------------------------------------- */
 
-static bool write_attribute(res_out *o, const char *object, const char *name, hid_t type, const void *value) {
+/* Of an object that lies at `path` from where `at` is; "." = `at` itself. */
+static bool write_attribute(hid_t at, const char *path, const char *name, hid_t type, const void *value) {
     hid_t space = H5Screate(H5S_SCALAR);
-    hid_t attr = H5Acreate_by_name(o->file, object, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t attr = H5Acreate_by_name(at, path, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     bool ok = attr >= 0 && H5Awrite(attr, type, value) >= 0;
     if (attr >= 0)
         H5Aclose(attr);
@@ -140,7 +141,7 @@ static bool write_attribute(res_out *o, const char *object, const char *name, hi
 static bool put_attribute(res_out *o, const char *object, const char *name, hid_t type, const void *value,
                           aic_error *err) {
     pdb_hdf5_lock();
-    bool ok = write_attribute(o, object, name, type, value) ||
+    bool ok = write_attribute(o->file, object, name, type, value) ||
               res_h5_fail(err, o->path, "cannot write an attribute");
     pdb_hdf5_unlock();
     return ok;
@@ -160,7 +161,7 @@ bool res_out_text(res_out *o, const char *object, const char *name, const char *
         memcpy(value + width - 3, "...", 3);
     pdb_hdf5_lock();
     hid_t type = text_type(width);
-    bool ok = write_attribute(o, object, name, type, value) ||
+    bool ok = write_attribute(o->file, object, name, type, value) ||
               res_h5_fail(err, o->path, "cannot write an attribute");
     H5Tclose(type);
     pdb_hdf5_unlock();
@@ -190,9 +191,10 @@ bool res_out_set_u64(res_out *o, const char *object, const char *name, uint64_t 
 
 /* ---- groups and datasets ----------------------------------------------------------------------------- */
 
-static bool describe(res_out *o, const char *path, const char *name, const char *text) {
+/* An attribute of an object at hand: finding it by its path takes as long as making it. */
+static bool describe(hid_t object, const char *name, const char *text) {
     hid_t type = text_type(strlen(text));
-    bool ok = write_attribute(o, path, name, type, text);
+    bool ok = write_attribute(object, ".", name, type, text);
     H5Tclose(type);
     return ok;
 }
@@ -201,7 +203,9 @@ bool res_out_group(res_out *o, const char *path, const char *meaning, aic_error 
     pdb_hdf5_lock();
     hid_t properties = group_properties(H5P_GROUP_CREATE);
     hid_t group = H5Gcreate2(o->file, path, H5P_DEFAULT, properties, H5P_DEFAULT);
-    bool ok = group >= 0 && H5Gclose(group) >= 0 && describe(o, path, "long_name", meaning);
+    bool ok = group >= 0 && describe(group, "long_name", meaning);
+    if (group >= 0)
+        ok = H5Gclose(group) >= 0 && ok;
     if (!ok)
         res_h5_fail(err, o->path, "cannot create a group");
     H5Pclose(properties);
@@ -228,8 +232,7 @@ bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width,
     hid_t stored = res_h5_type(type, width), space = H5Screate_simple(1, &none, &unlimited);
     hid_t properties = dataset_properties(o, type, chunk);
     *id = H5Dcreate2(o->file, path, stored, space, H5P_DEFAULT, properties, H5P_DEFAULT);
-    bool ok =
-        *id >= 0 && (!*unit || describe(o, path, "units", unit)) && describe(o, path, "long_name", meaning);
+    bool ok = *id >= 0 && (!*unit || describe(*id, "units", unit)) && describe(*id, "long_name", meaning);
     if (!ok)
         res_h5_fail(err, o->path, "cannot create a dataset");
     H5Pclose(properties);
@@ -303,7 +306,7 @@ static bool put_back_references(hid_t scale, const back_reference *refs, size_t 
 static bool put_c_string(res_out *o, const char *path, const char *name, const char *text) {
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, strlen(text) + 1);
-    bool ok = write_attribute(o, path, name, type, text);
+    bool ok = write_attribute(o->file, path, name, type, text);
     H5Tclose(type);
     return ok;
 }
