@@ -84,6 +84,9 @@ static aic_code run_command(const cli_command *c, int argc, char **argv, int fir
         if (args.quiet)
             aic_quiet(true);
         code = c->run(&args, &err);
+        /* A table that could not be read looks absent, or empty: whatever was printed may rest on it. */
+        if (code == AIC_OK && pdb_hdf5_read_error() != 0)
+            aic_fail(&err, AIC_IO, "measured data cannot be read: %s", strerror(pdb_hdf5_read_error()));
         if (err.code != AIC_OK)
             code = report(&err);
     }
@@ -96,8 +99,8 @@ static aic_code run_command(const cli_command *c, int argc, char **argv, int fir
 }
 
 /* Columns of tables and blocks of points come and go by the megabyte: memory that went back to the system
- * each time would have to be cleared by it each time. The heap's first part is asked for in large pages, where
- * the system gives them: a short command spends a third of its time on faults of small ones. */
+ * each time would have to be cleared by it each time. The heap's first part is asked for in large pages,
+ * where the system gives them: a short command spends a third of its time on faults of small ones. */
 static void keep_memory(void) {
 #ifdef __GLIBC__
     enum { LARGE = 1 << 30, STEP = 1 << 22, PAGE = 1 << 21, FIRST = 24 * PAGE };

@@ -22,6 +22,7 @@ typedef struct pdb_scratch_block {
 } block;
 
 static _Thread_local block *top;
+static _Thread_local unsigned depth;    /* levels begun and not ended */
 static _Thread_local size_t held, most; /* bytes of all blocks: now, at any time */
 static pthread_key_t at_exit;           /* set where a thread has blocks */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -58,6 +59,7 @@ static void push(size_t size) {
 }
 
 pdb_scratch pdb_scratch_begin(void) {
+    depth++;
     return (pdb_scratch){top, top ? top->used : 0};
 }
 
@@ -76,10 +78,11 @@ void *pdb_scratch_take(size_t count, size_t size) {
 
 void pdb_scratch_end(const pdb_scratch *s) {
     const size_t enough = most < KEPT ? most : KEPT;
-    if (s->block && (s->block->below || s->used > 0)) {
+    if (--depth > 0) {
         while (top != s->block)
             pop();
-        top->used = s->used;
+        if (top)
+            top->used = s->used;
     } else if (!APART && top && !top->below && top->size == enough) {
         top->used = 0;
     } else { /* nothing stays in use */

@@ -134,7 +134,7 @@ static const res_field deployment_fields[] = {
     {"refusal", RES_D_U32, "",
      "why every point of the deployment is refused; row of /axes/refusal, 0 = it is not"},
     {"inputs", RES_D_TEXT, "",
-     "128 bits of SHA-256 of all that the figures of its points depend on, workloads apart; empty where "
+     "XXH3-128 of all that the figures of its points depend on, workloads apart; empty where "
      "refused"},
 };
 

@@ -164,7 +164,7 @@ typedef struct srv_deployment {
     const srv_row *rows;
     uint64_t rows_hash[2]; /* 128 bits: equal rows have equal ones; zeros where there are none */
     const void *plan;      /* private: bound ops and fold maps */
-    /* 128 bits of SHA-256 over all that the figures of its points depend on, workloads apart: the code that
+    /* XXH3-128 over all that the figures of its points depend on, workloads apart: the code that
      * computes them, request and op lists as resolved, memory constants, the system's sheet, the content of
      * every table its ops read. "" when refused or when it cannot be told. */
     char inputs[SRV_INPUTS_DIGITS + 1];

@@ -52,6 +52,20 @@ static void test_memory_stays(void **state) {
 #endif
 }
 
+/* A level that takes nothing around one that needs a larger block than there is. */
+static void test_empty_level(void **state) {
+    (void)state;
+    for (size_t size = 1 << 16; size < 1 << 23; size *= 4) {
+        pdb_scratch outer = pdb_scratch_begin(), inner = pdb_scratch_begin();
+        memset(pdb_scratch_take(size, 1), 1, size);
+        pdb_scratch_end(&inner);
+        inner = pdb_scratch_begin();
+        memset(pdb_scratch_take(2 * size, 1), 2, 2 * size);
+        pdb_scratch_end(&inner);
+        pdb_scratch_end(&outer);
+    }
+}
+
 static void *in_thread(void *unused) {
     (void)unused;
     nest(2, 50000); /* what it leaves goes with the thread: a leak checker looks */
@@ -69,6 +83,6 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_levels), cmocka_unit_test(test_memory_stays),
-                                       cmocka_unit_test(test_threads)};
+                                       cmocka_unit_test(test_empty_level), cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
