@@ -82,6 +82,16 @@ aic_arena *aic_arena_new(void) {
     return a;
 }
 
+char *aic_strdup(const char *text) {
+    size_t size = strlen(text) + 1;
+    return memcpy(aic_alloc(size, 1), text, size);
+}
+
+bool aic_all_zero(const void *p, size_t n) {
+    const char *bytes = p;
+    return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
+}
+
 void aic_arena_free(aic_arena *a) {
     if (!a)
         return;

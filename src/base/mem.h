@@ -21,6 +21,16 @@ void aic_mem_set_watch(aic_mem_watch *watch);
 size_t aic_mul(size_t a, size_t b); /* a*b, ends the process on overflow */
 size_t aic_add(size_t a, size_t b); /* a+b, ends the process on overflow */
 
+char *aic_strdup(const char *text);
+/* Cuts memory into arrays: returns the next n values of so many bytes and moves on. */
+static inline void *aic_carve(char **memory, size_t n, size_t size) {
+    void *p = *memory;
+    *memory += n * size;
+    return p;
+}
+/* Are n bytes all 0? Memory against itself is the fastest look. */
+bool aic_all_zero(const void *p, size_t n);
+
 #define AIC_NEW(type)          ((type *)aic_calloc(1, sizeof(type)))
 #define AIC_NEW_ARRAY(type, n) ((type *)aic_calloc((n), sizeof(type)))
 

@@ -25,7 +25,7 @@ static void print_ops(const srv_deployment *d, const srv_block *b, const srv_poi
     double total = 0;
     if (!b->priced[0])
         return;
-    size_t first = srv_first_row(d, p);
+    size_t first = srv_first_row(d, p->encodes);
     for (size_t i = first; i < d->n_rows; i++)
         total += b->latency[i];
     printf("\n%-10s %-32s %-20s %12s %6s  %-9s  %-9s  %s\n", "phase", "op", "kind", "ms", "%", "source",

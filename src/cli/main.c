@@ -85,8 +85,8 @@ static aic_code run_command(const cli_command *c, int argc, char **argv, int fir
             aic_quiet(true);
         code = c->run(&args, &err);
         /* A table that could not be read looks absent, or empty: whatever was printed may rest on it. */
-        if (code == AIC_OK && pdb_hdf5_read_error() != 0)
-            aic_fail(&err, AIC_IO, "measured data cannot be read: %s", strerror(pdb_hdf5_read_error()));
+        if (code == AIC_OK)
+            pdb_data_was_read(&err);
         if (err.code != AIC_OK)
             code = report(&err);
     }

@@ -102,8 +102,7 @@ static const srv_row *row_at(const side *s, size_t i) {
 }
 
 static size_t first_row(const side *s) {
-    const srv_point point = srv_points_get(&s->block.points, 0);
-    return srv_first_row(s->d, &point);
+    return srv_first_row(s->d, srv_points_encode(&s->block.points, 0));
 }
 
 static size_t find_row(const side *s, const srv_row *like) {

@@ -105,7 +105,7 @@ void cli_point_json(const srv_deployment *d, const srv_block *block, aic_buf *ou
     swp_row row;
     const char *comma = "{";
     const srv_point point = srv_points_get(&block->points, 0);
-    const size_t first = srv_first_row(d, &point);
+    const size_t first = srv_first_row(d, point.encodes);
     cli_effective(d, &point.load, &row);
     for (size_t i = 0; i < res_column_count(); i++) {
         const res_column *c = res_column_at(i);

@@ -146,7 +146,7 @@ static op_class allreduce_query(const op_bound *b, op_mode mode, const op_shape 
         *out = op_zero(OP_SRC_empirical);
         return OP_OK;
     }
-    if (st && st->nccl && (mode == OP_SILICON || mode == OP_HYBRID))
+    if (st && st->nccl && op_mode_measures(mode))
         return op_query(st->nccl, mode, shape, out, why);
     return op_by_mode(&paths, b, mode, shape, out, why);
 }

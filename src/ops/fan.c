@@ -8,8 +8,7 @@
 #include <string.h>
 
 static bool source_of(const op_bound *b, op_mode mode, op_fan_source *out) {
-    bool measures = mode == OP_SILICON || mode == OP_HYBRID;
-    return b->op->desc->fan && measures && b->refused == OP_OK && b->op->desc->fan(b, out);
+    return b->op->desc->fan && op_mode_measures(mode) && b->refused == OP_OK && b->op->desc->fan(b, out);
 }
 
 static size_t samples_of(const op_fan_source *s) {
@@ -33,13 +32,6 @@ size_t op_fan_bytes(const op_bound *b, op_mode mode, size_t n) {
     return aic_add(pdb_fan_bytes(s.grid, aic_mul(samples_of(&s), n)), aic_mul(each, n));
 }
 
-/* The next n values of so many bytes. */
-static void *carve(char **memory, size_t n, size_t size) {
-    void *p = *memory;
-    *memory += n * size;
-    return p;
-}
-
 static void place(op_fan *f) {
     const uint32_t *lengths = f->lengths;
     f->placed = true;
@@ -59,15 +51,15 @@ bool op_fan_open(op_fan *f, const op_bound *b, op_mode mode, const uint32_t *len
     f->op = (f->source.op ? f->source.op : b)->op;
     const size_t places = samples_of(&f->source) * n;
     const op_fan_source *s = &f->source;
-    f->places = carve(&at, places, sizeof(double));
-    f->latency = carve(&at, n, sizeof(double));
-    f->energy = s->grid->power ? carve(&at, n, sizeof(double)) : NULL;
+    f->places = aic_carve(&at, places, sizeof(double));
+    f->latency = aic_carve(&at, n, sizeof(double));
+    f->energy = s->grid->power ? aic_carve(&at, n, sizeof(double)) : NULL;
     for (int c = 0; c < OP_COVERS; c++)
-        f->parts[c] = carve(&at, n, sizeof(double));
-    void *curves = carve(&at, pdb_fan_bytes(s->grid, places), 1);
-    f->from = s->grid->from ? carve(&at, n, sizeof(pdb_origins)) : NULL;
-    f->cover = carve(&at, n, 1);
-    f->odd = carve(&at, n, 1);
+        f->parts[c] = aic_carve(&at, n, sizeof(double));
+    void *curves = aic_carve(&at, pdb_fan_bytes(s->grid, places), 1);
+    f->from = s->grid->from ? aic_carve(&at, n, sizeof(pdb_origins)) : NULL;
+    f->cover = aic_carve(&at, n, 1);
+    f->odd = aic_carve(&at, n, 1);
     return pdb_fan_open(&f->grid, s->grid, s->coords, f->places, places, s->sol, s->ctx, curves);
 }
 

@@ -110,6 +110,11 @@ op_result op_estimated(double latency, op_tier tier); /* an empirical answer: no
 /* Puts the whole latency under one kind of evidence. */
 void op_cover_all(op_result *r, op_cover cover);
 
+/* Does the mode ask tables? */
+static inline bool op_mode_measures(op_mode mode) {
+    return mode == OP_SILICON || mode == OP_HYBRID;
+}
+
 /* KV lengths that stand for one, from 0.9 to 1.1 of it: measured decode times step with the length. */
 enum { OP_SAMPLES = 5 };
 static inline double op_sample_length(uint32_t s, int k) {

@@ -43,10 +43,6 @@ const pdb_table *megamoe_table(const pdb_view *view, const char **why);
 
 /* ---- all ---------------------------------------------------------------------------------------------- */
 
-static inline bool measured_mode(op_mode mode) {
-    return mode == OP_SILICON || mode == OP_HYBRID;
-}
-
 /* These kinds are measured or not answered: what HYBRID would estimate has no estimate. */
 static inline op_class measured_only(op_mode mode, op_class cls, op_refusal *why) {
     if (mode == OP_HYBRID && cls == OP_MISSING)

@@ -157,7 +157,7 @@ static op_class megamoe_query(const op_bound *b, op_mode mode, const op_shape *s
                               op_refusal *why) {
     if (!runs_on(b, why))
         return OP_INVALID;
-    if (!measured_mode(mode))
+    if (!op_mode_measures(mode))
         return op_refuse_op(why, b->op, OP_MISSING,
                             "the fused module is measured or not answered; mode %s does not measure "
                             "(docs/model/" LARGE_EP_PAGE ".md)",

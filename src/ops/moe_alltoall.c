@@ -277,7 +277,7 @@ static op_class a2a_query(const op_bound *b, op_mode mode, const op_shape *shape
                           op_refusal *why) {
     const a2a_params *p = b->op->params;
     const a2a_state *st = b->state;
-    if (!measured_mode(mode))
+    if (!op_mode_measures(mode))
         return op_refuse_op(why, b->op, OP_NO_EMPIRICAL,
                             "exchanges of large expert parallelism are measured or not answered; mode %s "
                             "does not measure (docs/model/" LARGE_EP_PAGE ".md)",

@@ -228,7 +228,7 @@ static op_class expert_query(const op_bound *b, op_mode mode, const op_shape *sh
                              op_refusal *why) {
     const expert_params *p = b->op->params;
     const expert_state *st = b->state;
-    if (!measured_mode(mode))
+    if (!op_mode_measures(mode))
         return op_refuse_op(why, b->op, OP_NO_EMPIRICAL,
                             "experts of large expert parallelism are measured or not answered; mode %s does "
                             "not measure (docs/model/" LARGE_EP_PAGE ".md)",

@@ -8,7 +8,7 @@ static bool binds_always(const op_desc *d) {
 /* A path that the binder's mode has no use for answers nothing, should it be asked all the same. */
 void op_bind(op_binder *binder, const op *o, op_bound *b) {
     const op_desc *d = o->desc;
-    bool measures = binder->mode == OP_SILICON || binder->mode == OP_HYBRID;
+    bool measures = op_mode_measures(binder->mode);
     bool estimates = binder->mode == OP_HYBRID || binder->mode == OP_EMPIRICAL;
     *b = (op_bound){.op = o,
                     .view = binder->view,
@@ -57,8 +57,7 @@ op_class op_query_once(const op_bound *b, op_mode mode, const op_shape *shape, o
 
 size_t op_query_many(const op_bound *b, op_mode mode, const op_shape *shapes, size_t n, op_result *out) {
     const op_desc *d = b->op->desc;
-    bool measures = mode == OP_SILICON || mode == OP_HYBRID;
-    if (!d->many || !measures || b->refused != OP_OK)
+    if (!d->many || !op_mode_measures(mode) || b->refused != OP_OK)
         return 0;
     size_t answered = d->many(b, mode, shapes, n, out);
     for (size_t i = 0; i < answered && !d->composite && !d->unclamped; i++)

@@ -15,24 +15,17 @@ size_t pdb_fan_bytes(const pdb_grid *g, size_t n) {
     return aic_add(aic_add(bytes, word - 1) / word * word, sizeof(pdb_hold_lists));
 }
 
-/* The next n values of so many bytes. */
-static void *carve(char **memory, size_t n, size_t size) {
-    void *p = *memory;
-    *memory += n * size;
-    return p;
-}
-
 static void lay_curves(pdb_fan *f, void *memory) {
     char *at = memory; /* wide columns first: each is aligned then */
-    f->lists = carve(&at, 1, sizeof *f->lists);
+    f->lists = aic_carve(&at, 1, sizeof *f->lists);
     pdb_hold_forget(f->lists);
     for (int i = 0; i < 2; i++)
-        f->curves[i] = (pdb_fan_curve){.latency = carve(&at, f->n, sizeof(double)),
-                                       .power = f->g->power ? carve(&at, f->n, sizeof(double)) : NULL};
+        f->curves[i] = (pdb_fan_curve){.latency = aic_carve(&at, f->n, sizeof(double)),
+                                       .power = f->g->power ? aic_carve(&at, f->n, sizeof(double)) : NULL};
     for (int i = 0; f->g->from && i < 2; i++)
-        f->curves[i].from = carve(&at, f->n, sizeof(pdb_origins));
+        f->curves[i].from = aic_carve(&at, f->n, sizeof(pdb_origins));
     for (int i = 0; i < 2; i++)
-        f->curves[i].meets = carve(&at, f->n, 1);
+        f->curves[i].meets = aic_carve(&at, f->n, 1);
 }
 
 bool pdb_fan_open(pdb_fan *f, const pdb_grid *g, const double *coords, const double *places, size_t n,

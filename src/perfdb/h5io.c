@@ -41,6 +41,11 @@ int pdb_hdf5_read_error(void) {
     return atomic_load(&first_read_error);
 }
 
+bool pdb_data_was_read(aic_error *err) {
+    int why = pdb_hdf5_read_error();
+    return why == 0 || aic_fail(err, AIC_IO, "measured data cannot be read: %s", strerror(why));
+}
+
 void pdb_hdf5_note_read_error(int why) {
     int none = 0;
     atomic_compare_exchange_strong(&first_read_error, &none, why);

@@ -16,8 +16,7 @@ static herr_t take_name(hid_t group, const char *name, const H5L_info_t *info, v
     if (info->type != H5L_TYPE_HARD)
         return 0;
     AIC_GROW(l->names, l->n, l->cap);
-    l->names[l->n] = aic_alloc(strlen(name) + 1, 1);
-    strcpy(l->names[l->n++], name);
+    l->names[l->n++] = aic_strdup(name);
     return 0;
 }
 
@@ -154,7 +153,7 @@ bool pdb_file_measures(pdb_file *f, const char *table, const char *family) {
     pthread_mutex_lock(&f->folders_lock);
     AIC_GROW(f->families, f->n_families, f->cap_families);
     pdb_table_family *t = &f->families[f->n_families++];
-    t->table = strcpy(aic_alloc(strlen(table) + 1, 1), table);
+    t->table = aic_strdup(table);
     strcpy(t->family, found);
     pthread_mutex_unlock(&f->folders_lock);
     return strcmp(found, family) == 0;

@@ -10,7 +10,9 @@ enum {
 
 /* ---- axes -------------------------------------------------------------------------------------- */
 
-/* The numbers of values by hash. */
+/* The numbers of values by hash. Values stand in the index itself, which pdb_numbers, for keys of any width,
+ * does not have: every row of every table comes by here, and all of the gate takes a twentieth less for it.
+ */
 typedef struct slot {
     uint64_t value;
     uint32_t number; /* + 1; 0 = free */
@@ -43,12 +45,12 @@ static values twice(const values *old) {
     return v;
 }
 
-static void rank_values(pdb_axis *axis) {
-    uint32_t *order = pdb_scratch_take(axis->n, sizeof *order);
-    axis->rank = pdb_scratch_take(axis->n, sizeof *axis->rank);
-    pdb_sort_rows(axis->n, 1, axis->value, order);
-    for (uint32_t i = 0; i < axis->n; i++)
-        axis->rank[order[i]] = i;
+uint32_t *pdb_ranks_of(size_t n, int width, const uint64_t *keys) {
+    uint32_t *order = pdb_scratch_take(n, sizeof *order), *rank = pdb_scratch_take(n, sizeof *rank);
+    pdb_sort_rows(n, width, keys, order);
+    for (size_t i = 0; i < n; i++)
+        rank[order[i]] = (uint32_t)i;
+    return rank;
 }
 
 pdb_axis pdb_axis_of(size_t n, const uint64_t *value, size_t step) {
@@ -71,7 +73,7 @@ pdb_axis pdb_axis_of(size_t n, const uint64_t *value, size_t step) {
             axis.number[i] = s->number - 1;
         }
     }
-    rank_values(&axis);
+    axis.rank = pdb_ranks_of(axis.n, 1, axis.value);
     return axis;
 }
 

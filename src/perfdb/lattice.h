@@ -19,6 +19,9 @@ typedef struct pdb_axis {
 /* Row i has the value values[i * step]. Fewer than 2^31 rows. */
 pdb_axis pdb_axis_of(size_t n, const uint64_t *values, size_t step);
 
+/* The place of each of n rows of `width` keys, all different, among them in ascending order. */
+uint32_t *pdb_ranks_of(size_t n, int width, const uint64_t *keys);
+
 /* Rows in ascending order of their axes, the most significant first; of rows that agree the first alone.
  * order: n entries; returns how many are filled. False: the box is too empty for that. */
 bool pdb_lattice_order(size_t n, int axes, const pdb_axis *axis, uint32_t *order, size_t *kept);

@@ -288,6 +288,7 @@ int pdb_hdf5_file_error(void);
 /* errno of the first read of an HDF5 file that failed in this process, by any thread; 0 = none. Behind such a
  * failure a table may look absent that is there: what was looked up since is no answer. */
 int pdb_hdf5_read_error(void);
+bool pdb_data_was_read(aic_error *err); /* AIC_IO behind such a failure */
 
 /* ---- inspection ------------------------------------------------------------------------------ */
 

@@ -40,11 +40,6 @@ struct pdb_shelf {
     pdb_shelf_group *groups;
 };
 
-static char *copy_of(const char *text) {
-    size_t size = strlen(text) + 1;
-    return memcpy(aic_alloc(size, 1), text, size);
-}
-
 pdb_shelf *pdb_shelf_new(pdb_file *f) {
     pdb_shelf *s = AIC_NEW(pdb_shelf);
     s->file = f;
@@ -170,7 +165,7 @@ pdb_shelf_group *pdb_shelf_open(pdb_shelf *s, const char *path, aic_error *err) 
     if (opened) {
         g = AIC_NEW(pdb_shelf_group);
         *g = (pdb_shelf_group){
-            .next = s->groups, .shelf = s, .path = copy_of(path), .hash = hash, .group = opened};
+            .next = s->groups, .shelf = s, .path = aic_strdup(path), .hash = hash, .group = opened};
         s->groups = g;
     }
     pthread_mutex_unlock(&s->lock);
@@ -190,7 +185,7 @@ static pdb_shelf_column *place_of(pdb_shelf_group *g, const char *name) {
     if (!c) {
         c = AIC_NEW(pdb_shelf_column);
         c->group = g;
-        c->name = copy_of(name);
+        c->name = aic_strdup(name);
         pthread_mutex_init(&c->lock, NULL);
         c->next = g->columns;
         g->columns = c;

@@ -47,19 +47,11 @@ typedef struct shapes {
     uint32_t *row; /* by number of a site: a row of it */
 } shapes;
 
-static void rank_sites(shapes *s, int width, const uint64_t *keys) {
-    uint32_t *order = pdb_scratch_take(s->site.n, sizeof *order);
-    s->site.rank = pdb_scratch_take(s->site.n, sizeof *s->site.rank);
-    pdb_sort_rows(s->site.n, width, keys, order);
-    for (uint32_t i = 0; i < s->site.n; i++)
-        s->site.rank[order[i]] = i;
-}
-
 static void rank_ascending(const uint64_t *coords, shapes *s) {
     uint64_t *keys = pdb_scratch_take(aic_mul(s->site.n, 2), sizeof *keys);
     for (size_t i = 0; i < s->site.n; i++)
         memcpy(keys + 2 * i, coords + 3 * (size_t)s->row[i] + 1, 2 * sizeof *keys);
-    rank_sites(s, 2, keys);
+    s->site.rank = pdb_ranks_of(s->site.n, 2, keys);
 }
 
 /* In the order in which a walk of nested maps curve -> site0 -> site1 meets them, each level in order of
@@ -86,7 +78,7 @@ static void rank_as_met(size_t n, shapes *s, const pdb_axis *site0) {
         keys[3 * i + 1] = branch[s->row[i]];
         keys[3 * i + 2] = s->row[i];
     }
-    rank_sites(s, 3, keys);
+    s->site.rank = pdb_ranks_of(s->site.n, 3, keys);
 }
 
 static shapes shapes_of(size_t n, const uint64_t *coords, bool ascending) {

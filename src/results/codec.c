@@ -82,10 +82,6 @@ static bool is_constant(const uint8_t *p, size_t n, size_t width) {
     return n <= width || memcmp(p, p + width, n - width) == 0;
 }
 
-bool res_all_zero(const uint8_t *p, size_t n) {
-    return n == 0 || (p[0] == 0 && is_constant(p, n, 1));
-}
-
 static void deflate_whole(res_codec *c, const uint8_t *in, size_t bytes, res_coded *out) {
     res_make_room(&c->coded, &c->coded_cap, libdeflate_zlib_compress_bound(c->compressor, bytes));
     out->bytes = c->coded;
@@ -211,14 +207,14 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
     const uint8_t *in = data;
     c->last = NULL;
     bool constant = is_constant(in, used, width);
-    if (sparse && constant && res_all_zero(in, rows ? width : 0))
+    if (sparse && constant && aic_all_zero(in, rows ? width : 0))
         return false;
     if (rows < chunk) {
         res_make_room(&c->padded, &c->padded_cap, bytes);
         memcpy(c->padded, data, used);
         memset(c->padded + used, 0, bytes - used);
         in = c->padded;
-        constant = constant && res_all_zero(in, width);
+        constant = constant && aic_all_zero(in, width);
     }
     if (constant && width <= sizeof(uint64_t))
         encode_constant(c, in, width, chunk, shuffled, out);

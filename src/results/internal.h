@@ -287,7 +287,6 @@ bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, 
 /* Decodes a whole chunk into out (chunk x width bytes). False when the stream is damaged or of another
  * length. */
 bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, bool shuffle, void *out);
-bool res_all_zero(const uint8_t *p, size_t n);
 bool res_shuffled(res_dtype t); /* is a dataset of this type stored through the shuffle filter? */
 
 /* ---- what a file says of its making (rerun.c) -------------------------------------------------------- */

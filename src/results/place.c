@@ -158,7 +158,7 @@ static uint64_t fill_rows(const res_points *p, size_t first, const res_piece *pi
     } else {
         put_zeros(piece, RES_B_ENERGY);
     }
-    if (basis && !res_all_zero(basis, piece->n)) {
+    if (basis && !aic_all_zero(basis, piece->n)) {
         touched |= RES_FIELD_BIT(RES_B_TIER) | RES_FIELD_BIT(RES_B_CARRIED);
         split_basis(basis, piece->n, cells(piece, RES_B_TIER), cells(piece, RES_B_CARRIED));
     } else {

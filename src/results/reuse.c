@@ -232,7 +232,7 @@ static bool is_priced(srv_status s) {
 static bool copy_rows(const res_window *w, size_t at, const srv_deployment *d, const srv_point *p, size_t i,
                       srv_block *out) {
     const res_op_row *rows;
-    size_t first = srv_first_row(d, p), n = res_window_all_rows(w, at, &rows);
+    size_t first = srv_first_row(d, p->encodes), n = res_window_all_rows(w, at, &rows);
     if (n != d->n_rows - first)
         return false;
     first += i * d->n_rows;

@@ -3,12 +3,6 @@
 #include "serving/gather.h"
 #include <string.h>
 
-/* Are n values 0, and not -0? Whole memory against itself is the fastest look. */
-static bool all_zero(const double *v, size_t n) {
-    static const double zero = 0;
-    return n == 0 || (memcmp(v, &zero, sizeof zero) == 0 && memcmp(v, v + 1, (n - 1) * sizeof *v) == 0);
-}
-
 /* Notes what the first `count` tables have. */
 static void look_at(srv_pieces *p, const srv_folded *f, size_t count) {
     uint64_t cover[OP_COVERS] = {0}, bits[OP_COVERS];
@@ -20,7 +14,8 @@ static void look_at(srv_pieces *p, const srv_folded *f, size_t count) {
         for (int c = 0; c < OP_COVERS; c++)
             cover[c] |= bits[c];
     }
-    p->energy = p->energy || !all_zero(f->energy, count * f->n_rows);
+    p->energy =
+        p->energy || !aic_all_zero(f->energy, count * f->n_rows * sizeof *f->energy); /* -0 counts, too */
     p->basis = p->basis || basis;
     p->gaps = p->gaps || gaps;
     for (int c = 0; c < OP_COVERS; c++)

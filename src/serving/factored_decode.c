@@ -43,21 +43,13 @@ typedef struct asked {
 /* Folds one op's answers into the steps that have none missing so far. */
 static void ask_op(walker *w, uint32_t batch, size_t index, const asked *a) {
     const srv_plan *plan = srv_plan_of(w->d);
-    const srv_op *o = &plan->generation.ops[w->part->ops[index]];
+    const uint32_t op = w->part->ops[index];
     srv_folded *t = &w->store.tables;
     for (size_t i = 0; i < a->n; i++) {
-        size_t slot = a->slot[i];
-        op_shape shape = srv_decode_shape(w->d, batch, a->position[i]);
-        op_result r;
-        op_refusal why;
-        if (t->gap[slot].cls != OP_OK)
-            continue;
-        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, &why);
-        if (cls == OP_OK)
-            srv_folded_op(t, slot, w->part->slots[index], o->opens, &r);
-        else
-            t->gap[slot] =
-                (srv_gap){.cls = cls, .op = w->part->ops[index], .text = srv_block_text(w->b, why.text)};
+        const op_shape shape = srv_decode_shape(w->d, batch, a->position[i]);
+        if (t->gap[a->slot[i]].cls == OP_OK)
+            srv_folded_ask(t, a->slot[i], w->part->slots[index], &plan->generation.ops[op], op, plan->mode,
+                           &shape, w->b);
     }
 }
 
@@ -191,16 +183,20 @@ static void share_walk(walker *w, const srv_key *keys, size_t from, size_t to, u
     }
     srv_answer *a = srv_answers_find(shared, &q);
     if (a) {
-        srv_folded_unpack(&w->walks, first, n, w->part->ops, w->b, a->value);
+        srv_cargo kept = {.way = SRV_UNPACK, .at = a->value};
+        srv_folded_carry(&kept, &w->walks, first, n, w->part->ops, w->part->n_ops, w->b);
         srv_answers_release(a);
         number_walks(w, keys, from, to, walk_of);
         w->n_walks += n;
         return;
     }
     walk(w, keys, from, to, walk_of);
-    a = srv_answers_draft(shared, &q, srv_folded_packed(&w->walks, first, n));
+    srv_cargo mine = {.way = SRV_COUNT};
+    srv_folded_carry(&mine, &w->walks, first, n, w->part->ops, w->part->n_ops, w->b);
+    a = srv_answers_draft(shared, &q, mine.size);
     if (a) {
-        srv_folded_pack(&w->walks, first, n, w->part->ops, w->part->n_ops, a->value);
+        mine = (srv_cargo){.way = SRV_PACK, .at = a->value};
+        srv_folded_carry(&mine, &w->walks, first, n, w->part->ops, w->part->n_ops, w->b);
         srv_answers_put(shared, a);
     }
 }

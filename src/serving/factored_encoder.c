@@ -28,14 +28,8 @@ static void fill_table(const srv_deployment *d, srv_block *b, const srv_images *
     srv_folded_clear(tables, t);
     for (uint32_t i = 0; i < plan->encoder.n_bound && tables->gap[t].cls == OP_OK; i++) {
         const srv_op *o = &plan->encoder.ops[i];
-        op_shape shape = srv_encoder_shape(images, o->behind);
-        op_result r;
-        op_refusal why;
-        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, &why);
-        if (cls == OP_OK)
-            srv_folded_op(tables, t, o->row, o->opens, &r);
-        else
-            tables->gap[t] = (srv_gap){.cls = cls, .op = i, .text = srv_block_text(b, why.text)};
+        const op_shape shape = srv_encoder_shape(images, o->behind);
+        srv_folded_ask(tables, t, o->row, o, i, plan->mode, &shape, b);
     }
 }
 

@@ -189,20 +189,13 @@ static void add_marks(summer *s, const srv_batch *b) {
 
 /* ---- a block ----------------------------------------------------------------------------------------- */
 
-/* Tables as they are before anything is added up; walks without steps stay so. */
+/* Tables as they are before anything is added up; walks without steps stay so, others are measured. */
 static void clear_sums(summer *s) {
     const size_t rows = s->part->n_rows, n = s->steps.n_walks;
-    srv_folded *f = &s->sums;
-    memset(f->latency, 0, n * rows * sizeof *f->latency);
-    memset(f->energy, 0, n * rows * sizeof *f->energy);
-    memset(f->basis, 0, n * rows * sizeof *f->basis);
-    memset(f->any, 0, n * sizeof *f->any);
-    memset(f->cover, 0, n * sizeof *f->cover);
-    memset(f->gap, 0, n * sizeof *f->gap); /* OP_OK */
-    for (size_t w = 0; w < n; w++) {
-        bool moves = s->steps.walks[w].strides || s->steps.walks[w].left;
-        memset(f->source + w * rows, moves ? OP_SRC_silicon : OP_SRC_empirical, rows);
-    }
+    srv_folded_clear_all(&s->sums, n);
+    for (size_t w = 0; w < n; w++)
+        if (s->steps.walks[w].strides || s->steps.walks[w].left)
+            memset(s->sums.source + w * rows, OP_SRC_silicon, rows);
 }
 
 static double *own_column(const summer *s) {

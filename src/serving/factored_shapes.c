@@ -1,6 +1,7 @@
 /* One context op asked for the distinct shapes of a block; what deployments with the same op find out is
  * shared, before their own repeats go in. */
 #include "serving/answers.h"
+#include "serving/cargo.h"
 #include "serving/folded.h"
 #include <string.h>
 
@@ -100,76 +101,37 @@ static columns columns_of(const srv_replies *r) {
                      .size = {sizeof(double), sizeof(double), 1, 1, sizeof(srv_basis)}};
 }
 
-static size_t packed_size(const srv_replies *r, size_t n) {
-    const columns c = columns_of(r);
-    size_t bytes = sizeof(uint64_t);
-    for (int k = 0; k < COLUMNS; k++)
-        bytes += c.at[k] ? n * c.size[k] : 0;
-    for (size_t i = 0; i < n; i++) {
-        bytes += r->kind[i] == OP_COVERS ? sizeof *r->parts : 0;
-        if (r->any_gap)
-            bytes += 1 + (r->gap[i].cls != OP_OK ? strlen(r->gap[i].text) + 1 : 0);
-    }
-    return bytes;
-}
-
-static void pack(const srv_replies *r, size_t n, unsigned char *to) {
-    const columns c = columns_of(r);
+static void carry_columns(srv_cargo *to, srv_replies *r, size_t n) {
     uint64_t flags = (r->any_energy ? ENERGY : 0u) | (r->any_basis ? BASIS : 0u) | (r->any_gap ? GAPS : 0u);
-    memcpy(to, &flags, sizeof flags);
-    to += sizeof flags;
-    for (int k = 0; k < COLUMNS; k++)
-        if (c.at[k]) {
-            memcpy(to, c.at[k], n * c.size[k]);
-            to += n * c.size[k];
-        }
-    for (size_t i = 0; i < n; i++)
-        if (r->kind[i] == OP_COVERS) {
-            memcpy(to, r->parts[i], sizeof *r->parts);
-            to += sizeof *r->parts;
-        }
-    for (size_t i = 0; r->any_gap && i < n; i++)
-        *to++ = (unsigned char)r->gap[i].cls;
-    for (size_t i = 0; r->any_gap && i < n; i++)
-        if (r->gap[i].cls != OP_OK) {
-            size_t len = strlen(r->gap[i].text) + 1;
-            memcpy(to, r->gap[i].text, len);
-            to += len;
-        }
-}
-
-static void unpack_gaps(srv_replies *r, size_t n, uint32_t op, srv_block *b, const unsigned char *from) {
-    const char *text = (const char *)from + n;
-    for (size_t i = 0; i < n; i++) {
-        r->gap[i] = (srv_gap){.cls = (op_class)from[i]};
-        if (r->gap[i].cls == OP_OK)
-            continue;
-        r->gap[i].op = op;
-        r->gap[i].text = srv_block_text(b, text);
-        text += strlen(text) + 1;
-    }
-}
-
-static void unpack(srv_replies *r, size_t n, uint32_t op, srv_block *b, const unsigned char *from) {
-    uint64_t flags;
-    memcpy(&flags, from, sizeof flags);
-    from += sizeof flags;
+    srv_carry(to, &flags, sizeof flags);
     r->any_energy = flags & ENERGY;
     r->any_basis = flags & BASIS;
     r->any_gap = flags & GAPS;
     const columns c = columns_of(r);
     for (int k = 0; k < COLUMNS; k++)
-        if (c.at[k]) {
-            memcpy(c.at[k], from, n * c.size[k]);
-            from += n * c.size[k];
-        }
+        if (c.at[k])
+            srv_carry(to, c.at[k], n * c.size[k]);
     for (size_t i = 0; i < n; i++)
-        if (r->kind[i] == OP_COVERS) {
-            memcpy(r->parts[i], from, sizeof *r->parts);
-            from += sizeof *r->parts;
-        }
+        if (r->kind[i] == OP_COVERS)
+            srv_carry(to, r->parts[i], sizeof *r->parts);
+}
+
+static void carry_gaps(srv_cargo *to, srv_replies *r, size_t n, uint32_t op, srv_block *b) {
+    for (size_t i = 0; i < n; i++) {
+        unsigned char cls = (unsigned char)r->gap[i].cls;
+        srv_carry(to, &cls, 1);
+        if (to->way == SRV_UNPACK)
+            r->gap[i] = (srv_gap){.cls = (op_class)cls, .op = cls == OP_OK ? 0 : op};
+    }
+    for (size_t i = 0; i < n; i++)
+        if (r->gap[i].cls != OP_OK)
+            srv_carry_text(to, &r->gap[i].text, b);
+}
+
+static void carry(srv_cargo *to, srv_replies *r, size_t n, uint32_t op, srv_block *b) {
+    carry_columns(to, r, n);
     if (r->any_gap)
-        unpack_gaps(r, n, op, b, from);
+        carry_gaps(to, r, n, op, b);
 }
 
 /* ---- from what others found out, or for them to find --------------------------------------------------- */
@@ -183,14 +145,18 @@ static void share(const srv_deployment *d, srv_block *b, uint32_t index, const s
                             .queries = (uint32_t)shapes->count};
     srv_answer *a = srv_answers_find(plan->answers, &q);
     if (a) {
-        unpack(r, shapes->count, index, b, a->value);
+        srv_cargo from = {.way = SRV_UNPACK, .at = a->value};
+        carry(&from, r, shapes->count, index, b);
         srv_answers_release(a);
         return;
     }
     ask_once(d, b, index, shapes, r);
-    a = srv_answers_draft(plan->answers, &q, packed_size(r, shapes->count));
+    srv_cargo to = {.way = SRV_COUNT};
+    carry(&to, r, shapes->count, index, b);
+    a = srv_answers_draft(plan->answers, &q, to.size);
     if (a) {
-        pack(r, shapes->count, a->value);
+        to = (srv_cargo){.way = SRV_PACK, .at = a->value};
+        carry(&to, r, shapes->count, index, b);
         srv_answers_put(plan->answers, a);
     }
 }

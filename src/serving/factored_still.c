@@ -40,19 +40,12 @@ AIC_WIDE static void srv_still_add(const double *restrict value, double *restric
 /* Folds the step of a batch, or leaves a gap. */
 static void ask_step(still *s, uint32_t batch) {
     const srv_plan *plan = srv_plan_of(s->d);
-    op_shape shape = srv_decode_shape(s->d, batch, 1);
+    const op_shape shape = srv_decode_shape(s->d, batch, 1);
     srv_folded_clear(&s->step, 0);
-    for (size_t i = 0; i < s->part->n_ops; i++) {
-        const srv_op *o = &plan->generation.ops[s->part->ops[i]];
-        op_result r;
-        op_refusal why;
-        op_class cls = op_query(&o->bound, plan->mode, &shape, &r, &why);
-        if (cls != OP_OK) {
-            *s->step.gap =
-                (srv_gap){.cls = cls, .op = s->part->ops[i], .text = srv_block_text(s->b, why.text)};
-            return;
-        }
-        srv_folded_op(&s->step, 0, s->part->slots[i], o->opens, &r);
+    for (size_t i = 0; i < s->part->n_ops && s->step.gap->cls == OP_OK; i++) {
+        const uint32_t op = s->part->ops[i];
+        srv_folded_ask(&s->step, 0, s->part->slots[i], &plan->generation.ops[op], op, plan->mode, &shape,
+                       s->b);
     }
 }
 

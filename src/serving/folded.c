@@ -49,6 +49,17 @@ void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_r
         f->cover[i][c] += r->cover[c];
 }
 
+void srv_folded_ask(srv_folded *f, size_t i, uint32_t row, const srv_op *o, uint32_t index, op_mode mode,
+                    const op_shape *shape, srv_block *b) {
+    op_result r;
+    op_refusal why;
+    op_class cls = op_query(&o->bound, mode, shape, &r, &why);
+    if (cls == OP_OK)
+        srv_folded_op(f, i, row, o->opens, &r);
+    else
+        f->gap[i] = (srv_gap){.cls = cls, .op = index, .text = srv_block_text(b, why.text)};
+}
+
 /* Tables that have none missing, from replies that have none missing. */
 static bool no_gap(const srv_folded *f, size_t t, const srv_replies *r, uint32_t i) {
     return f->gap[t].cls == OP_OK && (!r->any_gap || r->gap[i].cls == OP_OK);
@@ -146,42 +157,17 @@ void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j)
 
 /* ---- tables as bytes --------------------------------------------------------------------------- */
 
-/* The columns of n tables one behind another, doubles first; then, where there are gaps, one record for each
- * table and the reasons, each ended by a 0. */
-typedef struct packed_gap {
-    uint32_t cls, step, op, text; /* text: place among the reasons */
-} packed_gap;
-
-enum { COLUMNS = 6 };
-typedef struct columns {
-    void *at[COLUMNS];
-    size_t bytes[COLUMNS];
-} columns;
-
-static columns columns_of(const srv_folded *f, size_t i, size_t n) {
-    size_t rows = f->n_rows;
-    return (columns){.at = {f->latency + i * rows, f->energy + i * rows, f->cover + i, f->source + i * rows,
-                            f->basis + i * rows, f->any + i},
-                     .bytes = {n * rows * sizeof(double), n * rows * sizeof(double), n * sizeof *f->cover,
-                               n * rows, n * rows * sizeof(srv_basis), n * sizeof(srv_basis)}};
-}
+/* Whether there are gaps; the columns of n tables one behind another, doubles first; then a record for each
+ * table, and the reasons. */
+typedef struct gap_record {
+    uint32_t cls, step, op;
+} gap_record;
 
 static bool any_gap(const srv_folded *f, size_t i, size_t n) {
     for (size_t k = i; k < i + n; k++)
         if (f->gap[k].cls != OP_OK)
             return true;
     return false;
-}
-
-size_t srv_folded_packed(const srv_folded *f, size_t i, size_t n) {
-    columns c = columns_of(f, i, n);
-    size_t bytes = 1; /* are there gaps? */
-    for (int k = 0; k < COLUMNS; k++)
-        bytes += c.bytes[k];
-    if (any_gap(f, i, n))
-        for (size_t k = i; k < i + n; k++)
-            bytes += sizeof(packed_gap) + (f->gap[k].cls != OP_OK ? strlen(f->gap[k].text) + 1 : 0);
-    return bytes;
 }
 
 static uint32_t place_of(uint32_t op, const uint32_t *ops, size_t n_ops) {
@@ -191,41 +177,31 @@ static uint32_t place_of(uint32_t op, const uint32_t *ops, size_t n_ops) {
     return at;
 }
 
-void srv_folded_pack(const srv_folded *f, size_t i, size_t n, const uint32_t *ops, size_t n_ops, void *out) {
-    columns c = columns_of(f, i, n);
-    unsigned char *to = out;
-    for (int k = 0; k < COLUMNS; to += c.bytes[k++])
-        memcpy(to, c.at[k], c.bytes[k]);
-    *to++ = any_gap(f, i, n);
-    if (!to[-1])
-        return;
-    char *texts = (char *)to + n * sizeof(packed_gap), *text = texts;
-    for (size_t k = i; k < i + n; k++, to += sizeof(packed_gap)) {
-        const srv_gap *g = &f->gap[k];
-        packed_gap p = {.cls = g->cls, .step = g->step, .op = place_of(g->op, ops, n_ops)};
-        p.text = (uint32_t)(text - texts);
-        memcpy(to, &p, sizeof p);
-        if (g->cls != OP_OK)
-            text = strcpy(text, g->text) + strlen(g->text) + 1;
-    }
+static void carry_gap(srv_cargo *to, srv_gap *g, const uint32_t *ops, size_t n_ops, srv_block *b) {
+    gap_record r = {0};
+    if (to->way != SRV_UNPACK && g->cls != OP_OK)
+        r = (gap_record){.cls = g->cls, .step = g->step, .op = place_of(g->op, ops, n_ops)};
+    srv_carry(to, &r, sizeof r);
+    if (to->way == SRV_UNPACK)
+        *g = (srv_gap){.cls = (op_class)r.cls, .step = r.step, .op = r.cls != OP_OK ? ops[r.op] : 0};
+    if (r.cls != OP_OK)
+        srv_carry_text(to, &g->text, b);
 }
 
-void srv_folded_unpack(srv_folded *f, size_t i, size_t n, const uint32_t *ops, srv_block *b, const void *in) {
-    columns c = columns_of(f, i, n);
-    const unsigned char *from = in;
-    for (int k = 0; k < COLUMNS; from += c.bytes[k++])
-        memcpy(c.at[k], from, c.bytes[k]);
-    bool gaps = *from++;
-    const char *texts = (const char *)from + n * sizeof(packed_gap);
-    for (size_t k = i; k < i + n; k++) {
-        packed_gap p = {.cls = OP_OK};
+void srv_folded_carry(srv_cargo *to, srv_folded *f, size_t i, size_t n, const uint32_t *ops, size_t n_ops,
+                      srv_block *b) {
+    const size_t rows = f->n_rows, cells = n * rows;
+    uint64_t gaps = to->way != SRV_UNPACK && any_gap(f, i, n);
+    srv_carry(to, &gaps, sizeof gaps);
+    srv_carry(to, f->latency + i * rows, cells * sizeof *f->latency);
+    srv_carry(to, f->energy + i * rows, cells * sizeof *f->energy);
+    srv_carry(to, f->cover + i, n * sizeof *f->cover);
+    srv_carry(to, f->source + i * rows, cells);
+    srv_carry(to, f->basis + i * rows, cells * sizeof *f->basis);
+    srv_carry(to, f->any + i, n * sizeof *f->any);
+    for (size_t k = i; k < i + n; k++)
         if (gaps)
-            memcpy(&p, from + (k - i) * sizeof p, sizeof p);
-        f->gap[k] = (srv_gap){.cls = (op_class)p.cls};
-        if (p.cls != OP_OK)
-            f->gap[k] = (srv_gap){.cls = (op_class)p.cls,
-                                  .step = p.step,
-                                  .op = ops[p.op],
-                                  .text = srv_block_text(b, texts + p.text)};
-    }
+            carry_gap(to, &f->gap[k], ops, n_ops, b);
+        else
+            f->gap[k] = (srv_gap){.cls = OP_OK};
 }

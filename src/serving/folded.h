@@ -2,7 +2,7 @@
 #ifndef AICFG_SERVING_FOLDED_H
 #define AICFG_SERVING_FOLDED_H
 
-#include "serving/internal.h"
+#include "serving/cargo.h"
 
 /* Why a walk has no answer: the first refusing op of its first refusing step. cls OP_OK = it has one. */
 typedef struct srv_gap {
@@ -38,7 +38,10 @@ void srv_folded_clear(srv_folded *f, size_t i);
 void srv_folded_clear_all(srv_folded *f, size_t count);
 /* Adds one op's result to row `row` of table i; `opens` marks the row's first op. */
 void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_result *r);
-/* The same for tables 0 .. count - 1 that have no gap, from reply of[t] each; where that is a gap, the table
+/* Asks an op, number `index` of its phase, and folds what it answers, or leaves a gap. */
+void srv_folded_ask(srv_folded *f, size_t i, uint32_t row, const srv_op *o, uint32_t index, op_mode mode,
+                    const op_shape *shape, srv_block *b);
+/* Folds for tables 0 .. count - 1 that have no gap, from reply of[t] each; where that is a gap, the table
  * has it from then on. */
 void srv_folded_replies(srv_folded *f, size_t count, const uint32_t *of, uint32_t row, bool opens,
                         const srv_replies *r);
@@ -49,12 +52,10 @@ void srv_folded_step(srv_folded *f, size_t i, const srv_folded *from, size_t ste
 void srv_folded_steps(srv_folded *f, size_t i, const srv_folded *from, size_t step, size_t n, double repeats);
 void srv_folded_copy(srv_folded *to, size_t i, const srv_folded *from, size_t j);
 
-/* Tables i .. i + n - 1 as bytes, aligned for doubles. Ops of gaps are written as their places in ops (n_ops
- * ascending indices), so that deployments that number their ops differently understand each other. */
-size_t srv_folded_packed(const srv_folded *f, size_t i, size_t n);
-void srv_folded_pack(const srv_folded *f, size_t i, size_t n, const uint32_t *ops, size_t n_ops, void *out);
-/* The reverse, into tables of as many rows; reasons become the block's own. */
-void srv_folded_unpack(srv_folded *f, size_t i, size_t n, const uint32_t *ops, srv_block *b, const void *in);
+/* Tables i .. i + n - 1. Ops of gaps are written as their places in ops (n_ops ascending indices), so that
+ * deployments that number their ops differently understand each other. */
+void srv_folded_carry(srv_cargo *to, srv_folded *f, size_t i, size_t n, const uint32_t *ops, size_t n_ops,
+                      srv_block *b);
 
 /* Encoder tables of what points `live` (n of them) encode; images_of[k] is the table of point live[k], left
  * alone where it encodes nothing. Returns an empty one when none does. */

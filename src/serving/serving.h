@@ -403,8 +403,8 @@ typedef struct srv_rows {
 void srv_block_rows(const srv_block *b, size_t first, size_t n, const srv_rows *to);
 
 /* The first row that a point has: rows before it belong to an encoder that does not run. */
-static inline size_t srv_first_row(const srv_deployment *d, const srv_point *p) {
-    return p->encodes ? 0 : d->n_encoder_rows;
+static inline size_t srv_first_row(const srv_deployment *d, bool encodes) {
+    return encodes ? 0 : d->n_encoder_rows;
 }
 
 /* Evaluates a block's loads. Bit-identical to srv_price_plain. */

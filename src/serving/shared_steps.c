@@ -1,6 +1,7 @@
 /* Decode steps of one op and one batch, asked for, or taken from what another deployment with that op was
  * answered, before their own repeats go in. */
 #include "serving/answers.h"
+#include "serving/cargo.h"
 #include "serving/steps.h"
 #include <string.h>
 
@@ -50,53 +51,20 @@ static uint32_t next_parted(const op_fan *f, uint32_t at, uint32_t end) {
     return found ? (uint32_t)(found - f->cover) : end;
 }
 
-static size_t packed_size(const op_fan *f, const srv_batch *b) {
-    const columns c = columns_of(f);
-    size_t bytes = sizeof f->kinds;
-    for (int k = 0; k < COLUMNS; k++)
-        bytes += c.at[k] ? steps_of(b) * c.size[k] : 0;
-    for (size_t i = 0; i < b->n_ranges; i++) {
-        const srv_range r = b->ranges[i];
-        for (uint32_t at = r.from; (at = next_parted(f, at, r.to)) < r.to; at++)
-            bytes += sizeof(double[OP_COVERS]);
-    }
-    return bytes;
-}
-
-static void pack(const op_fan *f, const srv_batch *b, unsigned char *to) {
+static void carry_columns(srv_cargo *to, op_fan *f, const srv_batch *b) {
     const columns c = columns_of(f);
     for (int k = 0; k < COLUMNS; k++)
         for (size_t i = 0; c.at[k] && i < b->n_ranges; i++) {
             const srv_range r = b->ranges[i];
-            const size_t bytes = (r.to - r.from) * c.size[k];
-            memcpy(to, c.at[k] + r.from * c.size[k], bytes);
-            to += bytes;
+            srv_carry(to, c.at[k] + r.from * c.size[k], (r.to - r.from) * c.size[k]);
         }
     for (size_t i = 0; i < b->n_ranges; i++) {
         const srv_range r = b->ranges[i];
         for (uint32_t at = r.from; (at = next_parted(f, at, r.to)) < r.to; at++)
-            for (int kind = 0; kind < OP_COVERS; kind++, to += sizeof(double))
-                memcpy(to, &f->parts[kind][at], sizeof(double));
+            for (int kind = 0; kind < OP_COVERS; kind++)
+                srv_carry(to, &f->parts[kind][at], sizeof(double));
     }
-    memcpy(to, &f->kinds, sizeof f->kinds);
-}
-
-static void unpack(op_fan *f, const srv_batch *b, const unsigned char *from) {
-    const columns c = columns_of(f);
-    for (int k = 0; k < COLUMNS; k++)
-        for (size_t i = 0; c.at[k] && i < b->n_ranges; i++) {
-            const srv_range r = b->ranges[i];
-            const size_t bytes = (r.to - r.from) * c.size[k];
-            memcpy(c.at[k] + r.from * c.size[k], from, bytes);
-            from += bytes;
-        }
-    for (size_t i = 0; i < b->n_ranges; i++) {
-        const srv_range r = b->ranges[i];
-        for (uint32_t at = r.from; (at = next_parted(f, at, r.to)) < r.to; at++)
-            for (int kind = 0; kind < OP_COVERS; kind++, from += sizeof(double))
-                memcpy(&f->parts[kind][at], from, sizeof(double));
-    }
-    memcpy(&f->kinds, from, sizeof f->kinds);
+    srv_carry(to, &f->kinds, sizeof f->kinds);
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------- */
@@ -114,15 +82,19 @@ static bool share(srv_answers *shared, const srv_question *q, const op_shape *sh
                   op_fan *f) {
     srv_answer *a = srv_answers_find(shared, q);
     if (a) {
-        unpack(f, b, a->value);
+        srv_cargo from = {.way = SRV_UNPACK, .at = a->value};
+        carry_columns(&from, f, b);
         srv_answers_release(a);
         return true;
     }
     if (!ask_once(shape, b, f))
         return false;
-    a = srv_answers_draft(shared, q, packed_size(f, b));
+    srv_cargo to = {.way = SRV_COUNT};
+    carry_columns(&to, f, b);
+    a = srv_answers_draft(shared, q, to.size);
     if (a) {
-        pack(f, b, a->value);
+        to = (srv_cargo){.way = SRV_PACK, .at = a->value};
+        carry_columns(&to, f, b);
         srv_answers_put(shared, a);
     }
     return true;

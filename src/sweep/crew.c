@@ -165,17 +165,12 @@ static bool stored_before(crew *c, aic_error *err) {
                     c->n_rows);
 }
 
-/* A table that could not be read refuses the points that need it, as one that is absent does. Those are no
- * results: nothing is kept of a block that ended behind such a failure. */
-static bool data_was_read(aic_error *err) {
-    int why = pdb_hdf5_read_error();
-    return why == 0 || aic_fail(err, AIC_IO, "measured data cannot be read: %s", strerror(why));
-}
-
-/* Gives the points of a block their places in the file. */
+/* Gives the points of a block their places in the file. A table that could not be read refuses the points
+ * that need it, as one that is absent does. Those are no results: nothing is kept of a block that ended
+ * behind such a failure. */
 static bool place(crew *c, swp_work *w) {
     aic_error why = {0};
-    if (data_was_read(&why) && store_deployments(c, w, &why)) {
+    if (pdb_data_was_read(&why) && store_deployments(c, w, &why)) {
         w->points.deployment = w->one ? NULL : w->stored;
         w->points.one_deployment = w->stored[0];
         if (res_writer_place(c->job->writer, &w->points, &w->place, &why))

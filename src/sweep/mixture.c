@@ -116,7 +116,7 @@ static void take_group(swp_mixture *m, const srv_deployment *d, const srv_block 
         srv_point p = srv_points_get(&b->points, i);
         p.reason = keep_reason(m, d, p.reason, &last, &last_copy);
         srv_points_put(&m->points, place, &p);
-        size_t first = srv_first_row(d, &p), n_rows = b->priced[i] ? b->n_rows - first : 0;
+        size_t first = srv_first_row(d, p.encodes), n_rows = b->priced[i] ? b->n_rows - first : 0;
         m->rows[place] = (uint32_t)n_rows;
         m->row_at[place] = m->n_rows;
         if (n_rows == 0)

@@ -27,8 +27,8 @@ static size_t pack_rows(swp_work *w, const srv_deployment *d) {
     srv_block *b = &w->block;
     size_t at = 0;
     for (size_t i = 0; i < b->n; i++) {
-        const srv_point p = {.encodes = srv_points_encode(&b->points, i)};
-        const size_t first = srv_first_row(d, &p), n = b->priced[i] ? b->n_rows - first : 0;
+        const size_t first = srv_first_row(d, srv_points_encode(&b->points, i)),
+                     n = b->priced[i] ? b->n_rows - first : 0;
         const size_t from = i * b->n_rows + first;
         memmove(b->latency + at, b->latency + from, n * sizeof *b->latency);
         memmove(b->source + at, b->source + from, n * sizeof *b->source);

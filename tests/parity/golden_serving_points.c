@@ -42,7 +42,8 @@ static void expect_paths_agree(golden_record *r, const srv_deployment *d) {
         for (size_t f = 0; f < (sizeof *p - offsetof(srv_point, ttft)) / sizeof(double); f++)
             same = same && same_bits(x[f], y[f]);
         same = same && p->encodes == q->encodes && p->visual_tokens == q->visual_tokens;
-        for (size_t at = i * n_rows + srv_first_row(d, p); a->priced[i] && at < (i + 1) * n_rows; at++)
+        for (size_t at = i * n_rows + srv_first_row(d, p->encodes); a->priced[i] && at < (i + 1) * n_rows;
+             at++)
             same = same && same_bits(a->latency[at], b->latency[at]) &&
                    same_bits(a->energy[at], b->energy[at]) && a->source[at] == b->source[at] &&
                    a->basis[at] == b->basis[at];
@@ -218,7 +219,7 @@ void golden_compare_static(golden_record *r, const srv_deployment *d, bool modes
         golden_differ(r, "%s: %s", srv_status_name(p->status), p->reason);
     } else {
         size_t first = d->n_encoder_rows, n = d->n_context_rows;
-        golden_expect_rows(r, d, aic_map_get(r->node, "encoder"), srv_first_row(d, p),
+        golden_expect_rows(r, d, aic_map_get(r->node, "encoder"), srv_first_row(d, p->encodes),
                            p->encodes ? first : 0);
         golden_expect_rows(r, d, aic_map_get(r->node, "context"), first, n);
         golden_expect_rows(r, d, aic_map_get(r->node, "generation"), first + n, d->n_rows - first - n);

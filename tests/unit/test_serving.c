@@ -255,7 +255,7 @@ static void images_are_encoded(void **state) {
     srv_block b = {0};
     srv_evaluate(&d, loads, 5, &b);
     const srv_point of_0 = point(&b, 0), of_1 = point(&b, 1), *p0 = &of_0, *p1 = &of_1;
-    assert_true(p0->encodes && p0->visual_tokens == 12 && srv_first_row(&d, p0) == 0);
+    assert_true(p0->encodes && p0->visual_tokens == 12 && srv_first_row(&d, p0->encodes) == 0);
     double inside = of_tokens(2 * 24), behind = of_tokens(2 * 6); /* two of four images on a rank */
     assert_true(b.latency[0] == inside && b.latency[1] == of_length(24) && b.latency[2] == behind);
     assert_true(p0->encoder_latency == inside + of_length(24) + behind);
@@ -264,7 +264,7 @@ static void images_are_encoded(void **state) {
     assert_true(p0->encoder_memory == 3 + 32.0 / 1024);
     assert_true(p0->memory - p1->memory > p0->encoder_memory); /* and the KV cache of the images */
     assert_true(!p1->encodes && p1->encoder_latency == 0 && p1->ttft == of_length(10) &&
-                srv_first_row(&d, p1) == 3);
+                srv_first_row(&d, p1->encodes) == 3);
     assert_int_equal(point(&b, 2).load.images.count, 0); /* no size, no image */
     assert_true(point(&b, 2).ttft == p1->ttft && point(&b, 2).memory == p1->memory);
     assert_true(point(&b, 3).context_latency == of_length(1));

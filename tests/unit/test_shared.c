@@ -99,7 +99,7 @@ static void same_figures(const srv_deployment *a, const srv_deployment *b) {
         assert_memory_equal((const char *)&p + from, (const char *)&q + from, sizeof p - from);
         if (!x.priced[i])
             continue;
-        size_t first = i * x.n_rows + srv_first_row(a, &p), n = (i + 1) * x.n_rows - first;
+        size_t first = i * x.n_rows + srv_first_row(a, p.encodes), n = (i + 1) * x.n_rows - first;
         assert_memory_equal(x.latency + first, y.latency + first, n * sizeof *x.latency);
         assert_memory_equal(x.energy + first, y.energy + first, n * sizeof *x.energy);
     }
