@@ -14,6 +14,7 @@ static void apply_options(const cli_args *args, res_rank_options *opt) {
     opt->format = args->format ? args->format : opt->format;
     opt->top = args->top_given ? (size_t)args->top : opt->top;
     opt->all_status = args->all;
+    opt->threads = (unsigned)args->threads;
     if (args->ascending || args->descending)
         opt->descending = args->descending;
 }
@@ -24,6 +25,8 @@ static aic_code run(const cli_args *args, aic_error *err) {
     res_file *f = NULL;
     if (args->ascending && args->descending)
         aic_fail(err, AIC_BAD_INPUT, "rank: --ascending and --descending exclude each other");
+    else if (args->threads > 1024)
+        aic_fail(err, AIC_BAD_INPUT, "rank: --threads goes up to 1024");
     else
         f = res_open(args->operands.v[0], err);
     if (f && swp_rank_defaults(a, res_spec_text(f), res_attribute(f, "overrides"), &opt, err)) {
@@ -48,6 +51,7 @@ static const cli_option options[] = {
     {"top", 'n', CLI_TOP, "N", AT(top), "rows to print, per group; 0 = all; default: 20"},
     {"columns", 0, CLI_TEXT, "A,B,...", AT(columns), "columns to print ('help columns' lists them)"},
     {"all", 0, CLI_FLAG, NULL, AT(all), "also points that are not ok"},
+    {"threads", 'j', CLI_COUNT, "N", AT(threads), "threads that read; default: OMP_NUM_THREADS or all cores"},
     {"format", 0, CLI_TEXT, "table|csv|jsonl", AT(format), "how to print; default: table"},
 };
 

@@ -59,17 +59,19 @@ static void print_reasons(const res_file *f) {
 }
 
 /* The ranking that the spec asks for, as `rank` would print it. */
-static bool print_ranking(res_file *f, aic_error *err) {
+static bool print_ranking(res_file *f, unsigned threads, aic_error *err) {
     aic_arena *a = aic_arena_new();
     res_rank_options opt;
     printf("\n");
-    bool ok = swp_rank_defaults(a, res_spec_text(f), res_attribute(f, "overrides"), &opt, err) &&
-              res_rank(f, &opt, stdout, err);
+    bool ok = swp_rank_defaults(a, res_spec_text(f), res_attribute(f, "overrides"), &opt, err);
+    opt.threads = threads;
+    ok = ok && res_rank(f, &opt, stdout, err);
     aic_arena_free(a);
     return ok;
 }
 
-static bool print_summary(const res_summary *sum, const swp_timing *t, bool rank, aic_error *err) {
+static bool print_summary(const res_summary *sum, const swp_timing *t, bool rank, unsigned threads,
+                          aic_error *err) {
     char points[32], rate[32], bytes[32], count[32];
     uint64_t computed = sum->points - sum->resumed;
     res_file *f = res_open(sum->path, err);
@@ -90,7 +92,7 @@ static bool print_summary(const res_summary *sum, const swp_timing *t, bool rank
                100.0 * (double)sum->by_status[i] / (double)sum->points);
     }
     print_reasons(f);
-    bool ok = !rank || print_ranking(f, err);
+    bool ok = !rank || print_ranking(f, threads, err);
     printf("next: aicfg-sweep rank %s\n", sum->path);
     res_close(f);
     return ok;
@@ -187,7 +189,7 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, c
     if (ok && args->reuse && !up_to_date)
         print_reused(args->reuse, &reused, swp_deployments(s));
     if (ok && !args->quiet && !up_to_date)
-        print_summary(&sum, &timing, !args->points && !shard.index, err);
+        print_summary(&sum, &timing, !args->points && !shard.index, (unsigned)args->threads, err);
     aic_buf_free(&sets);
     aic_buf_free(&path);
     aic_buf_free(&digests);

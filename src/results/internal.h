@@ -428,6 +428,7 @@ int res_pick_point(const void *a, const void *b); /* point order */
 typedef struct res_front {
     res_pick *items; /* settled ones first: x falls, y rises */
     size_t n, cap, settled;
+    uint64_t first; /* the first point that was a candidate */
 } res_front;
 void res_front_add(res_front *f, const res_pick *p);
 void res_front_settle(res_front *f);
@@ -443,7 +444,13 @@ typedef struct res_selection {
 } res_selection;
 void res_selection_init(res_selection *s, bool pareto, size_t top);
 void res_selection_free(res_selection *s);
-void res_selection_add(res_selection *s, const void *group, size_t group_bytes, const res_pick *p);
-void res_selection_finish(res_selection *s); /* each group in its final order, cut to top */
+/* The group of a key, for res_selection_add: keys of one selection are of one length, or empty. */
+uint32_t res_selection_group(res_selection *s, const void *key, size_t bytes);
+/* Candidates may come in any order, each once. */
+void res_selection_add(res_selection *s, uint32_t group, const res_pick *p);
+/* Adds what another selection has kept of candidates of its own. */
+void res_selection_merge(res_selection *into, const res_selection *from, size_t key_bytes);
+/* Groups in order of their first points, each in its final order, cut to top. */
+void res_selection_finish(res_selection *s);
 
 #endif

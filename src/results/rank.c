@@ -1,6 +1,6 @@
-/* rank: one pass over the columns that decide, one over the rows that won. */
-#include "results/internal.h"
-#include <math.h>
+/* rank: one pass over the columns that decide (rank_choose.c), one over the rows that won. */
+#include "results/rank.h"
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,26 +8,6 @@ static const char default_by[] = "tokens_per_s_per_gpu";
 static const char default_columns[] =
     "point,model,system,backend,version,tp,pp,dp,moe_tp,moe_ep,gemm_quant,kvcache_quant,batch,isl,osl,"
     "prefix,ttft_ms,tpot_ms,tokens_per_s_per_gpu,tokens_per_s_per_user,memory_gib";
-
-/* A column as a number, larger = better. Texts are numbered in alphabetical order. */
-typedef struct figure {
-    int column;
-    bool higher;
-    double *order; /* texts: number of each id */
-} figure;
-
-typedef struct ranking {
-    res_file *f;
-    const res_rank_options *opt;
-    res_format format;
-    bool pareto;
-    figure key, x, y;
-    res_filter filter;
-    res_columns groups, shown, needed;
-    bool shown_default;
-    res_selection selection;
-    uint64_t not_ok, filtered, absent;
-} ranking;
 
 /* ---- options ----------------------------------------------------------------------------------------- */
 
@@ -54,7 +34,7 @@ static double *text_order(const res_file *f, int column) {
     return order;
 }
 
-static void set_figure(ranking *r, figure *g, int column, int descending) {
+static void set_figure(rank_job *r, rank_figure *g, int column, int descending) {
     g->column = column;
     g->higher = descending < 0 ? res_column_at((size_t)column)->higher_is_better : descending != 0;
     if (res_column_at((size_t)column)->type == RES_TEXT)
@@ -62,7 +42,7 @@ static void set_figure(ranking *r, figure *g, int column, int descending) {
     res_columns_add(&r->needed, column);
 }
 
-static bool set_key(ranking *r, aic_error *err) {
+static bool set_key(rank_job *r, aic_error *err) {
     res_columns by;
     if (r->pareto && !r->opt->by)
         return true; /* the front is in order of x */
@@ -75,7 +55,7 @@ static bool set_key(ranking *r, aic_error *err) {
     return ok;
 }
 
-static bool set_front(ranking *r, aic_error *err) {
+static bool set_front(rank_job *r, aic_error *err) {
     res_columns xy;
     if (!r->pareto)
         return true;
@@ -92,7 +72,7 @@ static bool set_front(ranking *r, aic_error *err) {
     return ok;
 }
 
-static bool set_shown(ranking *r, aic_error *err) {
+static bool set_shown(rank_job *r, aic_error *err) {
     r->shown_default = !r->opt->columns;
     if (!res_columns_parse(r->opt->columns ? r->opt->columns : default_columns, "--columns", &r->shown, err))
         return false;
@@ -107,27 +87,35 @@ static bool set_shown(ranking *r, aic_error *err) {
     return true;
 }
 
-static bool set_up(ranking *r, aic_error *err) {
+static bool need_filter(rank_job *r, aic_error *err) {
+    res_filter f;
+    if (!res_filter_init(&f, r->opt->where, err))
+        return false;
+    for (size_t i = 0; i < f.columns.n; i++)
+        res_columns_add(&r->needed, f.columns.items[i]);
+    res_filter_free(&f);
+    return true;
+}
+
+static bool set_up(rank_job *r, aic_error *err) {
     const res_rank_options *o = r->opt;
     r->pareto = o->pareto && *o->pareto;
     if (!res_format_parse(o->format ? o->format : "table", true, &r->format, err) || !set_key(r, err) ||
-        !set_front(r, err) || !res_filter_init(&r->filter, o->where, err))
+        !set_front(r, err) || !need_filter(r, err))
         return false;
     if (o->group && *o->group && !res_columns_parse(o->group, "--group", &r->groups, err))
         return false;
     if (!set_shown(r, err))
         return false;
     res_columns_add(&r->needed, RES_C_status);
-    for (size_t i = 0; i < r->filter.columns.n; i++)
-        res_columns_add(&r->needed, r->filter.columns.items[i]);
     for (size_t i = 0; i < r->groups.n; i++)
         res_columns_add(&r->needed, r->groups.items[i]);
     res_selection_init(&r->selection, r->pareto, o->top);
+    r->threads = o->threads ? (int)o->threads : omp_get_max_threads();
     return true;
 }
 
-static void clean_up(ranking *r) {
-    res_filter_free(&r->filter);
+static void clean_up(rank_job *r) {
     res_columns_free(&r->groups);
     res_columns_free(&r->shown);
     res_columns_free(&r->needed);
@@ -136,64 +124,6 @@ static void clean_up(ranking *r) {
     free(r->key.order);
     free(r->x.order);
     free(r->y.order);
-}
-
-/* ---- first pass -------------------------------------------------------------------------------------- */
-
-/* NaN when the point has no such figure. */
-static double value_of(const figure *g, const res_window *w, size_t i) {
-    double v = g->order ? g->order[res_window_text_id(w, i, g->column)] : res_window_number(w, i, g->column);
-    return g->higher ? v : -v;
-}
-
-static size_t group_key(const ranking *r, const res_window *w, size_t i, uint64_t *key) {
-    for (size_t c = 0; c < r->groups.n; c++) {
-        int column = r->groups.items[c];
-        double v = res_column_at((size_t)column)->type == RES_TEXT ? (double)res_window_text_id(w, i, column)
-                                                                   : res_window_number(w, i, column);
-        v = isnan(v) ? (double)NAN : v + 0.0; /* one NaN, one zero */
-        memcpy(&key[c], &v, sizeof v);
-    }
-    return r->groups.n * sizeof *key;
-}
-
-static bool consider(ranking *r, const res_window *w, uint64_t point, size_t i, uint64_t *key,
-                     aic_error *err) {
-    bool pass;
-    if (!r->opt->all_status && res_window_status(w, i) != SRV_ST_ok) {
-        r->not_ok++;
-        return true;
-    }
-    if (!res_filter_pass(&r->filter, w, i, &pass, err))
-        return false;
-    if (!pass) {
-        r->filtered++;
-        return true;
-    }
-    res_pick p = {.point = point, .key = value_of(&r->key, w, i)};
-    if (r->pareto) {
-        p.x = value_of(&r->x, w, i);
-        p.y = value_of(&r->y, w, i);
-    }
-    if (isnan(p.key) || isnan(p.x) || isnan(p.y))
-        r->absent++;
-    else
-        res_selection_add(&r->selection, key, group_key(r, w, i, key), &p);
-    return true;
-}
-
-static bool choose(ranking *r, res_window *w, aic_error *err) {
-    uint64_t *key = aic_calloc(r->groups.n, sizeof *key), count = res_count(r->f);
-    bool ok = true;
-    for (uint64_t first = 0, n; ok && first < count; first += n) {
-        n = res_window_points(r->f, first, count, false);
-        ok = res_window_load(w, first, (size_t)n, r->needed.items, r->needed.n, false, err);
-        for (size_t i = 0; ok && i < n; i++)
-            ok = consider(r, w, first + i, i, key, err);
-    }
-    free(key);
-    res_selection_finish(&r->selection);
-    return ok;
 }
 
 /* ---- second pass ------------------------------------------------------------------------------------- */
@@ -209,7 +139,7 @@ static int by_point(const void *a, const void *b) {
 }
 
 /* Fetches the shown columns in point order, so that each chunk of the file is decoded once. */
-static bool fetch(ranking *r, res_window *w, const wanted *sorted, size_t n, aic_value *values,
+static bool fetch(rank_job *r, res_window *w, const wanted *sorted, size_t n, aic_value *values,
                   aic_error *err) {
     uint64_t stripe = res_group_get(RES_G_POINTS)->chunk, first = 0, end = 0, count = res_count(r->f);
     for (size_t k = 0; k < n; k++) {
@@ -226,7 +156,7 @@ static bool fetch(ranking *r, res_window *w, const wanted *sorted, size_t n, aic
     return true;
 }
 
-static bool print_rows(ranking *r, const aic_value *values, size_t rows, FILE *out, aic_error *err) {
+static bool print_rows(rank_job *r, const aic_value *values, size_t rows, FILE *out, aic_error *err) {
     res_numbers *numbers = res_numbers_new();
     aic_buf b = {0};
     bool ok = true;
@@ -255,7 +185,7 @@ static bool print_rows(ranking *r, const aic_value *values, size_t rows, FILE *o
     return ok;
 }
 
-static bool print_table(ranking *r, const aic_value *values, size_t rows, FILE *out, aic_error *err) {
+static bool print_table(rank_job *r, const aic_value *values, size_t rows, FILE *out, aic_error *err) {
     aic_buf b = {0};
     if (rows > 0)
         res_print_table(&b, &r->shown, values, rows, r->shown_default);
@@ -272,7 +202,8 @@ static bool print_table(ranking *r, const aic_value *values, size_t rows, FILE *
     return ok;
 }
 
-static bool show(ranking *r, res_window *w, FILE *out, aic_error *err) {
+static bool show(rank_job *r, FILE *out, aic_error *err) {
+    res_window *w = res_window_new(r->f);
     size_t rows = 0, at = 0;
     for (size_t g = 0; g < r->selection.n; g++)
         rows += r->selection.groups[g].n;
@@ -288,14 +219,13 @@ static bool show(ranking *r, res_window *w, FILE *out, aic_error *err) {
                                     : print_rows(r, values, rows, out, err);
     free(sorted);
     free(values);
+    res_window_free(w);
     return ok;
 }
 
 bool res_rank(res_file *f, const res_rank_options *opt, FILE *out, aic_error *err) {
-    ranking r = {.f = f, .opt = opt};
-    res_window *w = res_window_new(f);
-    bool ok = set_up(&r, err) && choose(&r, w, err) && show(&r, w, out, err);
-    res_window_free(w);
+    rank_job r = {.f = f, .opt = opt};
+    bool ok = set_up(&r, err) && rank_choose(&r, err) && show(&r, out, err);
     clean_up(&r);
     return ok;
 }

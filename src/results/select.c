@@ -1,4 +1,4 @@
-/* The best points of each group, or its non-dominated ones, from a stream of candidates in point order. */
+/* The best points of each group, or its non-dominated ones, from streams of candidates. */
 #include "results/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -65,20 +65,46 @@ void res_selection_free(res_selection *s) {
     *s = (res_selection){0};
 }
 
-void res_selection_add(res_selection *s, const void *group, size_t group_bytes, const res_pick *p) {
-    uint32_t id = aic_intern_add(s->keys, group,
-                                 group_bytes); /* 0 is the empty key: the one group there is without any */
+uint32_t res_selection_group(res_selection *s, const void *key, size_t bytes) {
+    uint32_t id =
+        aic_intern_add(s->keys, key, bytes); /* 0 is the empty key: the one group there is without any */
     while (s->n <= id) {
         AIC_GROW(s->groups, s->n, s->cap);
-        s->groups[s->n++] = (res_front){0};
+        s->groups[s->n++] = (res_front){.first = UINT64_MAX};
     }
+    return id;
+}
+
+void res_selection_add(res_selection *s, uint32_t group, const res_pick *p) {
+    res_front *g = &s->groups[group];
+    g->first = p->point < g->first ? p->point : g->first;
     if (s->pareto)
-        res_front_add(&s->groups[id], p);
+        res_front_add(g, p);
     else
-        add_best(&s->groups[id], s->top, p);
+        add_best(g, s->top, p);
+}
+
+void res_selection_merge(res_selection *into, const res_selection *from, size_t key_bytes) {
+    for (size_t i = 0; i < from->n; i++) {
+        const res_front *g = &from->groups[i];
+        if (g->n == 0)
+            continue;
+        uint32_t id = res_selection_group(into, aic_intern_text(from->keys, (uint32_t)i), i ? key_bytes : 0);
+        for (size_t k = 0; k < g->n; k++)
+            res_selection_add(into, id, &g->items[k]);
+        res_front *to = &into->groups[id];
+        to->first = g->first < to->first ? g->first : to->first;
+    }
+}
+
+static int by_first(const void *a, const void *b) {
+    const res_front *p = a, *q = b;
+    return p->first < q->first ? -1 : p->first > q->first;
 }
 
 void res_selection_finish(res_selection *s) {
+    if (s->n)
+        qsort(s->groups, s->n, sizeof *s->groups, by_first);
     for (size_t i = 0; i < s->n; i++) {
         res_front *g = &s->groups[i];
         if (s->pareto)

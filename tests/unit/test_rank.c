@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-enum { DEPLOYMENTS = 120 };
+enum { DEPLOYMENTS = 240 }; /* points of more than one window */
 static char folder[256];
 static fix_sweep *sweep;
 static res_file *file;
@@ -261,6 +261,79 @@ static void test_front_against_all_pairs(void **state) {
     }
 }
 
+/* ---- threads ------------------------------------------------------------------------------------------- */
+
+static void test_threads_do_not_show(void **state) {
+    (void)state;
+    static const res_rank_options asked[] = {
+        {.descending = -1, .top = 20},
+        {.descending = -1, .group = "model,tp", .top = 2, .where = "ttft_ms < 400"},
+        {.descending = -1, .group = "isl,status,model", .top = 1, .all_status = true, .by = "point"},
+        {.descending = -1, .pareto = "tokens_per_s_per_gpu,ttft_ms", .group = "backend", .format = "csv"},
+        {.descending = 1, .by = "reason", .all_status = true, .format = "jsonl"},
+    };
+    assert_true(count > RES_WINDOW);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        res_rank_options opt = asked[i];
+        opt.threads = 1;
+        char *alone = rank_text(&opt);
+        opt.threads = 7;
+        char *together = rank_text(&opt);
+        assert_string_equal(alone, together);
+        free(alone);
+        free(together);
+    }
+    assert_refused(&(res_rank_options){.where = "1 / (point - 70000) > 0", .descending = -1, .threads = 3},
+                   "division by zero");
+}
+
+enum { PARTS = 5, CANDIDATES = 20000, GROUPS = 37 };
+
+static void assert_same_choice(const res_selection *a, const res_selection *b) {
+    assert_int_equal(a->n, b->n);
+    for (size_t g = 0; g < a->n; g++) {
+        assert_int_equal(a->groups[g].first, b->groups[g].first);
+        assert_int_equal(a->groups[g].n, b->groups[g].n);
+        for (size_t k = 0; k < a->groups[g].n; k++)
+            assert_int_equal(a->groups[g].items[k].point, b->groups[g].items[k].point);
+    }
+}
+
+/* Candidates dealt to several selections, in any order, and these merged: the choice of one that saw them in
+ * point order. */
+static void test_merged_selections(void **state) {
+    (void)state;
+    for (int round = 0; round < 6; round++) {
+        res_selection whole, merged, part[PARTS];
+        bool pareto = round % 2 != 0;
+        size_t top = round < 2 ? 0 : 3, key_bytes = round < 4 ? sizeof(uint32_t) : 0;
+        res_selection_init(&whole, pareto, top);
+        res_selection_init(&merged, pareto, top);
+        for (size_t p = 0; p < PARTS; p++)
+            res_selection_init(&part[p], pareto, top);
+        for (uint64_t i = 0; i < CANDIDATES; i++) {
+            uint64_t seed = i + (uint64_t)round * CANDIDATES;
+            uint32_t group = (uint32_t)(fix_random(seed) * GROUPS);
+            res_pick pick = {.point = i,
+                             .key = floor(fix_random(~seed) * 500),
+                             .x = floor(fix_random(seed * 3) * 50),
+                             .y = floor(fix_random(seed * 5) * 50)};
+            res_selection_add(&whole, res_selection_group(&whole, &group, key_bytes), &pick);
+            res_selection *to = &part[(size_t)(fix_random(seed * 7) * PARTS)];
+            res_selection_add(to, res_selection_group(to, &group, key_bytes), &pick);
+        }
+        for (size_t p = PARTS; p-- > 0;) {
+            res_selection_merge(&merged, &part[p], key_bytes);
+            res_selection_free(&part[p]);
+        }
+        res_selection_finish(&whole);
+        res_selection_finish(&merged);
+        assert_same_choice(&whole, &merged);
+        res_selection_free(&whole);
+        res_selection_free(&merged);
+    }
+}
+
 /* ---- formats and mistakes
  * ----------------------------------------------------------------------------------- */
 
@@ -289,11 +362,11 @@ static void test_formats(void **state) {
     text = rank_text(&opt);
     assert_non_null(strstr(text, "tokens_per_s_per_gpu"));
     assert_non_null(strstr(text, "all rows: system h200_sxm"));
-    assert_non_null(strstr(text, "4 of 38400 points"));
+    assert_non_null(strstr(text, "4 of 76800 points"));
     free(text);
     opt.where = "ttft_ms < 0";
     text = rank_text(&opt);
-    assert_true(strncmp(text, "0 of 38400 points", 17) == 0);
+    assert_true(strncmp(text, "0 of 76800 points", 17) == 0);
     free(text);
 }
 
@@ -351,6 +424,8 @@ int main(void) {
         cmocka_unit_test(test_rank_by_text_and_with_all_statuses),
         cmocka_unit_test(test_pareto_front),
         cmocka_unit_test(test_front_against_all_pairs),
+        cmocka_unit_test(test_threads_do_not_show),
+        cmocka_unit_test(test_merged_selections),
         cmocka_unit_test(test_formats),
         cmocka_unit_test(test_mistakes),
     };
