@@ -91,10 +91,14 @@ def test_killed_at_random_instants_until_done(undisturbed, tmp_path):
 def test_signals_end_a_run_that_can_go_on(undisturbed, tmp_path, number):
     spec, whole = undisturbed
     out = tmp_path / "out.h5"
-    run = start(spec, out, "--plain")
-    wait_for(tmp_path / "out.h5.part" / "chunk-000001.h5")
-    run.send_signal(number)
-    _, err = run.communicate(timeout=120)
+    for _ in range(5):  # on a busy machine a run may end before the signal reaches it
+        run = start(spec, out, "--plain")
+        wait_for(tmp_path / "out.h5.part" / "chunk-000001.h5")
+        run.send_signal(number)
+        _, err = run.communicate(timeout=120)
+        if run.returncode != 0:
+            break
+        out.unlink()
     assert run.returncode == 128 + number, err
     assert "--resume" in err and (tmp_path / "out.h5.partial.h5").exists()
     promised = journalled(out)
