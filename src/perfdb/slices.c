@@ -8,7 +8,11 @@
 #include "perfdb/scratch.h"
 #include <stdlib.h>
 
-enum { DROPPED = -1, BLOCK = 512 }; /* BLOCK: rows packed at a time */
+enum {
+    DROPPED = -1,
+    BLOCK = 512,     /* rows packed at a time */
+    RECENT_BITS = 10 /* of the number of combinations that are found without a call */
+};
 
 /* Slices while they are found. */
 typedef struct growing {
@@ -123,40 +127,58 @@ static packing packing_of(const pdb_part *part, const pdb_schema *schema) {
     return p;
 }
 
-#define PACK_ROWS(type, count, step)                                                                         \
-    for (size_t i = 0; i < (count); i++)                                                                     \
-    to[i * (step)] |= ((uint64_t)((const type *)f->cells->data)[from + i] >> f->low & f->mask) << f->shift
-#define PACK(type)                                                                                           \
-    do {                                                                                                     \
-        if (n == BLOCK && words == 1)                                                                        \
-            PACK_ROWS(type, BLOCK, 1);                                                                       \
-        else                                                                                                 \
-            PACK_ROWS(type, n, words);                                                                       \
-    } while (0)
+/* A block of cells into keys of one word. */
+#define PACK(name, type)                                                                                     \
+    AIC_WIDE static void name(const type *restrict x, uint64_t mask, int low, int shift,                     \
+                              uint64_t *restrict out) {                                                      \
+        for (size_t i = 0; i < BLOCK; i++)                                                                   \
+            out[i] |= ((uint64_t)x[i] >> low & mask) << shift;                                               \
+    }
+PACK(pdb_pack_8, uint8_t)
+PACK(pdb_pack_16, uint16_t)
+PACK(pdb_pack_32, uint32_t)
+PACK(pdb_pack_64, uint64_t)
+
+static void pack_block(const field *f, size_t from, uint64_t *out) {
+    const void *data = f->cells->data;
+    switch (f->cells->width) {
+    case 1:
+        pdb_pack_8((const uint8_t *)data + from, f->mask, f->low, f->shift, out);
+        break;
+    case 2:
+        pdb_pack_16((const uint16_t *)data + from, f->mask, f->low, f->shift, out);
+        break;
+    case 4:
+        pdb_pack_32((const uint32_t *)data + from, f->mask, f->low, f->shift, out);
+        break;
+    default:
+        pdb_pack_64((const uint64_t *)data + from, f->mask, f->low, f->shift, out);
+    }
+}
 
 /* Rows from..from+n, n at most BLOCK, as so many words for each. */
 static void pack(const packing *p, size_t from, size_t n, uint64_t *out) {
     size_t words = (size_t)p->words;
     memset(out, 0, n * words * sizeof *out);
     for (const field *f = p->fields; f < p->fields + p->n; f++) {
-        uint64_t *restrict to = out + f->word;
-        switch (f->cells->width) {
-        case 1:
-            PACK(uint8_t);
-            break;
-        case 2:
-            PACK(uint16_t);
-            break;
-        case 4:
-            PACK(uint32_t);
-            break;
-        default:
-            PACK(uint64_t);
+        if (n == BLOCK && words == 1) {
+            pack_block(f, from, out);
+            continue;
         }
+        uint64_t *to = out + f->word;
+        for (size_t i = 0; i < n; i++, to += words)
+            *to |= (pdb_cell_bits(f->cells, from + i) >> f->low & f->mask) << f->shift;
     }
 }
 
 /* ---- rows of a part ---------------------------------------------------------------------------- */
+
+/* A combination of one word met lately, at the place that its hash says: rows of a few combinations most
+ * often take turns. */
+typedef struct recent {
+    uint64_t key;
+    uint32_t slice;
+} recent;
 
 typedef struct assigning {
     growing *to;
@@ -166,6 +188,7 @@ typedef struct assigning {
     pdb_numbers combinations;
     uint32_t *slice; /* of each; DROPPED */
     size_t n, cap;
+    recent *recent; /* 1 << RECENT_BITS of them */
 } assigning;
 
 /* The slice of a row that is the first of its combination. */
@@ -192,7 +215,33 @@ static uint32_t slice_at(assigning *a, const uint64_t *key, size_t row) {
     return a->slice[number];
 }
 
-/* Rows from..from+n of their packed keys. */
+static size_t recent_place(uint64_t key) {
+    return (size_t)(key * 0x9E3779B97F4A7C15u >> (64 - RECENT_BITS));
+}
+
+/* No key is at the place of another: key 0 belongs at place 0 alone, and there stands a key of elsewhere. */
+static recent *nothing_recent(void) {
+    recent *r = pdb_scratch_take((size_t)1 << RECENT_BITS, sizeof *r);
+    memset(r, 0, sizeof *r << RECENT_BITS);
+    r[0].key = 1;
+    return r;
+}
+
+/* Rows from..from+n of their packed keys, of a word each. */
+static void assign_words(assigning *a, const uint64_t *keys, size_t from, size_t n, uint32_t *slice_of) {
+    recent *const known = a->recent;
+    for (size_t i = 0; i < n; i++) {
+        recent *r = &known[recent_place(keys[i])];
+        if (r->key != keys[i]) {
+            *r = (recent){keys[i], slice_at(a, keys + i, from + i)};
+            if (a->to->fault)
+                return;
+        }
+        slice_of[i] = r->slice;
+    }
+}
+
+/* The same of several words. */
 static void assign_block(assigning *a, const uint64_t *keys, size_t from, size_t n, uint32_t *slice_of) {
     int words = a->combinations.words;
     for (size_t i = 0; i < n && !a->to->fault; i++, keys += words) /* often of the row before's combination */
@@ -205,34 +254,65 @@ static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, 
     packing p = packing_of(part, schema);
     assigning a = {
         .to = to, .view = view, .schema = schema, .part = part, .combinations = {.words = p.words}};
+    pdb_scratch scratch = pdb_scratch_begin();
     uint64_t *keys = pdb_scratch_take(aic_mul((size_t)p.words, BLOCK), sizeof *keys);
+    a.recent = nothing_recent();
     for (size_t from = 0; from < part->rows && !to->fault; from += BLOCK) {
         size_t n = part->rows - from < BLOCK ? part->rows - from : BLOCK;
         pack(&p, from, n, keys);
-        assign_block(&a, keys, from, n, slice_of + from);
+        (p.words == 1 ? assign_words : assign_block)(&a, keys, from, n, slice_of + from);
     }
     free(a.slice);
     pdb_numbers_free(&a.combinations);
+    pdb_scratch_end(&scratch);
+}
+
+/* Rows from `from` on that are of the same slice: often many, or few that take turns, which a machine learns. */
+static size_t run_end(const uint32_t *slice_of, size_t from, size_t rows) {
+    size_t end = from + 1;
+    while (end < rows && slice_of[end] == slice_of[from])
+        end++;
+    return end;
+}
+
+/* Where each slice begins once its rows stand together. */
+static void count_rows(pdb_slicing *s, const uint32_t *slice_of, size_t rows) {
+    for (size_t i = 0, end; i < rows; i = end) {
+        end = run_end(slice_of, i, rows);
+        if (slice_of[i] != (uint32_t)DROPPED)
+            s->start[slice_of[i] + 1] += (uint32_t)(end - i);
+    }
+    for (size_t i = 0; i < s->n_slices; i++)
+        s->start[i + 1] += s->start[i];
+}
+
+/* at: the next place of each slice. */
+static void place_as_they_stand(pdb_slicing *s, const uint32_t *slice_of, size_t rows, uint32_t *at) {
+    for (size_t i = 0, end; i < rows; i = end) {
+        end = run_end(slice_of, i, rows);
+        if (slice_of[i] == (uint32_t)DROPPED)
+            continue;
+        uint32_t *to = s->order + at[slice_of[i]];
+        at[slice_of[i]] += (uint32_t)(end - i);
+        for (size_t row = i; row < end; row++)
+            *to++ = (uint32_t)row;
+    }
 }
 
 /* Brings the rows of each slice together, in the order of the sequence, or as they stand where it is NULL. */
 static void group(aic_arena *a, pdb_slicing *s, const uint32_t *slice_of, size_t rows,
                   const uint32_t *sequence) {
-    uint32_t *start = s->start = aic_arena_alloc(a, s->n_slices + 1, sizeof *start);
-    for (size_t i = 0; i < rows; i++)
-        if (slice_of[i] != (uint32_t)DROPPED)
-            start[slice_of[i] + 1]++;
-    for (size_t i = 0; i < s->n_slices; i++)
-        start[i + 1] += start[i];
-    uint32_t *order = s->order = aic_arena_take(a, start[s->n_slices], sizeof *order);
+    s->start = aic_arena_alloc(a, s->n_slices + 1, sizeof *s->start);
+    count_rows(s, slice_of, rows);
+    s->order = aic_arena_take(a, s->start[s->n_slices], sizeof *s->order);
     uint32_t *at = pdb_scratch_take(s->n_slices, sizeof *at);
     if (s->n_slices)
-        memcpy(at, start, s->n_slices * sizeof *at);
-    for (size_t i = 0; i < rows; i++) {
-        uint32_t row = sequence ? sequence[i] : (uint32_t)i;
-        if (slice_of[row] != (uint32_t)DROPPED)
-            order[at[slice_of[row]]++] = row;
-    }
+        memcpy(at, s->start, s->n_slices * sizeof *at);
+    if (!sequence)
+        place_as_they_stand(s, slice_of, rows, at);
+    for (size_t i = 0; sequence && i < rows; i++)
+        if (slice_of[sequence[i]] != (uint32_t)DROPPED)
+            s->order[at[slice_of[sequence[i]]]++] = sequence[i];
 }
 
 /* Where the last row of a source wins, its rows take precedence in reverse; NULL = they do as they stand. */
