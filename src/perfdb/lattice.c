@@ -53,6 +53,18 @@ uint32_t *pdb_ranks_of(size_t n, int width, const uint64_t *keys) {
     return rank;
 }
 
+/* The number of a value, a new one if need be. */
+static uint32_t number_of(pdb_axis *axis, values *known, uint64_t value) {
+    slot *s = place_of(known, value);
+    if (s->number)
+        return s->number - 1;
+    axis->value[axis->n] = value;
+    *s = (slot){value, ++axis->n};
+    if (2 * (size_t)axis->n > (size_t)1 << known->bits)
+        *known = twice(known);
+    return axis->n - 1;
+}
+
 pdb_axis pdb_axis_of(size_t n, const uint64_t *value, size_t step) {
     int bits = 0;
     while (1 << bits < FIRST_SLOTS)
@@ -60,18 +72,12 @@ pdb_axis pdb_axis_of(size_t n, const uint64_t *value, size_t step) {
     values known = with_slots(bits);
     pdb_axis axis = {.number = pdb_scratch_take(n, sizeof *axis.number),
                      .value = pdb_scratch_take(n, sizeof *axis.value)};
-    for (size_t i = 0; i < n; i++) {
-        uint64_t x = value[i * step];
-        slot *s = place_of(&known, x);
-        if (!s->number) {
-            axis.value[axis.n] = x;
-            *s = (slot){x, ++axis.n};
-            axis.number[i] = axis.n - 1;
-            if (2 * (size_t)axis.n > (size_t)1 << known.bits)
-                known = twice(&known);
-        } else {
-            axis.number[i] = s->number - 1;
-        }
+    uint64_t last = n ? ~*value : 0;
+    uint32_t number = 0;
+    for (size_t i = 0; i < n; i++, value += step) {
+        if (*value != last) /* outer axes stay for many rows */
+            number = number_of(&axis, &known, last = *value);
+        axis.number[i] = number;
     }
     axis.rank = pdb_ranks_of(axis.n, 1, axis.value);
     return axis;

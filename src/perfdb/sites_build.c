@@ -3,41 +3,34 @@
 #include "perfdb/lattice.h"
 #include "perfdb/scratch.h"
 
-/* Numbers for pairs of numbers, in the order in which they are first seen. */
-typedef struct pairs {
-    uint32_t n_second;  /* second numbers are below this */
-    uint32_t *place;    /* number + 1 by pair; NULL = by hash */
-    pdb_numbers hashed; /* then */
-    uint32_t n;
-} pairs;
-
 enum { ROOM = 8 }; /* places for each row from which on pairs are found by hash */
 
-static pairs pairs_of(size_t rows, uint32_t n_first, uint32_t n_second) {
-    pairs p = {.n_second = n_second, .hashed = {.words = 1}};
-    if ((uint64_t)n_first * n_second <= ROOM * rows) {
-        size_t n = (size_t)n_first * n_second;
-        p.place = pdb_scratch_take(n, sizeof *p.place);
-        memset(p.place, 0, n * sizeof *p.place);
+static uint32_t number_hashed(size_t rows, const pdb_axis *first, const pdb_axis *second, uint32_t *number) {
+    pdb_numbers known = {.words = 1};
+    for (size_t i = 0; i < rows; i++) {
+        const uint64_t key = (uint64_t)first->number[i] << 32 | second->number[i];
+        number[i] = pdb_number(&known, &key);
     }
-    return p;
+    const uint32_t n = (uint32_t)known.n;
+    pdb_numbers_free(&known);
+    return n;
 }
 
-static uint32_t number_pair(pairs *p, uint32_t first, uint32_t second) {
-    if (p->place) {
-        uint32_t *at = &p->place[(size_t)first * p->n_second + second];
+/* Numbers the pairs of numbers that rows have along two axes, in the order in which they are first seen;
+ * returns how many there are. */
+static uint32_t number_pairs(size_t rows, const pdb_axis *first, const pdb_axis *second, uint32_t *number) {
+    if ((uint64_t)first->n * second->n > ROOM * rows)
+        return number_hashed(rows, first, second, number);
+    const size_t places = (size_t)first->n * second->n;
+    uint32_t *place = pdb_scratch_take(places, sizeof *place), n = 0; /* number + 1 of each pair */
+    memset(place, 0, places * sizeof *place);
+    for (size_t i = 0; i < rows; i++) {
+        uint32_t *at = &place[(size_t)first->number[i] * second->n + second->number[i]];
         if (!*at)
-            *at = ++p->n;
-        return *at - 1;
+            *at = ++n;
+        number[i] = *at - 1;
     }
-    const uint64_t key = (uint64_t)first << 32 | second;
-    uint32_t number = pdb_number(&p->hashed, &key);
-    p->n = (uint32_t)p->hashed.n;
-    return number;
-}
-
-static void end_pairs(pairs *p) {
-    pdb_numbers_free(&p->hashed);
+    return n;
 }
 
 /* Rows by shape and by position on its curve. */
@@ -61,17 +54,15 @@ static void rank_as_met(size_t n, shapes *s, const pdb_axis *site0) {
     uint32_t *position = pdb_scratch_take(s->site.n, sizeof *position); /* the first of each site */
     for (uint32_t i = 0; i < s->site.n; i++)
         position[i] = UINT32_MAX;
-    pairs branches = pairs_of(n, s->position.n, site0->n);
     uint32_t *branch = pdb_scratch_take(n, sizeof *branch);
+    number_pairs(n, &s->position, site0, branch);
     for (size_t i = 0; i < n; i++) {
         uint32_t site = s->site.number[i], at = s->position.number[i];
-        branch[i] = number_pair(&branches, at, site0->number[i]);
         if (at < position[site]) {
             position[site] = at;
             s->row[site] = (uint32_t)i;
         }
     }
-    end_pairs(&branches);
     uint64_t *keys = pdb_scratch_take(aic_mul(s->site.n, 3), sizeof *keys);
     for (size_t i = 0; i < s->site.n; i++) {
         keys[3 * i] = position[i];
@@ -85,15 +76,10 @@ static shapes shapes_of(size_t n, const uint64_t *coords, bool ascending) {
     const pdb_axis site0 = pdb_axis_of(n, coords + 1, 3), site1 = pdb_axis_of(n, coords + 2, 3);
     shapes s = {.position = pdb_axis_of(n, coords, 3)};
     s.site.number = pdb_scratch_take(n, sizeof *s.site.number);
-    s.row = pdb_scratch_take(n, sizeof *s.row);
-    pairs found = pairs_of(n, site0.n, site1.n);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t site = number_pair(&found, site0.number[i], site1.number[i]);
-        s.site.number[i] = site;
-        s.row[site] = (uint32_t)i;
-    }
-    s.site.n = found.n;
-    end_pairs(&found);
+    s.site.n = number_pairs(n, &site0, &site1, s.site.number);
+    s.row = pdb_scratch_take(s.site.n, sizeof *s.row);
+    for (size_t i = 0; i < n; i++)
+        s.row[s.site.number[i]] = (uint32_t)i;
     if (ascending)
         rank_ascending(coords, &s);
     else

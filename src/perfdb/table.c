@@ -77,19 +77,23 @@ typedef struct slice_rows {
     size_t n;
     uint64_t *coords;
     pdb_leaf *leaves;
-    pdb_origins *from;
+    pdb_origins *from; /* NULL: all are the view's own */
 } slice_rows;
 
 #define GATHER(type)                                                                                         \
     do {                                                                                                     \
         const type *x = c->cells.data;                                                                       \
-        for (size_t i = 0; i < n; i++)                                                                       \
-            to[i * step] += x[rows[i] - first];                                                              \
+        if (add)                                                                                             \
+            for (size_t i = 0; i < n; i++)                                                                   \
+                to[i * step] += x[rows[i] - first];                                                          \
+        else                                                                                                 \
+            for (size_t i = 0; i < n; i++)                                                                   \
+                to[i * step] = x[rows[i] - first];                                                           \
     } while (0)
 
-/* Adds cells rows[i] - first of a column of integers to every step-th value. */
-static void add_cells(const pdb_stored *c, size_t n, const uint32_t *rows, uint32_t first, uint64_t *to,
-                      size_t step) {
+/* Cells rows[i] - first of a column of integers as every step-th value, or added to it. */
+static void take_cells(const pdb_stored *c, size_t n, const uint32_t *rows, uint32_t first, uint64_t *to,
+                       size_t step, bool add) {
     switch (c->cells.width) {
     case 1:
         GATHER(uint8_t);
@@ -114,10 +118,13 @@ static void take_coords(const pdb_schema *schema, const pdb_part *p, const uint3
                         slice_rows *r, size_t at, size_t n) {
     size_t axes = (size_t)schema->n_axes;
     for (size_t k = 0; k < axes; k++) {
+        uint64_t *to = r->coords + at * axes + k;
         if (p->axis[k])
-            add_cells(p->axis[k], n, rows, first, r->coords + at * axes + k, axes);
+            take_cells(p->axis[k], n, rows, first, to, axes, false);
+        for (size_t i = 0; !p->axis[k] && i < n; i++)
+            to[i * axes] = 0;
         if (p->plus[k])
-            add_cells(p->plus[k], n, rows, first, r->coords + at * axes + k, axes);
+            take_cells(p->plus[k], n, rows, first, to, axes, true);
     }
 }
 
@@ -133,8 +140,9 @@ static void take_rows(const pdb_schema *schema, const pdb_part *p, const uint32_
             latency += ((const double *)p->value[v]->cells.data)[row];
         double watts = power ? power[row] : 0.0;
         r->leaves[at + i] = (pdb_leaf){latency, watts, watts * latency};
-        r->from[at + i] = p->marks ? p->marks[row] : p->from;
     }
+    for (size_t i = 0; r->from && i < n; i++)
+        r->from[at + i] = p->marks ? p->marks[rows[i] - first] : p->from;
 }
 
 /* The columns of a part that rows are taken from, as far as they may have left memory. */
@@ -181,13 +189,17 @@ static size_t slice_size(const pdb_table *t, size_t slice) {
     return t->s.start[slice + 1] - t->s.start[slice];
 }
 
-/* Coordinates of a slice's rows, all zero. */
+/* Room for the coordinates of so many rows. */
 static uint64_t *new_coords(const pdb_table *t, size_t n) {
-    size_t cells = aic_mul(n, (size_t)t->schema->n_axes);
-    uint64_t *coords = pdb_scratch_take(cells, sizeof *coords);
-    for (size_t i = 0; i < cells; i++)
-        coords[i] = 0;
-    return coords;
+    return pdb_scratch_take(aic_mul(n, (size_t)t->schema->n_axes), sizeof(uint64_t));
+}
+
+/* Are all rows the view's own? Then there is no need to say so of each. */
+static bool all_own(const pdb_table *t) {
+    for (size_t k = 0; k < t->n_parts; k++)
+        if (t->parts[k].rows && (t->parts[k].marks || t->parts[k].from))
+            return false;
+    return true;
 }
 
 static slice_rows rows_of(const pdb_table *t, size_t slice) {
@@ -195,7 +207,7 @@ static slice_rows rows_of(const pdb_table *t, size_t slice) {
     slice_rows r = {.n = n,
                     .coords = new_coords(t, n),
                     .leaves = pdb_scratch_take(n, sizeof *r.leaves),
-                    .from = pdb_scratch_take(n, sizeof *r.from)};
+                    .from = all_own(t) ? NULL : pdb_scratch_take(n, sizeof *r.from)};
     take_slice(t, slice, &r, take_rows);
     if (t->schema->floor)
         raise_to_floor(t, slice, &r);
