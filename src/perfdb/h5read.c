@@ -214,16 +214,23 @@ static bool read_members(hid_t type, pdb_cells *c) {
     return true;
 }
 
+/* Whole blocks apart: loops of known length are what compilers turn into vector instructions. */
+#define LARGEST(name, type)                                                                                  \
+    AIC_WIDE static size_t name(const type *x, size_t n) {                                                   \
+        enum { BLOCK = 512 };                                                                                \
+        type most = 0;                                                                                       \
+        for (; n >= BLOCK; n -= BLOCK, x += BLOCK)                                                           \
+            for (size_t i = 0; i < BLOCK; i++)                                                               \
+                most = x[i] > most ? x[i] : most;                                                            \
+        for (size_t i = 0; i < n; i++)                                                                       \
+            most = x[i] > most ? x[i] : most;                                                                \
+        return most;                                                                                         \
+    }
+LARGEST(pdb_largest_8, uint8_t)
+LARGEST(pdb_largest_16, uint16_t)
+
 static size_t largest_cell(const pdb_cells *c) {
-    const uint8_t *narrow = c->data;
-    const uint16_t *wide = c->data;
-    uint8_t low = 0;
-    uint16_t high = 0;
-    for (size_t i = 0; c->width == 1 && i < c->rows; i++)
-        low = narrow[i] > low ? narrow[i] : low;
-    for (size_t i = 0; c->width == 2 && i < c->rows; i++)
-        high = wide[i] > high ? wide[i] : high;
-    return c->width == 1 ? low : high;
+    return c->width == 1 ? pdb_largest_8(c->data, c->rows) : pdb_largest_16(c->data, c->rows);
 }
 
 /* Members are most often those from 0 on: then no cell needs a look of its own. */

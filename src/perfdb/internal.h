@@ -78,7 +78,7 @@ typedef struct pdb_room {
         size_t bytes, most;                       /* of their cells */
     } of[PDB_USES];
 } pdb_room;
-#define PDB_ROOM_APART ((size_t)6 << 20)
+#define PDB_ROOM_APART ((size_t)2 << 20)
 #define PDB_ROOM_TAKEN ((size_t)90 << 20)
 void *pdb_room_memory(pdb_room *r, size_t bytes, size_t *capacity);
 
