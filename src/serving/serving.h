@@ -199,8 +199,8 @@ srv_answers_counts srv_answers_count(srv_answers *s); /* NULL: all 0 */
  * It makes compiling faster and changes nothing. Any thread. */
 typedef struct srv_shared srv_shared;
 /* Holds about so many bytes at most: what is full is left to the deployments that use it, and a new one
- * begins. */
-srv_shared *srv_shared_new(size_t bytes);
+ * begins. deployments: how many to make ready for. */
+srv_shared *srv_shared_new(size_t bytes, size_t deployments);
 void srv_shared_free(srv_shared *s); /* after its deployments and before the database; NULL is allowed */
 
 typedef struct srv_env {

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Values on shelves of an epoch, about. */
-enum { VERDICTS = 64, LANES = 64, LANED = 1 << 13, BOUNDS = 1 << 18 };
+/* Values on shelves of an epoch, about; shelves of ops go by how many deployments are to come. */
+enum { VERDICTS = 64, LANES = 64, LANED_EACH = 1, BOUNDS_EACH = 16, LANED_MOST = 1 << 13, BOUNDS_MOST = 1 << 18 };
 
 struct srv_epoch {
     atomic_uint holders; /* srv_shared and deployments */
@@ -24,22 +24,28 @@ struct srv_epoch {
 struct srv_shared {
     pthread_mutex_t lock; /* guards now and what idles in it */
     srv_epoch *now;
-    size_t most; /* bytes of an epoch */
+    size_t most;        /* bytes of an epoch */
+    size_t deployments; /* expected */
 };
 
 static const void *derive_outline(const mdl_deployment *lists, aic_arena *a) {
     return srv_outline_make(lists, a);
 }
 
-static srv_epoch *new_epoch(void) {
+/* A shelf for so many values of each deployment: large ones are cleared by the page. */
+static aic_shelf *op_shelf(size_t deployments, size_t each, size_t most) {
+    return aic_shelf_new(deployments < most / each ? deployments * each : most);
+}
+
+static srv_epoch *new_epoch(size_t deployments) {
     srv_epoch *e = AIC_NEW(srv_epoch);
     atomic_init(&e->holders, 1);
     e->lists = mdl_store_new(derive_outline);
     e->verdicts = aic_shelf_new(VERDICTS);
     e->lanes = aic_shelf_new(LANES);
     e->orders = aic_shelf_new(LANES);
-    e->laned = aic_shelf_new(LANED);
-    e->bounds = aic_shelf_new(BOUNDS);
+    e->laned = op_shelf(deployments, LANED_EACH, LANED_MOST);
+    e->bounds = op_shelf(deployments, BOUNDS_EACH, BOUNDS_MOST);
     return e;
 }
 
@@ -58,11 +64,12 @@ void srv_epoch_release(srv_epoch *e) {
     free(e);
 }
 
-srv_shared *srv_shared_new(size_t bytes) {
+srv_shared *srv_shared_new(size_t bytes, size_t deployments) {
     srv_shared *s = AIC_NEW(srv_shared);
     pthread_mutex_init(&s->lock, NULL);
-    s->now = new_epoch();
+    s->now = new_epoch(deployments);
     s->most = bytes;
+    s->deployments = deployments;
     return s;
 }
 
@@ -88,7 +95,7 @@ srv_lease srv_lease_take(srv_shared *s) {
     pthread_mutex_lock(&s->lock);
     if (is_full(s->now, s->most)) {
         srv_epoch_release(s->now);
-        s->now = new_epoch();
+        s->now = new_epoch(s->deployments);
     }
     l.epoch = s->now;
     atomic_fetch_add(&l.epoch->holders, 1);

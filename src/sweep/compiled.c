@@ -38,7 +38,7 @@ swp_compiled *swp_compiled_new(const swp_sweep *s, const srv_env *env, uint64_t 
     c->end = s->listed || end == 0 ? 0 : swp_dep_of(s, end - 1) + 1;
     c->env = *env;
     c->env.answers = srv_answers_new(SRV_ANSWERS_BYTES);
-    c->env.shared = srv_shared_new(SHARED_BYTES);
+    c->env.shared = srv_shared_new(SHARED_BYTES, s->n_deps);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->ready, NULL);
     c->entries = AIC_NEW_ARRAY(entry, s->n_deps);

@@ -131,7 +131,7 @@ static void check_shared(size_t bytes) {
     srv_env alone = env_open(), together = alone;
     srv_deployment *kept[ALL];
     size_t ok = 0;
-    together.shared = srv_shared_new(bytes);
+    together.shared = srv_shared_new(bytes, 0);
     for (size_t k = 0; k < ALL; k++) {
         size_t i = bytes ? k : ALL - 1 - k;
         kept[i] = compile(&together, i);
@@ -185,7 +185,7 @@ static void test_any_thread(void **state) {
     static worker workers[THREADS];
     pthread_t threads[THREADS];
     srv_env alone = env_open(), together = alone;
-    together.shared = srv_shared_new((size_t)1 << 20); /* renewed a few times */
+    together.shared = srv_shared_new((size_t)1 << 20, 1000); /* renewed a few times */
     for (size_t t = 0; t < THREADS; t++) {
         workers[t] = (worker){.env = &together, .from = t % 2 * ALL / 2};
         assert_int_equal(pthread_create(&threads[t], NULL, compile_all, &workers[t]), 0);
