@@ -267,52 +267,65 @@ static void assign(growing *to, const pdb_view *view, const pdb_schema *schema, 
     pdb_scratch_end(&scratch);
 }
 
-/* Rows from `from` on that are of the same slice: often many, or few that take turns, which a machine learns. */
-static size_t run_end(const uint32_t *slice_of, size_t from, size_t rows) {
-    size_t end = from + 1;
-    while (end < rows && slice_of[end] == slice_of[from])
-        end++;
-    return end;
+/* The rows of a table while those of each slice are brought together. Each half of them has counters of its
+ * own: most rows are of the slice of the row before, and would wait for its counter. */
+typedef struct sorting {
+    const uint32_t *slice_of, *sequence;
+    size_t rows, half;
+    uint32_t *at[2]; /* by half and slice: how many rows, then where the next one goes */
+} sorting;
+
+/* The row at a place of the sequence, and its slice. */
+static uint32_t row_at(const sorting *s, size_t place, uint32_t *slice) {
+    uint32_t row = s->sequence ? s->sequence[place] : (uint32_t)place;
+    *slice = s->slice_of[row];
+    return row;
 }
 
-/* Where each slice begins once its rows stand together. */
-static void count_rows(pdb_slicing *s, const uint32_t *slice_of, size_t rows) {
-    for (size_t i = 0, end; i < rows; i = end) {
-        end = run_end(slice_of, i, rows);
-        if (slice_of[i] != (uint32_t)DROPPED)
-            s->start[slice_of[i] + 1] += (uint32_t)(end - i);
-    }
-    for (size_t i = 0; i < s->n_slices; i++)
-        s->start[i + 1] += s->start[i];
+static void count_row(const sorting *s, int half, size_t place) {
+    uint32_t slice;
+    row_at(s, place, &slice);
+    if (slice != (uint32_t)DROPPED)
+        s->at[half][slice]++;
 }
 
-/* at: the next place of each slice. */
-static void place_as_they_stand(pdb_slicing *s, const uint32_t *slice_of, size_t rows, uint32_t *at) {
-    for (size_t i = 0, end; i < rows; i = end) {
-        end = run_end(slice_of, i, rows);
-        if (slice_of[i] == (uint32_t)DROPPED)
-            continue;
-        uint32_t *to = s->order + at[slice_of[i]];
-        at[slice_of[i]] += (uint32_t)(end - i);
-        for (size_t row = i; row < end; row++)
-            *to++ = (uint32_t)row;
-    }
+static void place_row(const sorting *s, int half, size_t place, uint32_t *order) {
+    uint32_t slice, row = row_at(s, place, &slice);
+    if (slice != (uint32_t)DROPPED)
+        order[s->at[half][slice]++] = row;
 }
 
 /* Brings the rows of each slice together, in the order of the sequence, or as they stand where it is NULL. */
 static void group(aic_arena *a, pdb_slicing *s, const uint32_t *slice_of, size_t rows,
                   const uint32_t *sequence) {
-    s->start = aic_arena_alloc(a, s->n_slices + 1, sizeof *s->start);
-    count_rows(s, slice_of, rows);
-    s->order = aic_arena_take(a, s->start[s->n_slices], sizeof *s->order);
-    uint32_t *at = pdb_scratch_take(s->n_slices, sizeof *at);
-    if (s->n_slices)
-        memcpy(at, s->start, s->n_slices * sizeof *at);
-    if (!sequence)
-        place_as_they_stand(s, slice_of, rows, at);
-    for (size_t i = 0; sequence && i < rows; i++)
-        if (slice_of[sequence[i]] != (uint32_t)DROPPED)
-            s->order[at[slice_of[sequence[i]]]++] = sequence[i];
+    const size_t n = s->n_slices;
+    sorting g = {.slice_of = slice_of, .sequence = sequence, .rows = rows, .half = (rows + 1) / 2};
+    g.at[0] = pdb_scratch_take(aic_mul(n, 2), sizeof **g.at);
+    g.at[1] = g.at[0] + n;
+    memset(g.at[0], 0, 2 * n * sizeof **g.at);
+    for (size_t i = 0; i < rows - g.half; i++) {
+        count_row(&g, 0, i);
+        count_row(&g, 1, g.half + i);
+    }
+    if (rows % 2)
+        count_row(&g, 0, g.half - 1);
+    uint32_t *start = s->start = aic_arena_take(a, n + 1, sizeof *start), sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        start[i] = sum;
+        sum += g.at[0][i];
+        g.at[0][i] = start[i];
+        uint32_t later = g.at[1][i];
+        g.at[1][i] = sum;
+        sum += later;
+    }
+    start[n] = sum;
+    s->order = aic_arena_take(a, sum, sizeof *s->order);
+    for (size_t i = 0; i < rows - g.half; i++) {
+        place_row(&g, 0, i, s->order);
+        place_row(&g, 1, g.half + i, s->order);
+    }
+    if (rows % 2)
+        place_row(&g, 0, g.half - 1, s->order);
 }
 
 /* Where the last row of a source wins, its rows take precedence in reverse; NULL = they do as they stand. */
