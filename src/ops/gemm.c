@@ -3,6 +3,7 @@
 #include "ops/gemm_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 typedef struct gemm_params {
     uint32_t n, k;
@@ -38,15 +39,31 @@ static double table_sol(const void *ctx, const double *c) {
 
 /* ---- tables -------------------------------------------------------------------------------------------- */
 
+enum { FLOORS = 256 }; /* rows priced at a time: loops of known length become vector instructions */
+
+AIC_WIDE static void gemm_floors(const gemm_sol *s, const double *restrict m, const double *restrict n,
+                                 const double *restrict k, double *restrict least) {
+    const gemm_sol sol = *s;
+    for (size_t i = 0; i < FLOORS; i++)
+        least[i] = op_max(sol_math(&sol, m[i], n[i], k[i]), sol_mem(&sol, m[i], n[i], k[i]));
+}
+
 /* Rows never beat the speed of light; a mode without FLOPS entry stays as measured. */
 static bool table_floor(const pdb_view *view, const uint64_t *cat, size_t n, const uint64_t *axis,
                         double *least) {
     pdb_quant q = pdb_quant_parse(pdb_text(view, cat[0]), PDB_GEMM);
     if (q == PDB_Q_UNSET || !(pdb_flops(view->system, q) > 0.0))
         return false;
-    gemm_sol s = sol_of(view->system, q);
-    for (size_t i = 0; i < n; i++, axis += 3)
-        least[i] = table_sol(&s, (double[]){(double)axis[0], (double)axis[1], (double)axis[2]});
+    const gemm_sol s = sol_of(view->system, q);
+    double at[3][FLOORS] = {{0}}, block[FLOORS];
+    for (size_t from = 0; from < n; from += FLOORS) {
+        const size_t rows = n - from < FLOORS ? n - from : FLOORS;
+        for (size_t i = 0; i < rows; i++)
+            for (size_t k = 0; k < 3; k++, axis++)
+                at[k][i] = (double)*axis;
+        gemm_floors(&s, at[0], at[1], at[2], block);
+        memcpy(least + from, block, rows * sizeof *least);
+    }
     return true;
 }
 

@@ -47,12 +47,14 @@ static void set_range(gemm_scale *s) {
     const pdb_grid *g = s->grid;
     s->low[0] = (double)g->keys[0][0];
     s->high[0] = (double)g->keys[0][g->n[0] - 1];
-    s->low[1] = s->high[1] = (double)g->keys[1][0];
-    for (uint32_t i = 1; i < g->n[1]; i++) {
-        double k = (double)g->keys[1][i];
-        s->low[1] = k < s->low[1] ? k : s->low[1];
-        s->high[1] = k > s->high[1] ? k : s->high[1];
+    uint64_t low = UINT64_MAX, high = 0;
+    for (uint32_t i = 0; i < g->n[0]; i++) { /* keys ascend within each m */
+        uint64_t first = g->keys[1][g->first[0][i]], last = g->keys[1][g->first[0][i + 1] - 1];
+        low = first < low ? first : low;
+        high = last > high ? last : high;
     }
+    s->low[1] = (double)low;
+    s->high[1] = (double)high;
 }
 
 gemm_scale *gemm_scale_bind(op_binder *binder, const op_bound *b, const gemm_kernel *kernel, bool estimate) {
