@@ -10,7 +10,14 @@
 #include <string.h>
 
 /* Values on shelves of an epoch, about; shelves of ops go by how many deployments are to come. */
-enum { VERDICTS = 64, LANES = 64, LANED_EACH = 1, BOUNDS_EACH = 16, LANED_MOST = 1 << 13, BOUNDS_MOST = 1 << 18 };
+enum {
+    VERDICTS = 64,
+    LANES = 64,
+    LANED_EACH = 1,
+    BOUNDS_EACH = 16,
+    LANED_MOST = 1 << 13,
+    BOUNDS_MOST = 1 << 18
+};
 
 struct srv_epoch {
     atomic_uint holders; /* srv_shared and deployments */
