@@ -30,8 +30,12 @@ if(AICFG_STATIC_HDF5 AND NOT AICFG_SANITIZE_ADDRESS AND NOT AICFG_SANITIZE_THREA
       int main(void) { return H5open() < 0 || H5Fopen(\"\", 0, H5P_DEFAULT) < 0; }" HDF5_ARCHIVE_LINKS)
     unset(CMAKE_REQUIRED_INCLUDES)
     unset(CMAKE_REQUIRED_LIBRARIES)
-    if(HDF5_ARCHIVE_LINKS)
-      set(hdf5_libraries ${hdf5_archives})
+    if(HDF5_ARCHIVE_LINKS) # as a target, so that what it needs comes behind it
+      add_library(hdf5_archive STATIC IMPORTED)
+      list(REMOVE_AT hdf5_archives 0)
+      set_target_properties(hdf5_archive PROPERTIES IMPORTED_LOCATION "${HDF5_ARCHIVE}"
+                            INTERFACE_LINK_LIBRARIES "${hdf5_archives}")
+      set(hdf5_libraries hdf5_archive)
     endif()
   endif()
 endif()

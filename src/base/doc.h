@@ -56,6 +56,15 @@ aic_node *aic_doc_yaml_text(aic_arena *a, const char *name, const char *text, si
 aic_node *aic_doc_json_file(aic_arena *a, const char *path, bool nan_is_null, aic_error *err);
 aic_node *aic_doc_json_text(aic_arena *a, const char *name, const char *text, size_t len, aic_error *err);
 
+/* A JSON file of many objects of which few will be wanted: those that stand part_depth (1 or more) brackets
+ * deep are left for later as parts, whose text nobody but aic_doc_json_part has looked at. All else is read
+ * and checked. A part is a document of its own to every limit. */
+aic_node *aic_doc_json_outline(aic_arena *a, const char *path, int part_depth, aic_error *err);
+aic_node *aic_doc_json_outline_text(aic_arena *a, const char *name, const char *text, size_t len,
+                                    int part_depth, aic_error *err);
+bool aic_doc_is_part(const aic_node *n); /* of an outline */
+aic_node *aic_doc_json_part(aic_arena *a, const aic_node *part, bool nan_is_null, aic_error *err);
+
 const char *aic_kind_name(aic_kind k);                       /* "a mapping", "an integer", ... */
 aic_node *aic_map_get(const aic_node *map, const char *key); /* NULL when absent or map is not a MAP */
 

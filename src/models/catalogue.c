@@ -9,9 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A model of a catalogue file. Few of many will be asked for: its config is read then. */
 typedef struct listed {
     const char *id;
-    const aic_node *config;
+    const aic_node *config; /* a part of its file's outline */
 } listed;
 
 /* A family's graph, loaded when its first model is. */
@@ -57,11 +58,13 @@ static bool has_model(const mdl_catalogue *c, size_t n, const char *id) {
     return false;
 }
 
+enum { CONFIG_DEPTH = 2 }; /* brackets around one: of the file and of its models */
+
 static bool read_catalogue(mdl_catalogue *c, const char *dir, aic_error *err) {
     const char *path = aic_arena_printf(c->arena, "%s/catalogue.json", dir);
     if (access(path, F_OK) != 0)
         return true;
-    const aic_node *doc = aic_doc_json_file(c->arena, path, true, err);
+    const aic_node *doc = aic_doc_json_outline(c->arena, path, CONFIG_DEPTH, err);
     if (!doc || !check_format(doc, path, err))
         return false;
     const aic_node *models = aic_map_get(doc, "models");
@@ -69,7 +72,7 @@ static bool read_catalogue(mdl_catalogue *c, const char *dir, aic_error *err) {
     for (size_t i = 0; i < models->count; i++) {
         if (has_model(c, before, models->keys[i]->text))
             continue;
-        if (models->items[i]->kind != AIC_K_MAP)
+        if (!aic_doc_is_part(models->items[i]))
             return aic_fail(err, AIC_BAD_INPUT, "%s: model \"%s\" is not a mapping", path,
                             models->keys[i]->text);
         AIC_GROW(c->models, c->n_models, c->cap_models);
@@ -187,8 +190,9 @@ static const aic_node *find_config(const mdl_catalogue *c, const char *id, aic_a
     listed key = {id, NULL};
     const listed *found = c->n_models ? bsearch(&key, c->models, c->n_models, sizeof key, by_id) : NULL;
     if (found) {
-        *quant_file = mdl_truthy(aic_map_get(found->config, "hf_quant_config"));
-        return found->config;
+        const aic_node *config = aic_doc_json_part(a, found->config, true, err);
+        *quant_file = config && mdl_truthy(aic_map_get(config, "hf_quant_config"));
+        return config;
     }
     const char *near = aic_nearest(id, c->n_models, id_at, c);
     aic_fail(err, AIC_BAD_INPUT,
@@ -202,8 +206,8 @@ const aic_node *mdl_raw_config(const mdl_catalogue *c, const char *id, aic_arena
     return find_config(c, id, a, &quant_file, err);
 }
 
-const aic_node *mdl_config_at(const mdl_catalogue *c, size_t i) {
-    return c->models[i].config;
+const aic_node *mdl_config_at(const mdl_catalogue *c, size_t i, aic_arena *a, aic_error *err) {
+    return aic_doc_json_part(a, c->models[i].config, true, err);
 }
 
 const mdl_arch *mdl_arch_of(const mdl_catalogue *c, const aic_node *config, const char **name) {

@@ -156,33 +156,51 @@ static void note_likeness(mdl_inspection *out, mdl_likeness l) {
     out->near[at] = l;
 }
 
-static const char *family_at(const mdl_catalogue *c, size_t i) {
+static const char *family_of(const mdl_catalogue *c, const aic_node *config) {
     const char *name;
-    const mdl_arch *arch = mdl_arch_of(c, mdl_config_at(c, i), &name);
+    const mdl_arch *arch = mdl_arch_of(c, config, &name);
     return arch ? arch->family->name : NULL;
 }
 
-/* Keys that models of known architectures have: entries of the catalogue hold what some rule reads. */
-static void compare(mdl_catalogue *c, const char *id, aic_arena *a, const keys *own, const keys *ignored,
-                    keys *read, mdl_inspection *out) {
-    size_t n = mdl_count(c);
-    keys *of = aic_arena_alloc(a, n, sizeof *of);
-    for (size_t i = 0; i < n; i++) {
-        if (!family_at(c, i))
-            continue;
-        of[i] = config_keys(a, mdl_config_at(c, i), ignored);
-        for (size_t k = 0; k < of[i].count; k++)
-            add_key(read, of[i].items[k]);
+/* A model of the catalogue that the one in question may be like. */
+typedef struct other {
+    const char *family; /* NULL: of an architecture nobody knows */
+    keys keys;
+} other;
+
+static bool read_others(const mdl_catalogue *c, aic_arena *a, const keys *ignored, other *others,
+                        aic_error *err) {
+    for (size_t i = 0; i < mdl_count(c); i++) {
+        const aic_node *config = mdl_config_at(c, i, a, err);
+        if (!config)
+            return aic_fail_in(err, "model %s", mdl_id_at(c, i));
+        others[i].family = family_of(c, config);
+        if (others[i].family)
+            others[i].keys = config_keys(a, config, ignored);
     }
+    return true;
+}
+
+/* Keys that models of known architectures have: entries of the catalogue hold what some rule reads. */
+static bool compare(mdl_catalogue *c, const char *id, aic_arena *a, const keys *own, const keys *ignored,
+                    keys *read, mdl_inspection *out, aic_error *err) {
+    size_t n = mdl_count(c);
+    other *others = aic_arena_alloc(a, n, sizeof *others);
+    bool ok = read_others(c, a, ignored, others, err);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < others[i].keys.count; k++)
+            add_key(read, others[i].keys.items[k]);
     settle(read);
     size_t mine = common(own, read);
     for (size_t i = 0; i < n; i++) {
-        size_t both = common(own, &of[i]), either = mine + of[i].count - both;
+        const keys *of = &others[i].keys;
+        size_t both = common(own, of), either = mine + of->count - both;
         if (both && strcmp(mdl_id_at(c, i), id) != 0)
             note_likeness(out,
-                          (mdl_likeness){family_at(c, i), mdl_id_at(c, i), (double)both / (double)either});
-        free(of[i].items);
+                          (mdl_likeness){others[i].family, mdl_id_at(c, i), (double)both / (double)either});
+        free(of->items);
     }
+    return ok;
 }
 
 static void list_unexplained(aic_arena *a, const keys *own, const keys *read, mdl_inspection *out) {
@@ -207,7 +225,7 @@ bool mdl_inspect(mdl_catalogue *c, const char *id, aic_arena *a, mdl_inspection 
     ok = ok && without_cost(a, mdl_dirs_of(c), &ignored, err);
     if (ok) {
         keys own = config_keys(a, config, &ignored);
-        compare(c, id, a, &own, &ignored, &read, out);
+        ok = compare(c, id, a, &own, &ignored, &read, out, err);
         list_unexplained(a, &own, &read, out);
         free(own.items);
     }

@@ -475,10 +475,10 @@ const op_desc *mdl_find_kind(mdl_loader *l, const char *name, const aic_node *at
 
 /* ---- catalogue.c and kinds.c, for inspect.c ---- */
 
-/* A model's config as it stands in its file; a folder's is read into the arena. NULL: unknown or unreadable.
- */
+/* A model's config as it stands in its file, read into the arena. NULL: unknown or unreadable. */
 const aic_node *mdl_raw_config(const mdl_catalogue *c, const char *id, aic_arena *a, aic_error *err);
-const aic_node *mdl_config_at(const mdl_catalogue *c, size_t i);
+/* The same of the i-th model of the catalogue. */
+const aic_node *mdl_config_at(const mdl_catalogue *c, size_t i, aic_arena *a, aic_error *err);
 /* The architecture of a config, NULL when it is not known; *name = what the config says, or NULL. */
 const mdl_arch *mdl_arch_of(const mdl_catalogue *c, const aic_node *config, const char **name);
 const mdl_dirs *mdl_dirs_of(const mdl_catalogue *c);

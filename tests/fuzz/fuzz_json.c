@@ -35,6 +35,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     aic_node *lenient = aic_doc_json_file(a, path, true, &err);
     if (strict && !lenient) /* what is JSON as it stands stays so */
         abort();
+    bool parts = true;
+    aic_node *outline = aic_doc_json_outline_text(a, "fuzz.json", (const char *)data, size, 1, NULL);
+    for (size_t i = 0; outline && i < outline->count; i++)
+        parts =
+            (!aic_doc_is_part(outline->items[i]) || aic_doc_json_part(a, outline->items[i], false, NULL)) &&
+            parts;
+    if (outline && parts && !strict && size < AIC_DOC_MAX_DEPTH) /* JSON, made of what is JSON, is JSON */
+        abort();
+    if (strict && (!outline || !parts))
+        abort();
     aic_arena_free(a);
     return 0;
 }

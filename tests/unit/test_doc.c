@@ -391,6 +391,65 @@ static void test_files(void **state) {
     assert_int_equal(err.code, AIC_IO);
 }
 
+static aic_node *outline(const char *text, int depth) {
+    err = (aic_error){0};
+    return aic_doc_json_outline_text(arena, "t.json", text, strlen(text), depth, &err);
+}
+
+static void test_outline(void **state) {
+    (void)state;
+    const char *text = "{\"v\": 1, \"m\": {\n"
+                       "\"a\": {\"x\": [{}, \"}]\\\"{\"],\n \"y\": NaN},\n"
+                       "\"b\": 7, \"c\": \"{}\", \"d\": [{}],\n"
+                       "\"e\": {\n\n!}}, \"w\": {\"part\": 5}}";
+    aic_node *n = outline(text, 2);
+    assert_non_null(n);
+    const aic_node *m = aic_map_get(n, "m"), *a = aic_map_get(m, "a");
+    assert_int_equal(m->count, 5);
+    assert_true(aic_doc_is_part(a));
+    assert_int_equal(a->line, 2);
+    assert_string_equal(a->text, "{\"x\": [{}, \"}]\\\"{\"],\n \"y\": NaN}");
+    assert_int_equal(aic_map_get(m, "b")->i, 7);
+    assert_false(aic_doc_is_part(aic_map_get(m, "c")));
+    assert_false(aic_doc_is_part(aic_map_get(m, "d")));               /* three brackets deep */
+    assert_int_equal(aic_map_get(aic_map_get(n, "w"), "part")->i, 5); /* one deep, as it stands */
+    expect_error(aic_doc_json_part(arena, a, false, &err), "t.json:3:9: invalid token near 'NaN'");
+    const aic_node *read = aic_doc_json_part(arena, a, true, &err);
+    assert_non_null(read);
+    assert_string_equal(aic_map_get(read, "x")->items[1]->text, "}]\"{");
+    assert_int_equal(aic_map_get(read, "y")->kind, AIC_K_NULL);
+    assert_string_equal(read->file, "t.json");
+    expect_error(aic_doc_json_part(arena, aic_map_get(m, "e"), true, &err),
+                 "t.json:7:1: string or '}' expected near '!'");
+    assert_true(aic_doc_is_part(outline("{}", 0)));
+}
+
+/* What is wrong around parts shows at once, on its line; what is wrong in one, when it is read. */
+static void test_outline_refusals(void **state) {
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "{\"m\": {}",
+                                      "{\"m\": {}}}",
+                                      "{\"m\": {} x}",
+                                      "{\"m\": {\"}}",
+                                      "{\"m\": {\"\\",
+                                      "[{}",
+                                      "{\"m\": 1, \"m\": {}}",
+                                      "]{}",
+                                      "{{}: 1}",
+                                      "{\"m\" {}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (outline(bad[i], 1))
+            fail_msg("%s was read", bad[i]);
+        assert_int_equal(err.code, AIC_BAD_INPUT);
+    }
+    const aic_node *n = outline("{\"m\": {]}", 1);
+    assert_non_null(n);
+    assert_null(aic_doc_json_part(arena, n->items[0], false, &err));
+    assert_null(outline("{\"m\": {\n\n\"x\": 1\n},\n\"n\" 2}", 1));
+    assert_int_equal(strncmp(err.text, "t.json:5:", 9), 0);
+}
+
 static void test_integer_readers(void **state) {
     (void)state;
     uint32_t u = 0;
@@ -485,11 +544,23 @@ static void test_known_keys(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_plain_scalars),   TEST(test_values),        TEST(test_tree_and_positions),
-        TEST(test_empty_documents), TEST(test_yaml_refusals), TEST(test_encoding),
-        TEST(test_depth),           TEST(test_aliases),       TEST(test_many_values),
-        TEST(test_many_directives), TEST(test_json),          TEST(test_files),
-        TEST(test_integer_readers), TEST(test_other_readers), TEST(test_known_keys),
+        TEST(test_plain_scalars),
+        TEST(test_values),
+        TEST(test_tree_and_positions),
+        TEST(test_empty_documents),
+        TEST(test_yaml_refusals),
+        TEST(test_encoding),
+        TEST(test_depth),
+        TEST(test_aliases),
+        TEST(test_many_values),
+        TEST(test_many_directives),
+        TEST(test_json),
+        TEST(test_files),
+        TEST(test_integer_readers),
+        TEST(test_other_readers),
+        TEST(test_known_keys),
+        TEST(test_outline),
+        TEST(test_outline_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
