@@ -14,15 +14,20 @@
 
 enum {
     DRIVER_VALUE = 600,   /* of the numbers HDF5 leaves to programs */
-    SYNC_BYTES = 16 << 20 /* a growing file goes to the disk in pieces of this size, beside the work */
+    SYNC_BYTES = 4 << 20, /* a growing file goes to the disk in pieces of this size, beside the work: little
+                           * is left to wait for in the end */
+    RAW_LEAST = 4096      /* of a write of raw data that is noted: smaller pieces come in any order */
 };
 #define LARGEST ((haddr_t)INT64_MAX)
 
 typedef struct h5io {
     H5FD_t pub; /* HDF5's own part, first */
     int fd;
-    haddr_t eoa, eof; /* end of what HDF5 has allocated; of the file */
-    haddr_t started;  /* the system was told to write what lies before */
+    haddr_t eoa, eof;    /* end of what HDF5 has allocated; of the file */
+    haddr_t started;     /* the system was told to write what lies before */
+    pdb_hdf5_range *raw; /* raw data written so far, in order and apart */
+    size_t n_raw, cap_raw;
+    bool rewritten; /* some of it twice: nothing is known */
     dev_t device;
     ino_t inode;
 } h5io;
@@ -88,6 +93,7 @@ static herr_t h5io_close(H5FD_t *file) {
     f->fd = -1;
     if (fd >= 0 && !aic_io_close(fd))
         return FAIL(H5E_CANTCLOSEFILE);
+    free(f->raw);
     free(f);
     return 0;
 }
@@ -159,14 +165,42 @@ static herr_t h5io_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t a
     return 0;
 }
 
+/* Raw data goes to new space at the end of the file and is not written again: what is noted here is final.
+ * Were it otherwise, that would show here. */
+static void note_write(h5io *f, H5FD_mem_t type, haddr_t at, size_t size) {
+    pdb_hdf5_range *last = f->n_raw ? &f->raw[f->n_raw - 1] : NULL;
+    if (last && at < last->end) {
+        for (size_t i = f->n_raw; i > 0 && f->raw[i - 1].end > at; i--)
+            f->rewritten = f->rewritten || f->raw[i - 1].first < at + size;
+        return;
+    }
+    if (type != H5FD_MEM_DRAW || size < RAW_LEAST)
+        return;
+    if (last && at == last->end) {
+        last->end += size;
+        return;
+    }
+    AIC_GROW(f->raw, f->n_raw, f->cap_raw);
+    f->raw[f->n_raw++] = (pdb_hdf5_range){at, at + size};
+}
+
+size_t pdb_hdf5_raw(int64_t file, const pdb_hdf5_range **list) {
+    void *handle;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0)
+        return 0;
+    const h5io *f = (const h5io *)(const void *)((const char *)handle - offsetof(h5io, fd));
+    *list = f->raw;
+    return f->rewritten ? 0 : f->n_raw;
+}
+
 static herr_t h5io_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size,
                          const void *data) {
-    (void)type;
     (void)transfer;
     h5io *f = (h5io *)file;
     if (beyond(at, size))
         errno = EFBIG;
     else if (aic_io_write_at(f->fd, data, size, (off_t)at)) {
+        note_write(f, type, at, size);
         if (at + size > f->eof)
             f->eof = at + size;
         if (f->eof - f->started >= SYNC_BYTES) {

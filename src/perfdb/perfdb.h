@@ -282,6 +282,12 @@ void pdb_hdf5_unlock(void);
 /* A file access property list (hid_t, to be closed) with which HDF5 reads and writes through base/io. With
  * the lock held. */
 int64_t pdb_hdf5_access(void);
+/* Raw data (chunks of datasets) of a file (hid_t) that is being written: ranges that will not be written again,
+ * in order and apart; not all there are. Valid until the next write. With the lock held. */
+typedef struct pdb_hdf5_range {
+    uint64_t first, end;
+} pdb_hdf5_range;
+size_t pdb_hdf5_raw(int64_t file, const pdb_hdf5_range **list);
 /* errno of the last file call of HDF5 that failed in this thread since the last time it was asked for; 0 =
  * none. */
 int pdb_hdf5_file_error(void);

@@ -189,26 +189,59 @@ static void reads_back(void *context) {
         aic_fail(&r->why, AIC_IO, "it says something else");
 }
 
-static bool seal_read_back(const char *path, bool complete, const res_summary *sum, aic_error *err) {
-    read_back r = {.path = path, .complete = complete, .sum = sum};
-    if (!res_seal_put(path, reads_back, &r, err))
-        return false;
-    return r.ok || aic_fail(err, AIC_IO, "%s: what was written does not read back: %s", path, r.why.text);
+/* What is written behind the points. */
+typedef struct ending {
+    res_writer *w;
+    bool complete, ok;
+    res_summary *sum;
+    aic_error why;
+} ending;
+
+static void put_tables(void *context) {
+    ending *e = context;
+    res_writer *w = e->w;
+    aic_error *err = &e->why;
+    bool ok = true;
+    for (int g = 0; g < RES_STREAMS; g++) {
+        ok = ok && res_stream_seal(&w->streams[g], &w->out, &w->content, err);
+        res_stream_end(&w->streams[g]);
+    }
+    ok = ok && put_deployments(w, err) && put_counts(w, err);
+    aic_sha256_text(w->content.data, w->content.len, e->sum->digest);
+    ok = ok && res_out_text(&w->out, "/", "content_sha256", e->sum->digest, 0, err) && put_run(w, err);
+    e->ok = ok && (!e->complete || res_out_set_u64(&w->out, "/", "complete", 1, err)) &&
+            res_out_close(&w->out, err);
+}
+
+static bool pass(bool ok, const aic_error *why, aic_error *err) {
+    if (!ok && err)
+        *err = *why;
+    return ok;
+}
+
+/* Most of a file are points. They are read while its tables are written; the rest by one thread, which then
+ * waits for the disk, while another one opens the file. */
+static bool end_and_seal(res_writer *w, bool complete, res_summary *out, aic_error *err) {
+    const unsigned threads = w->origin.threads ? w->origin.threads : 1;
+    ending end = {.w = w, .complete = complete, .sum = out};
+    read_back back = {.path = w->out.path, .complete = complete, .sum = out};
+    const res_beside tables = {put_tables, &end}, reader = {reads_back, &back};
+    aic_error why = {0};
+    res_seal_range *points;
+    size_t n = res_out_raw(&w->out, &points);
+    bool ok = pass(res_seal_begin(w->out.path, points, n, threads, &tables, &why), &why, err) &&
+              pass(end.ok, &end.why, err) &&
+              res_seal_put(w->out.path, points, w->out.raw_final ? n : 0, threads, &reader, err);
+    free(points);
+    return ok && (back.ok || aic_fail(err, AIC_IO, "%s: what was written does not read back: %s", w->out.path,
+                                      back.why.text));
 }
 
 static bool put_end(res_writer *w, bool complete, res_summary *out, aic_error *err) {
     bool ok = true;
-    for (int g = 0; g < RES_STREAMS; g++) {
-        res_stream *s = &w->streams[g];
-        ok = ok && res_press_tail(w->press, (res_group_id)g, err) &&
-             res_stream_seal(s, &w->out, &w->content, err);
-        res_stream_end(s);
-    }
-    ok = ok && put_deployments(w, err) && put_counts(w, err);
-    aic_sha256_text(w->content.data, w->content.len, out->digest);
-    ok = ok && res_out_text(&w->out, "/", "content_sha256", out->digest, 0, err) && put_run(w, err);
-    return ok && (!complete || res_out_set_u64(&w->out, "/", "complete", 1, err)) &&
-           res_out_close(&w->out, err) && seal_read_back(w->out.path, complete, out, err);
+    for (int g = 0; g < RES_STREAMS; g++)
+        ok = ok && res_press_tail(w->press, (res_group_id)g, err);
+    return ok && end_and_seal(w, complete, out, err);
 }
 
 /* Full stripes of all chunk files into a new file that stands as if they had gone there first. */

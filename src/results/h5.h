@@ -8,8 +8,9 @@
 /* ---- files being written (h5write.c) ----------------------------------------------------------------- */
 
 typedef struct res_out {
-    hid_t file; /* -1 = none */
-    int level;  /* deflate */
+    hid_t file;     /* -1 = none */
+    int level;      /* deflate */
+    bool raw_final; /* once closed: no raw data was written twice */
     char path[RES_PATH_MAX];
 } res_out;
 
@@ -42,14 +43,35 @@ bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t 
 
 /* ---- the seal at the end of a file (seal.c; docs/formats/results.md) --------------------------------- */
 
-enum { RES_SEAL_BYTES = 64 };
+enum {
+    RES_SEAL_BYTES = 64,
+    RES_SEAL_PIECE = 4 << 20 /* of a file: what one thread of a team reads in one go */
+};
 typedef struct res_seal {
     uint64_t length; /* bytes before the seal */
     uint32_t crc;    /* of them */
 } res_seal;
-/* Seals a closed file that has no seal yet: appends the line and syncs. beside(context), unless NULL, is
- * called once meanwhile, by any thread of the team that reads the file's bytes. */
-bool res_seal_put(const char *path, void (*beside)(void *context), void *context, aic_error *err);
+/* Bytes first .. end-1 of a file; once they were read, their CRC. */
+typedef struct res_seal_range {
+    uint64_t first, end;
+    uint32_t crc;
+    bool read;
+} res_seal_range;
+/* What else there is to do while bytes are read: called once, by any thread of the team that reads. */
+typedef struct res_beside {
+    void (*call)(void *context); /* NULL = nothing */
+    void *context;
+} res_beside;
+/* Reads ranges of a growing file that will not change any more. */
+bool res_seal_begin(const char *path, res_seal_range *list, size_t n, unsigned threads,
+                    const res_beside *beside, aic_error *err);
+/* Ranges of an open file that hold raw data, in order and apart, for res_seal_begin; the caller frees the list.
+ * They are final where raw_final says so in the end. (h5write.c) */
+size_t res_out_raw(const res_out *o, res_seal_range **list);
+/* Seals a closed file that has no seal yet: reads the rest of it, appends the line and syncs. list: what was
+ * read before, in order and apart. */
+bool res_seal_put(const char *path, const res_seal_range *list, size_t n, unsigned threads,
+                  const res_beside *beside, aic_error *err);
 /* Reads it and compares the length: AIC_BAD_INPUT when it is missing, damaged or another file's. */
 bool res_seal_read(const char *path, res_seal *out, aic_error *err);
 /* The same, and reads the whole file to compare the CRC. */

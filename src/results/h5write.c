@@ -106,9 +106,27 @@ static bool close_file(res_out *o) {
     return ok;
 }
 
+size_t res_out_raw(const res_out *o, res_seal_range **list) {
+    const pdb_hdf5_range *raw;
+    size_t n = 0, cap = 0;
+    *list = NULL;
+    pdb_hdf5_lock();
+    size_t n_raw = pdb_hdf5_raw(o->file, &raw);
+    for (size_t i = 0; i < n_raw; i++)
+        for (uint64_t at = raw[i].first; at < raw[i].end; at += RES_SEAL_PIECE) {
+            AIC_GROW(*list, n, cap);
+            (*list)[n++] = (res_seal_range){
+                .first = at, .end = raw[i].end - at < RES_SEAL_PIECE ? raw[i].end : at + RES_SEAL_PIECE};
+        }
+    pdb_hdf5_unlock();
+    return n;
+}
+
 bool res_out_close(res_out *o, aic_error *err) {
+    const pdb_hdf5_range *unused;
     pdb_hdf5_lock();
     bool ok = H5Fflush(o->file, H5F_SCOPE_LOCAL) >= 0 || res_h5_fail(err, o->path, "cannot be written");
+    o->raw_final = pdb_hdf5_raw(o->file, &unused) > 0;
     if (!close_file(o) && ok)
         ok = res_h5_fail(err, o->path, "cannot be closed");
     pdb_hdf5_unlock();

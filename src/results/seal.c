@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libdeflate.h>
+#include <omp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,7 @@
 #include <zlib.h>
 
 #define SEAL_FORM "aicfg-end 1 length=%016" PRIx64 " crc32=%08" PRIx32
-enum { PIECE = 1 << 18, RANGE_LEAST = 4 << 20, RANGES_MOST = 256, SEAL_TEXT = RES_SEAL_BYTES + 1 };
+enum { PIECE = 1 << 18, SEAL_TEXT = RES_SEAL_BYTES + 1 };
 
 static void write_line(char out[SEAL_TEXT], const res_seal *s) {
     int n = snprintf(out, SEAL_TEXT, SEAL_FORM, s->length, s->crc);
@@ -31,45 +33,93 @@ static bool io_fail(const char *path, const char *what, aic_error *err) {
     return aic_fail(err, AIC_IO, "%s: cannot be %s: %s", path, what, strerror(errno));
 }
 
-/* CRC-32 of n bytes from `at` on. */
-static bool crc_of_range(int fd, uint8_t *piece, uint64_t at, uint64_t n, uint32_t *crc) {
-    *crc = 0;
-    while (n > 0) {
-        ssize_t got = aic_io_read_at(fd, piece, n < PIECE ? (size_t)n : PIECE, (off_t)at);
+/* ---- reading ----------------------------------------------------------------------------------------- */
+
+/* Ranges of one file that a team reads. */
+typedef struct reading {
+    int fd;
+    res_seal_range *list;
+    size_t n, cap;
+    atomic_size_t left;              /* ranges nobody has read yet */
+    atomic_int failed;               /* errno of a call that failed, 0 = none */
+    void (*last)(struct reading *r); /* called when all are read, by whoever read the last; NULL = nothing */
+} reading;
+
+static bool read_range(int fd, uint8_t *piece, res_seal_range *r) {
+    r->crc = 0;
+    for (uint64_t at = r->first; at < r->end;) {
+        const uint64_t left = r->end - at;
+        ssize_t got = aic_io_read_at(fd, piece, left < PIECE ? (size_t)left : PIECE, (off_t)at);
         if (got <= 0)
             return false;
-        *crc = libdeflate_crc32(*crc, piece, (size_t)got);
+        r->crc = libdeflate_crc32(r->crc, piece, (size_t)got);
         at += (uint64_t)got;
-        n -= (uint64_t)got;
     }
     return true;
 }
 
-/* CRC-32 of the first n bytes: ranges side by side, beside(context) before them. */
-static bool crc_of(int fd, const char *path, uint64_t n, void (*beside)(void *), void *context, uint32_t *crc,
-                   aic_error *err) {
-    uint64_t each = n / RANGES_MOST + 1 > RANGE_LEAST ? n / RANGES_MOST + 1 : RANGE_LEAST;
-    int ranges = (int)((n + each - 1) / each), failed = 0;
-    uint32_t part[RANGES_MOST];
-#pragma omp parallel for schedule(dynamic, 1) reduction(max : failed) if (ranges > 1)
-    for (int i = beside ? -1 : 0; i < ranges; i++) {
-        if (i < 0) {
-            beside(context);
+static void read_ranges(reading *r) {
+    uint8_t *piece = aic_alloc(PIECE, 1);
+#pragma omp for schedule(dynamic, 1) nowait
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->list[i].read)
             continue;
-        }
-        uint8_t *piece = aic_alloc(PIECE, 1);
-        uint64_t at = each * (uint64_t)i;
-        if (!crc_of_range(fd, piece, at, n - at < each ? n - at : each, &part[i]))
-            failed = errno ? errno : EIO;
-        free(piece);
+        errno = 0;
+        r->list[i].read = read_range(r->fd, piece, &r->list[i]);
+        if (!r->list[i].read)
+            atomic_store(&r->failed, errno ? errno : EIO);
+        if (atomic_fetch_sub(&r->left, 1) == 1 && r->last)
+            r->last(r);
     }
-    *crc = 0;
-    for (int i = 0; i < ranges; i++)
-        *crc =
-            (uint32_t)crc32_combine(*crc, part[i], (z_off_t)(i + 1 < ranges ? each : n - each * (uint64_t)i));
-    errno = failed;
-    return !failed || io_fail(path, "read", err);
+    free(piece);
 }
+
+/* Reads what is not read yet. beside NULL: of a file that is not being written. */
+static void read_all(reading *r, unsigned threads, const res_beside *beside) {
+    size_t left = 0;
+    for (size_t i = 0; i < r->n; i++)
+        left += !r->list[i].read;
+    atomic_init(&r->left, left);
+    const off_t from = r->n ? (off_t)r->list[0].first : 0, end = r->n ? (off_t)r->list[r->n - 1].end : 0;
+    if (left == 0 && r->last)
+        r->last(r);
+#pragma omp parallel num_threads((int)threads) if (threads > 1)
+    {
+#pragma omp single nowait
+        if (beside && beside->call)
+            beside->call(beside->context);
+#pragma omp single nowait
+        if (beside) /* the disk works while the bytes are read */
+            aic_io_start_sync(r->fd, from, end - from);
+        read_ranges(r);
+    }
+}
+
+static void add(reading *r, res_seal_range range) {
+    AIC_GROW(r->list, r->n, r->cap);
+    r->list[r->n++] = range;
+}
+
+/* Adds bytes first .. end-1, in pieces that a team can share. */
+static void add_pieces(reading *r, uint64_t first, uint64_t end) {
+    for (uint64_t at = first; at < end; at += RES_SEAL_PIECE)
+        add(r, (res_seal_range){.first = at, .end = end - at < RES_SEAL_PIECE ? end : at + RES_SEAL_PIECE});
+}
+
+/* CRC of all ranges, one behind the other. */
+static uint32_t crc_of(const reading *r) {
+    uint32_t crc = 0;
+    for (size_t i = 0; i < r->n; i++)
+        crc = (uint32_t)crc32_combine(crc, r->list[i].crc, (z_off_t)(r->list[i].end - r->list[i].first));
+    return crc;
+}
+
+static bool was_read(const reading *r, const char *path, aic_error *err) {
+    errno = r->failed;
+    return !errno || io_fail(path, "read", err);
+}
+
+/* ---- sealing ----------------------------------------------------------------------------------------- */
 
 static bool size_of(int fd, const char *path, uint64_t *bytes, aic_error *err) {
     struct stat st;
@@ -79,25 +129,58 @@ static bool size_of(int fd, const char *path, uint64_t *bytes, aic_error *err) {
     return true;
 }
 
-static bool append(int fd, const char *path, const res_seal *s, aic_error *err) {
-    char line[SEAL_TEXT];
-    write_line(line, s);
-    if (!aic_io_write_at(fd, line, RES_SEAL_BYTES, (off_t)s->length))
-        return io_fail(path, "written", err);
-    return aic_io_sync(fd) || io_fail(path, "synced to disk", err);
+bool res_seal_begin(const char *path, res_seal_range *list, size_t n, unsigned threads,
+                    const res_beside *beside, aic_error *err) {
+    reading r = {.fd = aic_io_open(path, O_RDONLY, 0), .list = list, .n = n};
+    if (r.fd < 0)
+        return io_fail(path, "opened", err);
+    read_all(&r, threads, beside);
+    aic_io_close(r.fd); /* read only: nothing can be lost */
+    return was_read(&r, path, err);
 }
 
-bool res_seal_put(const char *path, void (*beside)(void *), void *context, aic_error *err) {
+/* A file on its way to its seal. */
+typedef struct sealing {
+    reading r; /* first: what its last() is given */
+    res_seal seal;
+    int failed; /* errno of a call that failed when all was read, 0 = none */
+} sealing;
+
+static void append(reading *r) {
+    sealing *s = (sealing *)r;
+    char line[SEAL_TEXT];
+    if (r->failed)
+        return;
+    s->seal.crc = crc_of(r);
+    write_line(line, &s->seal);
+    if (!aic_io_write_at(r->fd, line, RES_SEAL_BYTES, (off_t)s->seal.length) || !aic_io_sync(r->fd))
+        s->failed = errno;
+}
+
+bool res_seal_put(const char *path, const res_seal_range *list, size_t n, unsigned threads,
+                  const res_beside *beside, aic_error *err) {
     int fd = aic_io_open(path, O_RDWR, 0);
     if (fd < 0)
         return io_fail(path, "opened", err);
-    res_seal s;
-    bool ok = size_of(fd, path, &s.length, err);
-    if (ok)
-        aic_io_start_sync(fd, 0, (off_t)s.length); /* the disk works while the bytes are read */
-    ok = ok && crc_of(fd, path, s.length, beside, context, &s.crc, err) && append(fd, path, &s, err);
+    sealing s = {.r = {.fd = fd, .last = append}};
+    bool ok = size_of(fd, path, &s.seal.length, err);
+    if (ok) {
+        uint64_t at = 0;
+        for (size_t i = 0; i < n; at = list[i++].end) {
+            add_pieces(&s.r, at, list[i].first);
+            add(&s.r, list[i]);
+        }
+        add_pieces(&s.r, at, s.seal.length);
+        read_all(&s.r, threads, beside);
+        ok = was_read(&s.r, path, err);
+        errno = s.failed;
+        ok = ok && (!errno || io_fail(path, "sealed", err));
+    }
+    free(s.r.list);
     return (aic_io_close(fd) || (ok && io_fail(path, "closed", err))) && ok;
 }
+
+/* ---- looking at a seal ------------------------------------------------------------------------------- */
 
 /* The line is what this program would write: of its numbers no other form passes. */
 static bool parse(const char line[SEAL_TEXT], res_seal *out) {
@@ -140,10 +223,16 @@ bool res_seal_check(const char *path, aic_error *err) {
     if (fd < 0)
         return io_fail(path, "opened", err);
     res_seal s;
-    uint32_t crc;
-    bool ok =
-        read_seal(fd, path, &s, err) && crc_of(fd, path, s.length, NULL, NULL, &crc, err) &&
-        (crc == s.crc || aic_fail(err, AIC_BAD_INPUT, "%s: its bytes are not those that were sealed", path));
+    reading r = {.fd = fd};
+    bool ok = read_seal(fd, path, &s, err);
+    if (ok) {
+        add_pieces(&r, 0, s.length);
+        read_all(&r, (unsigned)omp_get_max_threads(), NULL);
+        ok = was_read(&r, path, err) &&
+             (crc_of(&r) == s.crc ||
+              aic_fail(err, AIC_BAD_INPUT, "%s: its bytes are not those that were sealed", path));
+    }
+    free(r.list);
     aic_io_close(fd);
     return ok;
 }
