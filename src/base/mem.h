@@ -14,6 +14,10 @@
 void *aic_alloc(size_t count, size_t size);  /* uninitialised; count*size may be 0: a valid pointer */
 void *aic_calloc(size_t count, size_t size); /* zeroed */
 void *aic_realloc(void *p, size_t count, size_t size); /* grows or shrinks */
+/* The calling thread will take so many bytes from the heap: the system is asked to give them in large pages,
+ * for a fault of a small one costs as much as filling it four times over. None is taken before it is used. A
+ * thread other than the first has at most 64 MiB that lie together. */
+void aic_mem_expect(size_t bytes);
 /* For tests: asked before every allocation whether it may succeed; from any thread. NULL = nobody is asked.
  */
 typedef bool aic_mem_watch(size_t bytes);

@@ -1,16 +1,14 @@
-#ifdef __linux__
-#define _DEFAULT_SOURCE /* madvise */
-#endif
 /* The program: finds the subcommand, parses its options, runs it, reports its error. */
 #include "cli/cli.h"
 #ifdef __GLIBC__
 #include <malloc.h>
-#include <sys/mman.h>
 #endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { FIRST_BYTES = 96 << 20 }; /* of memory that a command may well need */
 
 static const cli_command *const commands[] = {
     &cli_run,    &cli_plan,     &cli_merge, &cli_rank,    &cli_show, &cli_export, &cli_report, &cli_compare,
@@ -99,18 +97,14 @@ static aic_code run_command(const cli_command *c, int argc, char **argv, int fir
 }
 
 /* Columns of tables and blocks of points come and go by the megabyte: memory that went back to the system
- * each time would have to be cleared by it each time. The heap's first part is asked for in large pages,
- * where the system gives them: a short command spends a third of its time on faults of small ones. */
+ * each time would have to be cleared by it each time. */
 static void keep_memory(void) {
 #ifdef __GLIBC__
-    enum { LARGE = 1 << 30, STEP = 1 << 22, PAGE = 1 << 21, FIRST = 24 * PAGE };
+    enum { LARGE = 1 << 30, STEP = 1 << 22 };
     mallopt(M_MMAP_THRESHOLD, LARGE);
     mallopt(M_TRIM_THRESHOLD, LARGE);
     mallopt(M_TOP_PAD, STEP);
-    char *heap = malloc(FIRST);
-    if (heap)
-        madvise(heap + (PAGE - (uintptr_t)heap % PAGE), FIRST - PAGE, MADV_HUGEPAGE);
-    free(heap);
+    aic_mem_expect(FIRST_BYTES);
 #endif
 }
 

@@ -17,8 +17,9 @@
 #include <string.h>
 
 enum {
-    BLOCKS_EACH = 256, /* of the ring, per thread: blocks are small where deployments are */
-    POINTS_EACH = 4    /* blocks of full size whose points may be under way, per thread */
+    BLOCKS_EACH = 256,      /* of the ring, per thread: blocks are small where deployments are */
+    POINTS_EACH = 4,        /* blocks of full size whose points may be under way, per thread */
+    THREAD_BYTES = 56 << 20 /* of memory that a thread may well need */
 };
 
 typedef struct slot {
@@ -307,6 +308,8 @@ static bool news_so_far(crew *c, uint64_t *known) {
 static void serve(crew *c) {
     watch t = {0};
     uint64_t known;
+    if (omp_get_thread_num() > 0)
+        aic_mem_expect(THREAD_BYTES);
     while (news_so_far(c, &known) && (press(c, &t) || checkpoint(c, &t) || deliver(c, &t) ||
                                       evaluate(c, &t) || wait_for_news(c, known)))
         ;
