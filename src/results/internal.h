@@ -240,7 +240,8 @@ typedef struct res_table {
     uint8_t *data[RES_MAX_FIELDS]; /* per field, cap x width bytes */
     size_t width[RES_MAX_FIELDS];
 } res_table;
-void res_table_init(res_table *t, const res_group *g, size_t cap, size_t text_width);
+void res_table_init(res_table *t, const res_group *g, size_t cap, size_t text_width); /* of zeros */
+void res_table_take(res_table *t, const res_group *g, size_t cap); /* undefined; of a group without texts */
 void res_table_free(res_table *t);
 size_t res_table_add(res_table *t); /* makes room for a row and counts it; returns its index */
 void res_table_u32(res_table *t, size_t field, size_t row, uint32_t v);

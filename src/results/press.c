@@ -39,8 +39,16 @@ struct res_press {
 res_stripe *res_stripe_new(res_group_id g, const res_group *group) {
     res_stripe *s = AIC_NEW(res_stripe);
     s->g = g;
-    res_table_init(&s->rows, group, group->chunk, 0);
+    s->stale = RES_ALL_FIELDS;
+    res_table_take(&s->rows, group, group->chunk);
     return s;
+}
+
+/* What the last rows did not touch is zeros still. */
+static void reuse(res_stripe *s) {
+    s->rows.rows = 0;
+    s->stale = atomic_exchange_explicit(&s->touched, 0, memory_order_relaxed);
+    atomic_init(&s->filled, 0);
 }
 
 void res_stripe_free(res_stripe *s) {
@@ -141,10 +149,9 @@ static void queue(res_press *p, res_stream *stream) {
     if (spare)
         p->spare[s->g] = spare->next;
     pthread_mutex_unlock(&p->lock);
+    if (spare)
+        reuse(spare);
     stream->open = spare ? spare : res_stripe_new(s->g, stream->group);
-    stream->open->rows.rows = 0;
-    stream->open->stale = atomic_exchange_explicit(&stream->open->touched, 0, memory_order_relaxed);
-    atomic_init(&stream->open->filled, 0);
 }
 
 res_piece res_press_place(res_press *p, res_group_id g, size_t n) {

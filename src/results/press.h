@@ -16,8 +16,9 @@ struct res_stripe {
     uint64_t index;        /* in the group, over all files; once all places are given out */
     res_table rows;        /* rows.rows: places given out so far */
     _Atomic size_t filled; /* rows that are in their places */
-    /* Fields by bit: touched ones may hold more than zeros; stale ones hold what an earlier use put there
-     * where no row was put yet, others zeros. So rows of zeros need to be put into stale fields alone. */
+    /* Fields by bit: touched ones may hold more than zeros; stale ones hold anything (new memory, what an
+     * earlier use put there) where no row was put yet, others zeros. So rows of zeros need to be put into
+     * stale fields alone. */
     _Atomic uint64_t touched;
     uint64_t stale;
     size_t claimed, encoded; /* fields that a thread took on, and that are done; under the press's lock */

@@ -3,13 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-void res_table_init(res_table *t, const res_group *g, size_t cap, size_t text_width) {
-    *t = (res_table){.group = g, .cap = cap};
+static void set_widths(res_table *t, const res_group *g, size_t text_width) {
+    *t = (res_table){.group = g};
     for (size_t f = 0; f < g->n_fields; f++) {
         size_t width = res_width(g->fields[f].type);
         t->width[f] = width ? width : text_width;
-        t->data[f] = aic_calloc(cap, t->width[f]);
     }
+}
+
+void res_table_init(res_table *t, const res_group *g, size_t cap, size_t text_width) {
+    set_widths(t, g, text_width);
+    t->cap = cap;
+    for (size_t f = 0; f < g->n_fields; f++)
+        t->data[f] = aic_calloc(cap, t->width[f]);
+}
+
+void res_table_take(res_table *t, const res_group *g, size_t cap) {
+    set_widths(t, g, 0);
+    t->cap = cap;
+    for (size_t f = 0; f < g->n_fields; f++)
+        t->data[f] = aic_alloc(cap, t->width[f]);
 }
 
 void res_table_free(res_table *t) {
