@@ -12,12 +12,14 @@ static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void pdb_hdf5_lock(void) {
     static bool first = true;
+    static _Thread_local bool silenced;
     pthread_mutex_lock(&hdf5_lock);
     if (first)
         H5dont_atexit(); /* its clean-up at exit crashes when a file could not be written (disk full); we
                             close what we open */
     first = false;
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* per thread where the library knows threads, hence every time */
+    if (!silenced) /* per thread, where the library knows threads */
+        silenced = H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0;
 }
 
 void pdb_hdf5_unlock(void) {

@@ -7,10 +7,19 @@
 
 /* ---- files being written (h5write.c) ----------------------------------------------------------------- */
 
+enum { RES_KINDS = 16 };
 typedef struct res_out {
     hid_t file;     /* -1 = none */
     int level;      /* deflate */
     bool raw_final; /* once closed: no raw data was written twice */
+    hid_t group;    /* made last, and still open; -1 = none */
+    char group_path[32];
+    struct res_kind { /* property lists of datasets made so far: making one takes as long as using it */
+        hid_t id;
+        size_t chunk;
+        bool shuffled;
+    } kinds[RES_KINDS];
+    size_t n_kinds;
     char path[RES_PATH_MAX];
 } res_out;
 
@@ -31,6 +40,8 @@ bool res_out_f64(res_out *o, const char *object, const char *name, double v, aic
 bool res_out_set_u64(res_out *o, const char *object, const char *name, uint64_t v, aic_error *err);
 
 bool res_out_group(res_out *o, const char *path, const char *meaning, aic_error *err);
+/* A text of a dataset at hand. */
+bool res_out_note(res_out *o, hid_t id, const char *name, const char *text, aic_error *err);
 /* Creates an empty dataset; ids stay open until res_out_done. unit "" = none. */
 bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width, size_t chunk,
                      const char *unit, const char *meaning, hid_t *id, aic_error *err);
@@ -65,8 +76,8 @@ typedef struct res_beside {
 /* Reads ranges of a growing file that will not change any more. */
 bool res_seal_begin(const char *path, res_seal_range *list, size_t n, unsigned threads,
                     const res_beside *beside, aic_error *err);
-/* Ranges of an open file that hold raw data, in order and apart, for res_seal_begin; the caller frees the list.
- * They are final where raw_final says so in the end. (h5write.c) */
+/* Ranges of an open file that hold raw data, in order and apart, for res_seal_begin; the caller frees the
+ * list. They are final where raw_final says so in the end. (h5write.c) */
 size_t res_out_raw(const res_out *o, res_seal_range **list);
 /* Seals a closed file that has no seal yet: reads the rest of it, appends the line and syncs. list: what was
  * read before, in order and apart. */

@@ -31,7 +31,7 @@ static bool write_array(res_out *o, res_codec *c, const char *path, res_dtype ty
         !write_rows(o, c, *id, type, width, chunk, data, rows, sha256, err))
         return false;
     res_content_line(content, path, rows, sha256);
-    return res_out_text(o, path, "sha256", sha256, 64, err);
+    return res_out_note(o, *id, "sha256", sha256, err);
 }
 
 bool res_out_array(res_out *o, res_codec *c, const char *path, res_dtype type, size_t width, size_t chunk,

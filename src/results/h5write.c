@@ -80,8 +80,8 @@ static hid_t group_properties(hid_t class) {
 }
 
 bool res_out_create(res_out *o, const char *path, int level, aic_error *err) {
+    *o = (res_out){.file = -1, .group = -1, .level = level};
     snprintf(o->path, sizeof o->path, "%s", path);
-    o->level = level;
     pdb_hdf5_lock();
     hid_t create = group_properties(H5P_FILE_CREATE), access = pdb_hdf5_access();
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
@@ -98,9 +98,19 @@ bool res_fsync(const char *path, aic_error *err) {
            aic_fail(err, AIC_IO, "%s: cannot be synced to disk: %s", path, strerror(errno));
 }
 
+static bool close_group(res_out *o) {
+    hid_t id = o->group;
+    o->group = -1;
+    return id < 0 || H5Gclose(id) >= 0;
+}
+
 /* An id that fails to close (its file cannot be flushed) would be tried again when the process ends: nothing
  * can be done for it. */
 static bool close_file(res_out *o) {
+    for (size_t i = 0; i < o->n_kinds; i++)
+        H5Pclose(o->kinds[i].id);
+    o->n_kinds = 0;
+    close_group(o);
     bool ok = H5Fclose(o->file) >= 0;
     o->file = -1;
     return ok;
@@ -220,10 +230,10 @@ static bool describe(hid_t object, const char *name, const char *text) {
 bool res_out_group(res_out *o, const char *path, const char *meaning, aic_error *err) {
     pdb_hdf5_lock();
     hid_t properties = group_properties(H5P_GROUP_CREATE);
-    hid_t group = H5Gcreate2(o->file, path, H5P_DEFAULT, properties, H5P_DEFAULT);
-    bool ok = group >= 0 && describe(group, "long_name", meaning);
-    if (group >= 0)
-        ok = H5Gclose(group) >= 0 && ok;
+    bool ok = close_group(o);
+    o->group = H5Gcreate2(o->file, path, H5P_DEFAULT, properties, H5P_DEFAULT);
+    snprintf(o->group_path, sizeof o->group_path, "%s/", path);
+    ok = o->group >= 0 && describe(o->group, "long_name", meaning) && ok;
     if (!ok)
         res_h5_fail(err, o->path, "cannot create a group");
     H5Pclose(properties);
@@ -231,16 +241,44 @@ bool res_out_group(res_out *o, const char *path, const char *meaning, aic_error 
     return ok;
 }
 
-static hid_t dataset_properties(const res_out *o, res_dtype type, size_t chunk) {
+bool res_out_note(res_out *o, hid_t id, const char *name, const char *text, aic_error *err) {
+    pdb_hdf5_lock();
+    bool ok = describe(id, name, text) || res_h5_fail(err, o->path, "cannot write an attribute");
+    pdb_hdf5_unlock();
+    return ok;
+}
+
+static hid_t dataset_properties(const res_out *o, bool shuffled, size_t chunk) {
     hid_t p = H5Pcreate(H5P_DATASET_CREATE);
     hsize_t rows = chunk;
     H5Pset_obj_track_times(p, false);
     H5Pset_attr_phase_change(p, 128, 120);
     H5Pset_chunk(p, 1, &rows);
-    if (res_shuffled(type))
+    if (shuffled)
         H5Pset_shuffle(p);
     H5Pset_deflate(p, (unsigned)o->level);
     return p;
+}
+
+/* The file's own, or, beyond so many of them, the last one's place. */
+static hid_t kind_of(res_out *o, bool shuffled, size_t chunk) {
+    for (size_t i = 0; i < o->n_kinds; i++)
+        if (o->kinds[i].chunk == chunk && o->kinds[i].shuffled == shuffled)
+            return o->kinds[i].id;
+    if (o->n_kinds == RES_KINDS)
+        H5Pclose(o->kinds[--o->n_kinds].id);
+    struct res_kind *k = &o->kinds[o->n_kinds++];
+    *k = (struct res_kind){dataset_properties(o, shuffled, chunk), chunk, shuffled};
+    return k->id;
+}
+
+/* Where a path leads on from what is open. */
+static hid_t parent_of(const res_out *o, const char **path) {
+    size_t len = strlen(o->group_path);
+    if (o->group < 0 || strncmp(*path, o->group_path, len) != 0)
+        return o->file;
+    *path += len;
+    return o->group;
 }
 
 bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width, size_t chunk,
@@ -248,12 +286,12 @@ bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width,
     hsize_t none = 0, unlimited = H5S_UNLIMITED;
     pdb_hdf5_lock();
     hid_t stored = res_h5_type(type, width), space = H5Screate_simple(1, &none, &unlimited);
-    hid_t properties = dataset_properties(o, type, chunk);
-    *id = H5Dcreate2(o->file, path, stored, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    hid_t at = parent_of(o, &path);
+    *id =
+        H5Dcreate2(at, path, stored, space, H5P_DEFAULT, kind_of(o, res_shuffled(type), chunk), H5P_DEFAULT);
     bool ok = *id >= 0 && (!*unit || describe(*id, "units", unit)) && describe(*id, "long_name", meaning);
     if (!ok)
         res_h5_fail(err, o->path, "cannot create a dataset");
-    H5Pclose(properties);
     H5Sclose(space);
     H5Tclose(stored);
     pdb_hdf5_unlock();
@@ -300,11 +338,6 @@ static bool attach(hid_t id, hid_t list, hobj_ref_t *scale) {
     return ok;
 }
 
-static bool name_of(hid_t id, char *out, size_t size) {
-    ssize_t n = H5Iget_name(id, out, size);
-    return n > 0 && (size_t)n < size;
-}
-
 static bool put_back_references(hid_t scale, const back_reference *refs, size_t n) {
     hid_t type = H5Tcreate(H5T_COMPOUND, sizeof *refs);
     H5Tinsert(type, "dataset", offsetof(back_reference, dataset), H5T_STD_REF_OBJ);
@@ -321,28 +354,28 @@ static bool put_back_references(hid_t scale, const back_reference *refs, size_t 
 }
 
 /* The specification's own attributes are C strings; readers insist. */
-static bool put_c_string(res_out *o, const char *path, const char *name, const char *text) {
+static bool put_c_string(hid_t id, const char *name, const char *text) {
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, strlen(text) + 1);
-    bool ok = write_attribute(o->file, path, name, type, text);
+    bool ok = write_attribute(id, ".", name, type, text);
     H5Tclose(type);
     return ok;
 }
 
-static bool make_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n) {
-    char path[128];
+static bool refer_to(hid_t id, hobj_ref_t *out) {
+    return H5Rcreate(out, id, ".", H5R_OBJECT, -1) >= 0;
+}
+
+static bool make_scale(const char *name, hid_t scale, const hid_t *ids, size_t n) {
     hobj_ref_t ref;
-    bool ok = name_of(scale, path, sizeof path) && put_c_string(o, path, "CLASS", "DIMENSION_SCALE") &&
-              put_c_string(o, path, "NAME", name) && H5Rcreate(&ref, o->file, path, H5R_OBJECT, -1) >= 0;
+    bool ok = put_c_string(scale, "CLASS", "DIMENSION_SCALE") && put_c_string(scale, "NAME", name) &&
+              refer_to(scale, &ref);
     back_reference *refs = aic_calloc(n, sizeof *refs);
     size_t attached = 0;
     hid_t list = H5Tvlen_create(H5T_STD_REF_OBJ);
-    for (size_t i = 0; ok && i < n; i++) {
-        if (ids[i] == scale)
-            continue;
-        ok = name_of(ids[i], path, sizeof path) && attach(ids[i], list, &ref) &&
-             H5Rcreate(&refs[attached++].dataset, o->file, path, H5R_OBJECT, -1) >= 0;
-    }
+    for (size_t i = 0; ok && i < n; i++)
+        if (ids[i] != scale)
+            ok = attach(ids[i], list, &ref) && refer_to(ids[i], &refs[attached++].dataset);
     ok = ok && put_back_references(scale, refs, attached);
     H5Tclose(list);
     free(refs);
@@ -351,8 +384,7 @@ static bool make_scale(res_out *o, const char *name, hid_t scale, const hid_t *i
 
 bool res_out_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n, aic_error *err) {
     pdb_hdf5_lock();
-    bool ok =
-        make_scale(o, name, scale, ids, n) || res_h5_fail(err, o->path, "cannot attach a dimension scale");
+    bool ok = make_scale(name, scale, ids, n) || res_h5_fail(err, o->path, "cannot attach a dimension scale");
     pdb_hdf5_unlock();
     return ok;
 }

@@ -68,7 +68,7 @@ bool res_stream_seal(res_stream *s, res_out *o, aic_buf *content, aic_error *err
         s->digests[f] = NULL;
         field_path(s, f, path);
         res_content_line(content, path, res_stream_rows(s), sha256);
-        ok = ok && res_out_text(o, path, "sha256", sha256, 64, err);
+        ok = ok && res_out_note(o, s->ids[f], "sha256", sha256, err);
     }
     return ok;
 }
