@@ -83,7 +83,7 @@ static void read_all(reading *r, unsigned threads, const res_beside *beside) {
     const off_t from = r->n ? (off_t)r->list[0].first : 0, end = r->n ? (off_t)r->list[r->n - 1].end : 0;
     if (left == 0 && r->last)
         r->last(r);
-#pragma omp parallel num_threads((int)threads) if (threads > 1)
+#pragma omp parallel num_threads((int)threads) if (threads > 1 && (beside || left > 1))
     {
 #pragma omp single nowait
         if (beside && beside->call)
