@@ -1,5 +1,6 @@
 /* The threads of a run. All do the same: whatever lies nearest to the file and nobody has taken on.
  *
+ *   open the file                           once, beside the first blocks
  *   store or encode a stripe of rows        res_writer_work
  *   close a chunk file                      when it is time, with nothing on its way
  *   place the next block and fill its rows  one thread at a time, in point order
@@ -39,6 +40,7 @@ typedef struct crew {
     pthread_cond_t news;
     uint64_t told; /* news so far */
     unsigned waiting;
+    bool opening, open; /* a thread opens the file, has opened it; before, nothing but blocks is taken on */
     uint64_t claimed, placed; /* blocks */
     uint64_t under_way;       /* points claimed and not filled */
     uint64_t filling;         /* blocks placed and not filled */
@@ -69,6 +71,30 @@ static void fail(crew *c, const aic_error *why) {
     c->stop = true;
     tell(c);
     pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------- */
+
+static bool open_file(crew *c, watch *t) {
+    swp_job *job = c->job;
+    aic_error why = {0};
+    pthread_mutex_lock(&c->lock);
+    bool mine = !c->opening;
+    c->opening = true;
+    pthread_mutex_unlock(&c->lock);
+    if (!mine)
+        return false;
+    double start = aic_now();
+    res_writer *w = res_writer_open(job->out, job->origin, &why);
+    t->write += aic_now() - start;
+    if (!w)
+        fail(c, &why);
+    pthread_mutex_lock(&c->lock);
+    job->writer = w;
+    c->open = true;
+    tell(c);
+    pthread_mutex_unlock(&c->lock);
+    return true;
 }
 
 /* ---- storing and encoding ---------------------------------------------------------------------------- */
@@ -280,7 +306,7 @@ static bool is_over(const crew *c) { /* with the lock held */
     const swp_job *job = c->job;
     if (job->failure.code != AIC_OK)
         return true;
-    return (c->stop || job->next_point == job->range.end) && c->under_way == 0 &&
+    return c->open && (c->stop || job->next_point == job->range.end) && c->under_way == 0 &&
            (!job->writer || res_writer_is_idle(job->writer));
 }
 
@@ -297,21 +323,28 @@ static bool wait_for_news(crew *c, uint64_t known) {
 }
 
 /* False: something failed. */
-static bool news_so_far(crew *c, uint64_t *known) {
+static bool news_so_far(crew *c, uint64_t *known, bool *open) {
     pthread_mutex_lock(&c->lock);
     *known = c->told;
+    *open = c->open;
     bool good = c->job->failure.code == AIC_OK;
     pthread_mutex_unlock(&c->lock);
     return good;
 }
 
+static bool take_on(crew *c, watch *t, bool open) {
+    if (open ? press(c, t) || checkpoint(c, t) || deliver(c, t) : open_file(c, t))
+        return true;
+    return evaluate(c, t);
+}
+
 static void serve(crew *c) {
     watch t = {0};
     uint64_t known;
+    bool open;
     if (omp_get_thread_num() > 0)
         aic_mem_expect(THREAD_BYTES);
-    while (news_so_far(c, &known) && (press(c, &t) || checkpoint(c, &t) || deliver(c, &t) ||
-                                      evaluate(c, &t) || wait_for_news(c, known)))
+    while (news_so_far(c, &known, &open) && (take_on(c, &t, open) || wait_for_news(c, known)))
         ;
     pthread_mutex_lock(&c->lock);
     c->job->evaluate_s += t.evaluate;
@@ -340,7 +373,9 @@ void swp_job_run(swp_job *job) {
               .most_points = (uint64_t)threads * POINTS_EACH * job->block_points,
               .row = aic_alloc(job->s->n_deps, sizeof *c.row),
               .lock = PTHREAD_MUTEX_INITIALIZER,
-              .news = PTHREAD_COND_INITIALIZER};
+              .news = PTHREAD_COND_INITIALIZER,
+              .opening = !job->origin,
+              .open = !job->origin};
     c.slots = AIC_NEW_ARRAY(slot, c.n_slots);
     for (size_t i = 0; i < job->s->n_deps; i++)
         c.row[i] = NO_ROW;

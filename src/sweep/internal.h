@@ -284,7 +284,9 @@ typedef struct swp_job {
     const swp_sweep *s;
     swp_compiled *compiled;
     swp_pricing *pricing;
-    res_writer *writer; /* NULL: nothing is written */
+    res_writer *writer; /* NULL: nothing is written, or it is opened beside the first blocks: */
+    const res_writer_options *out;
+    const res_origin *origin; /* NULL: it is open, if there is one */
     aic_progress *progress;
     swp_range range;  /* of points: the whole sweep or a shard */
     uint64_t resumed; /* points of an earlier run, which nobody evaluates */

@@ -10,6 +10,9 @@ typedef struct run {
     const swp_options *opt;
     swp_pricing pricing;
     swp_job job;
+    res_origin origin; /* its texts: in the arena, in data, the sweep's */
+    aic_arena *arena;
+    aic_buf data;
 } run;
 
 /* ---- setting up
@@ -55,35 +58,49 @@ static size_t database_lines(const swp_sweep *s, const srv_env *env, aic_arena *
     return n;
 }
 
-/* Opens the output unless it is there already, made from the same inputs. */
-static bool open_writer(run *r, const srv_env *env, bool *same, res_summary *out, aic_error *err) {
+static void free_origin(run *r) {
+    aic_buf_free(&r->data);
+    aic_arena_free(r->arena);
+}
+
+static void make_origin(run *r, const srv_env *env) {
     const swp_sweep *s = r->s;
     const swp_options *opt = r->opt;
-    aic_arena *a = aic_arena_new();
-    aic_buf data = {0};
     const char **databases;
-    size_t n = database_lines(s, env, a, &databases);
-    swp_data_lines(s, env, opt->data, &data);
-    res_origin origin = {.spec_text = s->text,
-                         .spec_name = s->name,
-                         .overrides = opt->overrides ? opt->overrides : "",
-                         .command_line = opt->command_line ? opt->command_line : "",
-                         .databases = databases,
-                         .n_databases = n,
-                         .total_points = s->points,
-                         .shard = opt->shard.index,
-                         .shards = opt->shard.count,
-                         .first_point = r->job.range.first,
-                         .threads = r->job.threads,
-                         .program = opt->program,
-                         .build = srv_figures_digest(),
-                         .data = data.data,
-                         .unlisted = env->allow_unlisted};
-    bool ok = res_rerun_check(&opt->out, &origin, same, out, err) &&
-              (*same || (r->job.writer = res_writer_open(&opt->out, &origin, err)));
-    aic_buf_free(&data);
-    aic_arena_free(a);
-    return ok;
+    r->arena = aic_arena_new();
+    size_t n = database_lines(s, env, r->arena, &databases);
+    swp_data_lines(s, env, opt->data, &r->data);
+    r->origin = (res_origin){.spec_text = s->text,
+                             .spec_name = s->name,
+                             .overrides = opt->overrides ? opt->overrides : "",
+                             .command_line = opt->command_line ? opt->command_line : "",
+                             .databases = databases,
+                             .n_databases = n,
+                             .total_points = s->points,
+                             .shard = opt->shard.index,
+                             .shards = opt->shard.count,
+                             .first_point = r->job.range.first,
+                             .threads = r->job.threads,
+                             .program = opt->program,
+                             .build = srv_figures_digest(),
+                             .data = r->data.data,
+                             .unlisted = env->allow_unlisted};
+}
+
+/* Opens the output unless it is there already, made from the same inputs. Where there is nothing to go on
+ * with, the threads do that beside their first blocks. */
+static bool open_writer(run *r, const srv_env *env, bool *same, res_summary *out, aic_error *err) {
+    const res_writer_options *opt = &r->opt->out;
+    make_origin(r, env);
+    if (!res_rerun_check(opt, &r->origin, same, out, err))
+        return false;
+    if (*same)
+        return true;
+    if (opt->resume)
+        return (r->job.writer = res_writer_open(opt, &r->origin, err)) != NULL;
+    r->job.out = opt;
+    r->job.origin = &r->origin;
+    return true;
 }
 
 /* Goes on where an earlier run stopped. */
@@ -175,6 +192,7 @@ bool swp_run(swp_sweep *s, const srv_env *env, const swp_options *opt, res_summa
                                     r.job.writer && out ? out->store_s : 0,
                                     swp_compiled_answers(r.job.compiled)};
     close_pricing(&r, opt->reused);
+    free_origin(&r);
     if (!opt->leave_memory)
         swp_compiled_free(r.job.compiled);
     return ok;
