@@ -95,11 +95,17 @@ static void deflate_words(res_codec *c, const uint8_t *in, size_t bytes, unsigne
     out->size = res_deflate_words(c->own, in, bytes / word, word, c->coded);
 }
 
-static void deflate_pieces(res_codec *c, const uint8_t *in, size_t n, size_t piece, const res_sort *sorts,
-                           res_coded *out) {
-    res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(aic_mul(n, piece), n));
+static void deflate_piece(res_codec *c, const uint8_t *in, size_t bytes, res_sort sort, res_coded *out) {
+    res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(bytes, 1));
     out->bytes = c->coded;
-    out->size = res_deflate_pieces(c->own, in, n, piece, sorts, c->coded);
+    out->size = res_deflate_pieces(c->own, in, 1, bytes, &sort, c->coded);
+}
+
+static void deflate_planes(res_codec *c, const uint8_t *in, size_t width, size_t chunk, const res_sort *sorts,
+                           res_coded *out) {
+    res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(aic_mul(chunk, width), width));
+    out->bytes = c->coded;
+    out->size = res_deflate_planes(c->own, in, chunk, width, sorts, c->planes, c->coded);
 }
 
 /* Are these numbers for our own deflate? */
@@ -148,11 +154,12 @@ static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_
         return;
     }
     res_make_room(&c->planes, &c->planes_cap, bytes);
+    if (own) {
+        deflate_planes(c, in, width, chunk, sorts, out);
+        return;
+    }
     aic_shuffle(in, c->planes, chunk, width);
-    if (own)
-        deflate_pieces(c, c->planes, width, chunk, sorts, out);
-    else
-        deflate_whole(c, c->planes, bytes, out);
+    deflate_whole(c, c->planes, bytes, out);
 }
 
 static void encode_plain(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
@@ -165,7 +172,7 @@ static void encode_plain(res_codec *c, const uint8_t *in, size_t width, size_t c
         uint8_t sample[SAMPLE];
         size_t bytes = width * chunk, taken = take_sample(in, 1, bytes, sample);
         res_deflate_pieces_cost(c->own, sample, 1, taken, &sort);
-        deflate_pieces(c, in, 1, bytes, &sort, out);
+        deflate_piece(c, in, bytes, sort, out);
     }
 }
 
