@@ -246,6 +246,14 @@ static void exchange(res_codec *c, res_kept *k) {
     k->cap = cap;
 }
 
+void res_keep(const res_coded *from, res_kept *out) {
+    res_make_room(&out->bytes, &out->cap, from->size);
+    if (from->size > 0)
+        memcpy(out->bytes, from->bytes, from->size);
+    out->coded = *from;
+    out->coded.bytes = out->bytes;
+}
+
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
                      bool sparse, res_kept *out) {
     exchange(c, out);
@@ -255,9 +263,8 @@ bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, 
         out->coded = (res_coded){0};
     } else if (out->coded.bytes != out->bytes &&
                out->coded.bytes != data) { /* of one value, encoded before */
-        res_make_room(&out->bytes, &out->cap, out->coded.size);
-        memcpy(out->bytes, out->coded.bytes, out->coded.size);
-        out->coded.bytes = out->bytes;
+        const res_coded known = out->coded;
+        res_keep(&known, out);
     }
     return stored;
 }
