@@ -6,35 +6,34 @@
 /* Notes what the first `count` tables have. */
 static void look_at(srv_pieces *p, const srv_folded *f, size_t count) {
     uint64_t cover[OP_COVERS] = {0}, bits[OP_COVERS];
-    unsigned basis = 0, gaps = 0;
     for (size_t t = 0; t < count; t++) {
-        basis |= f->any[t];
-        gaps |= f->gap[t].cls != OP_OK;
         memcpy(bits, f->cover[t], sizeof bits);
         for (int c = 0; c < OP_COVERS; c++)
             cover[c] |= bits[c];
     }
-    p->energy =
-        p->energy || !aic_all_zero(f->energy, count * f->n_rows * sizeof *f->energy); /* -0 counts, too */
-    p->basis = p->basis || basis;
-    p->gaps = p->gaps || gaps;
+    p->energy = p->energy || (srv_folded_has(f, SRV_ENERGY) && /* -0 counts, too */
+                              !aic_all_zero(f->energy, count * f->n_rows * sizeof *f->energy));
+    p->basis = p->basis || (srv_folded_has(f, SRV_BASIS) && !aic_all_zero(f->any, count * sizeof *f->any));
+    for (size_t t = 0; srv_folded_has(f, SRV_GAPS) && t < count; t++)
+        p->gaps = p->gaps || srv_folded_gap(f, t);
     for (int c = 0; c < OP_COVERS; c++)
         p->cover[c] = p->cover[c] || cover[c];
 }
 
 static void scale_table(srv_folded *f, size_t i, double scale) {
-    for (size_t r = i * f->n_rows; r < (i + 1) * f->n_rows; r++) {
+    for (size_t r = i * f->n_rows; r < (i + 1) * f->n_rows; r++)
         f->latency[r] *= scale;
+    for (size_t r = i * f->n_rows; srv_folded_has(f, SRV_ENERGY) && r < (i + 1) * f->n_rows; r++)
         f->energy[r] *= scale;
-    }
 }
 
-/* Adds up rows of a phase in their order. powered is never -0: it starts at 0. */
+/* Adds up rows of a phase in their order; energy NULL: all 0. powered is never -0: it starts at 0. */
 static void sum_rows(const double *latency, const double *energy, size_t n, double *sum_latency,
                      double *sum_energy, double *powered) {
     double l = *sum_latency, e = *sum_energy, p = *powered; /* in registers: rows are doubles, too */
-    for (size_t r = 0; r < n; r++) {
+    for (size_t r = 0; r < n; r++)
         l += latency[r];
+    for (size_t r = 0; energy && r < n; r++) {
         e += energy[r];
         p += energy[r] > 0 ? latency[r] : 0;
     }
@@ -54,7 +53,7 @@ static void price_encoder(const srv_deployment *d, srv_block *b, srv_pieces *p, 
 
 /* Adds a table's cover to a point's, and what its rows rest on. */
 static void add_evidence(const srv_folded *f, size_t t, double *restrict cover, srv_basis *basis) {
-    *basis |= f->any[t];
+    *basis |= srv_folded_has(f, SRV_BASIS) ? f->any[t] : 0;
     for (int c = 0; c < OP_COVERS; c++)
         cover[c] += f->cover[t][c];
 }
@@ -63,7 +62,8 @@ static void add_evidence(const srv_folded *f, size_t t, double *restrict cover, 
 static void sum_table(const srv_folded *f, size_t t, double *latency, double *energy, srv_sums *s) {
     size_t at = t * f->n_rows;
     add_evidence(f, t, s->cover, &s->basis);
-    sum_rows(f->latency + at, f->energy + at, f->n_rows, latency, energy, &s->powered);
+    sum_rows(f->latency + at, srv_folded_has(f, SRV_ENERGY) ? f->energy + at : NULL, f->n_rows, latency,
+             energy, &s->powered);
 }
 
 static void price_context(const srv_deployment *d, srv_block *b, srv_pieces *p, const srv_live *l) {
@@ -102,13 +102,16 @@ static srv_folded make_frames(const srv_deployment *d, srv_block *b, const srv_f
     double scale = d->tuning.latency_scale;
     size_t n_rows = srv_plan_of(d)->generation.n_rows;
     srv_folded frames = srv_folded_take(b, count, n_rows);
+    frames.blank = from->blank;
     for (size_t t = 0, r = 0; t < count; t++)
         for (size_t i = 0; i < still->n_rows; i++, r++) {
             size_t to = t * n_rows + still->rows[i];
             frames.latency[to] = from->latency[r] * scale;
-            frames.energy[to] = from->energy[r] * scale;
             frames.source[to] = from->source[r];
-            frames.basis[to] = from->basis[r];
+            if (srv_folded_has(from, SRV_ENERGY))
+                frames.energy[to] = from->energy[r] * scale;
+            if (srv_folded_has(from, SRV_BASIS))
+                frames.basis[to] = from->basis[r];
         }
     return frames;
 }
@@ -178,20 +181,14 @@ static bool comes_before(const srv_gap *a, const srv_gap *b) {
 
 /* The refusal the plain walk would meet first, NULL when there is none. */
 static const srv_gap *first_gap(const srv_deployment *d, bool encodes, const srv_pieces *p, size_t k) {
-    if (encodes) {
-        const srv_gap *g = &p->encoder.gap[p->images_of[k]];
-        if (g->cls != OP_OK)
-            return g;
-    }
-    if (srv_has_context(d->request.mode)) {
-        const srv_gap *g = &p->context.gap[p->shape_of[k]];
-        if (g->cls != OP_OK)
-            return g;
-    }
-    const srv_gap *first = NULL;
+    const srv_gap *first = encodes ? srv_folded_gap(&p->encoder, p->images_of[k]) : NULL;
+    if (!first && srv_has_context(d->request.mode))
+        first = srv_folded_gap(&p->context, p->shape_of[k]);
+    if (first)
+        return first;
     for (int part = 0; srv_has_generation(d->request.mode) && part < SRV_PARTS; part++) {
-        const srv_gap *g = &p->decode[part].gap[p->walk_of[part][k]];
-        if (g->cls != OP_OK && (!first || comes_before(g, first)))
+        const srv_gap *g = srv_folded_gap(&p->decode[part], p->walk_of[part][k]);
+        if (g && (!first || comes_before(g, first)))
             first = g;
     }
     return first;

@@ -58,7 +58,7 @@ srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const srv_l
     srv_replies replies = srv_replies_take(b, *count);
     for (uint32_t i = 0; i < plan->context.n_bound; i++) {
         const srv_op *o = &plan->context.ops[i];
-        srv_ask_shapes(d, b, i, &by_key[o->key], &replies);
+        srv_ask_shapes(d, b, o, i, &by_key[o->key], &replies);
         srv_folded_replies(&tables, *count, by_key[o->key].of, o->row, o->opens, &replies);
     }
     return tables;

@@ -235,13 +235,21 @@ static void add_marks(summer *s, const srv_batch *b) {
 
 /* ---- a block ----------------------------------------------------------------------------------------- */
 
+static bool is_empty(const srv_stretch *walk) {
+    return !walk->strides && !walk->left;
+}
+
 /* Tables as they are before anything is added up; walks without steps stay so, others are measured. */
 static void clear_sums(summer *s) {
     const size_t rows = s->part->n_rows, n = s->steps.n_walks;
     srv_folded_clear_all(&s->sums, n);
-    for (size_t w = 0; w < n; w++)
-        if (s->steps.walks[w].strides || s->steps.walks[w].left)
-            memset(s->sums.source + w * rows, OP_SRC_silicon, rows);
+    srv_folded_open(&s->sums, n, (s->any_energy ? SRV_ENERGY : 0u) | (s->own.basis ? SRV_BASIS : 0u));
+    memset(s->sums.source, OP_SRC_silicon, n * rows);
+    for (size_t l = 0; l < s->steps.n_lanes; l++) { /* those without steps come first */
+        const srv_lane *lane = &s->steps.lanes[l];
+        for (uint32_t w = lane->first; w < lane->end && is_empty(&s->steps.walks[w]); w++)
+            memset(s->sums.source + w * rows, OP_SRC_empirical, rows);
+    }
 }
 
 static double *own_column(const summer *s) {

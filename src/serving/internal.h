@@ -117,7 +117,7 @@ typedef struct srv_identity srv_identity; /* answers.h */
 typedef struct srv_op {
     op_bound bound;
     op_identity identity;    /* lanes included */
-    const srv_identity *who; /* of its answers before the repeat (context, fans); NULL = not shared */
+    const srv_identity *who; /* of its answers before the repeat; NULL = not shared */
     uint32_t row;            /* of its phase */
     bool opens;              /* first op of its row: sets what later ones add to */
     bool logits;             /* context: sees one token per request */
