@@ -4,7 +4,7 @@
  * step order, several lanes side by side, and walks read the running sum off where they end. What is known to
  * be 0, or equal to another column, is not added up.
  */
-#include "serving/steps.h"
+#include "serving/layout.h"
 #include <string.h>
 
 enum { ABREAST = 8 };
@@ -303,14 +303,15 @@ static bool sum_batch(summer *s, const srv_batch *b) {
     return true;
 }
 
-bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n, uint32_t *walk_of,
-                  srv_folded *out) {
+bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_live *l, srv_folded *out) {
     const srv_part *part = &srv_plan_of(d)->parts[SRV_MOVING];
     summer s = {.d = d, .b = b, .part = part};
     for (size_t i = 0; i < part->n_ops; i++)
         if (!op_has_fan(&op_at(&s, i)->bound, srv_plan_of(d)->mode))
             return false;
-    if (!srv_lay_steps(d, b, keys, n, &s.steps, walk_of) || !open_fans(&s))
+    srv_layout_steps(d, b, l);
+    s.steps = l->layout->steps;
+    if (!l->layout->fits || !open_fans(&s))
         return false;
     take_own_columns(&s);
     s.sums = srv_folded_take(b, s.steps.n_walks, part->n_rows);

@@ -119,28 +119,24 @@ static void put_walk(still *s, const double *from, bool moves) {
 }
 
 /* keys[from .. to) share a batch and ascend in osl. */
-static void walk_batch(still *s, const srv_key *keys, size_t from, size_t to, uint32_t *walk_of) {
+static void walk_batch(still *s, const srv_key *keys, size_t from, size_t to) {
     const uint32_t stride = s->d->tuning.stride;
     uint32_t done = 0;
     lay_values(s);
     memset(s->whole, 0, s->n * sizeof *s->whole);
     for (size_t i = from; i < to; i++) {
         uint32_t upper = keys[i].lo > 1 ? (uint32_t)keys[i].lo - 1 : 0, left = upper % stride;
-        if (i == from || keys[i].lo != keys[i - 1].lo) {
-            srv_still_add(s->value, s->whole, s->n, stride, upper / stride - done);
-            done = upper / stride;
-            if (left) {
-                memcpy(s->sum, s->whole, s->n * sizeof *s->sum);
-                srv_still_add(s->value, s->sum, s->n, left, 1);
-            }
-            put_walk(s, left ? s->sum : s->whole, upper > 0);
+        srv_still_add(s->value, s->whole, s->n, stride, upper / stride - done);
+        done = upper / stride;
+        if (left) {
+            memcpy(s->sum, s->whole, s->n * sizeof *s->sum);
+            srv_still_add(s->value, s->sum, s->n, left, 1);
         }
-        walk_of[keys[i].item] = (uint32_t)(s->n_walks - 1);
+        put_walk(s, left ? s->sum : s->whole, upper > 0);
     }
 }
 
-srv_folded srv_still_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n,
-                          uint32_t *walk_of) {
+srv_folded srv_still_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n) {
     const srv_part *part = &srv_plan_of(d)->parts[SRV_STILL];
     const size_t values = 2 * part->n_rows + OP_COVERS + ABREAST;
     still s = {.d = d,
@@ -157,7 +153,7 @@ srv_folded srv_still_sums(const srv_deployment *d, srv_block *b, const srv_key *
         for (to = from + 1; to < n && keys[to].hi == keys[from].hi; to++)
             ;
         s.step = steps.of[from];
-        walk_batch(&s, keys, from, to, walk_of);
+        walk_batch(&s, keys, from, to);
     }
     return s.walks;
 }

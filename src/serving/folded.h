@@ -75,20 +75,17 @@ void srv_folded_carry(srv_cargo *to, srv_folded *f, size_t i, size_t n, const ui
  * alone where it encodes nothing. Returns an empty one when none does. */
 srv_folded srv_encoder_tables(const srv_deployment *d, srv_block *b, const uint32_t *live, size_t n,
                               uint32_t *images_of, size_t *count);
-/* Context tables of the distinct shapes of the live points; shape_of[k] is the table of point k. */
-srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const srv_live *l, uint32_t *shape_of,
-                              size_t *count);
-/* Sums over decode steps for one part of the generation rows; walk_of[k] is the table of point live[k]. */
-srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
-                           uint32_t *walk_of);
+/* Context tables of the distinct shapes of the live points, as the layout numbers them. */
+srv_folded srv_context_tables(const srv_deployment *d, srv_block *b, const srv_live *l);
+/* Sums over decode steps of the moving generation rows; walk_of[k] is the table of live point k. */
+srv_folded srv_moving_sums(const srv_deployment *d, srv_block *b, const srv_live *l,
+                           const uint32_t **walk_of);
 
-/* The same for the still rows, keys being the walks sorted by (batch << 32, osl). */
-srv_folded srv_still_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n,
-                          uint32_t *walk_of);
-/* For the moving rows in columns, keys being the walks sorted by (batch << 32 | isl, osl). False: some
- * op has no fan, or no measured answer to some step; nothing is said of either then. */
-bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n, uint32_t *walk_of,
-                  srv_folded *out);
+/* Of the still rows, for n walks by (batch << 32, osl), each once, sorted: a table for each. */
+srv_folded srv_still_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n);
+/* Of the moving rows in columns. False: some op has no fan, or no measured answer to some step, or there are
+ * too many steps; nothing is said then. */
+bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_live *l, srv_folded *out);
 
 /* ---- the distinct shapes of a block ---- */
 

@@ -379,6 +379,7 @@ typedef struct srv_block {
     size_t cap_points, cap_rows;
     aic_arena *texts; /* reasons of this block */
     void *scratch;    /* private, reused */
+    struct srv_layouts *layouts; /* private, kept from one evaluation to the next */
 } srv_block;
 void srv_block_free(srv_block *b);
 /* Makes all figures of a point NaN. */
