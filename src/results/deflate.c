@@ -364,9 +364,10 @@ static void put_coded(res_deflate *d, bits *b, const uint8_t *in, size_t bytes, 
 enum { BYTE = 4, CODE_PAYS = (16 * BYTE - 21) * 8 / BYTE + 2 /* sixteenths of a bit, less than that */ };
 
 /* Counts of sequences and of bytes in no match. */
-static size_t look_for(res_deflate *d, const uint8_t *in, size_t n, unsigned step, size_t *literals) {
+static size_t look_for(res_deflate *d, const uint8_t *in, size_t from, size_t n, unsigned step, size_t likely,
+                       size_t *literals) {
     match_sequence *s = room_for(d, n);
-    size_t matches = match_find(&d->memory, in, 0, n, step, s) - 1;
+    size_t matches = match_find(&d->memory, in, from, from + n, step, likely, s) - 1;
     *literals = 0;
     for (size_t i = 0; i <= matches; i++)
         *literals += s[i].literals;
@@ -376,7 +377,7 @@ static size_t look_for(res_deflate *d, const uint8_t *in, size_t n, unsigned ste
 uint64_t res_deflate_words_cost(res_deflate *d, const uint8_t *in, size_t n, unsigned word) {
     size_t literals;
     match_forget(&d->memory);
-    size_t matches = look_for(d, in, n * word, word, &literals);
+    size_t matches = look_for(d, in, 0, n * word, word, 0, &literals);
     return literals * (BYTE * 10 + 14) / 10 + matches * (BYTE * 25 + 100) / 10;
 }
 
@@ -409,14 +410,15 @@ static uint64_t worth_sixteenths(const uint8_t *in, size_t n) {
     return least >= CODE_PAYS ? least : coded_sixteenths(count, n);
 }
 
-/* The least that a piece may cost, and how. */
-static uint64_t cost_of(res_deflate *d, const uint8_t *in, size_t n, res_sort *sort) {
+/* The least that piece i of n bytes may cost, and how. Neighbours may be alike: of numbers whose bits recur.
+ */
+static uint64_t cost_of(res_deflate *d, const uint8_t *in, size_t i, size_t n, res_sort *sort) {
     size_t literals;
-    size_t matches = look_for(d, in, n, 1, &literals);
+    size_t matches = look_for(d, in, i * n, n, 1, i > 0 ? n : 0, &literals);
     uint64_t least = literals * (BYTE + 5) + matches * (2 * BYTE + 14);
     *sort = RES_MATCHED;
     if (least > n) { /* what is found fast goes fast: no need to count */
-        uint64_t noise = n * BYTE, coded = n * (worth_sixteenths(in, n) * BYTE / 8 + 21) / 16;
+        uint64_t noise = n * BYTE, coded = n * (worth_sixteenths(in + i * n, n) * BYTE / 8 + 21) / 16;
         if (coded < least)
             least = coded, *sort = RES_CODED;
         if (noise <= least)
@@ -429,24 +431,19 @@ uint64_t res_deflate_pieces_cost(res_deflate *d, const uint8_t *in, size_t n, si
     uint64_t cost = 3 * n * piece / 16;
     match_forget(&d->memory);
     for (size_t i = 0; i < n; i++)
-        cost += cost_of(d, in + i * piece, piece, &sorts[i]);
+        cost += cost_of(d, in, i, piece, &sorts[i]);
     return cost;
 }
 
 /* ---- pieces ------------------------------------------------------------------------------------------ */
 
-static void put_piece(res_deflate *d, bits *b, const uint8_t *in, size_t from, size_t end, res_sort sort,
-                      bool last) {
-    size_t n = 1;
-    match_sequence *s = room_for(d, end - from);
-    s[0] = (match_sequence){(uint32_t)(end - from), 0, 0};
-    if (sort == RES_NOISE) {
-        put_stored(b, in + from, end - from, last);
-        return;
-    }
-    if (sort == RES_MATCHED)
-        n = match_find(&d->memory, in, from, end, 1, s);
-    put_coded(d, b, in + from, end - from, n, last);
+/* Sequences of neighbours, of which each may be as the one before. */
+static size_t find_in_pieces(res_deflate *d, const uint8_t *in, size_t first, size_t after, size_t piece) {
+    match_sequence *s = room_for(d, (after - first) * (piece + MATCH_LEAST));
+    size_t n = 0;
+    for (size_t i = first; i < after; i++)
+        n += match_find(&d->memory, in, i * piece, (i + 1) * piece, 1, i > 0 ? piece : 0, s + n);
+    return n;
 }
 
 /* Neighbours become one block, but for their codes' sake. */
@@ -454,9 +451,20 @@ static void put_pieces(res_deflate *d, bits *b, const uint8_t *in, size_t n, siz
                        const res_sort *sorts) {
     match_forget(&d->memory);
     for (size_t i = 0, after; i < n; i = after) {
-        for (after = i + 1; after < n && sorts[after] == sorts[i] && sorts[i] != RES_CODED;)
+        const res_sort sort = sorts[i];
+        for (after = i + 1; after < n && sorts[after] == sort && sort != RES_CODED;)
             after++;
-        put_piece(d, b, in, i * piece, after * piece, sorts[i], after == n);
+        const size_t bytes = (after - i) * piece;
+        size_t sequences = 1;
+        if (sort == RES_NOISE) {
+            put_stored(b, in + i * piece, bytes, after == n);
+            continue;
+        }
+        if (sort == RES_MATCHED)
+            sequences = find_in_pieces(d, in, i, after, piece);
+        else
+            *room_for(d, bytes) = (match_sequence){(uint32_t)bytes, 0, 0};
+        put_coded(d, b, in + i * piece, bytes, sequences, after == n);
     }
 }
 
@@ -516,7 +524,7 @@ static size_t finish(bits *b, const uint8_t *out, uint32_t adler) {
 size_t res_deflate_words(res_deflate *d, const uint8_t *in, size_t n, unsigned word, uint8_t *out) {
     bits b = start(out);
     match_forget(&d->memory);
-    size_t sequences = match_find(&d->memory, in, 0, n * word, word, room_for(d, n * word));
+    size_t sequences = match_find(&d->memory, in, 0, n * word, word, 0, room_for(d, n * word));
     put_coded(d, &b, in, n * word, sequences, true);
     return finish(&b, out, libdeflate_adler32(1, in, n * word));
 }

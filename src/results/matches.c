@@ -35,9 +35,9 @@ static inline size_t match_end(const uint8_t *in, size_t i, size_t distance, siz
 /* Two distances before are tried before the hash: rows of points alternate between the point before and the
  * one with the same prefill. */
 __attribute__((always_inline)) static inline size_t find(match_memory *m, const uint8_t *in, size_t from,
-                                                         size_t end, size_t step, size_t width,
+                                                         size_t end, size_t step, size_t width, size_t likely,
                                                          match_sequence *out) {
-    size_t count = 0, literal = from, back = 0, older = 0;
+    size_t count = 0, literal = from, back = likely, older = 0;
     for (size_t i = from; i + width <= end;) {
         uint64_t v = load(in + i, width);
         uint32_t *slot = slot_of(m, v);
@@ -51,7 +51,7 @@ __attribute__((always_inline)) static inline size_t find(match_memory *m, const 
             distance = back;
         *slot = place;
         if (!distance) {
-            i += step == 1 ? 1 + ((i - literal) >> 6) : step;
+            i += step == 1 ? 1 + ((i - literal) >> 5) : step;
             continue;
         }
         size_t stop = match_end(in, i + width, distance, end), start = i;
@@ -77,11 +77,12 @@ void match_forget(match_memory *m) {
     m->base = m->end += MATCH_REACH + 1;
 }
 
-size_t match_find(match_memory *m, const uint8_t *in, size_t from, size_t end, unsigned step,
+size_t match_find(match_memory *m, const uint8_t *in, size_t from, size_t end, unsigned step, size_t likely,
                   match_sequence *out) {
+    likely = likely <= MATCH_REACH ? likely : 0;
     const uint32_t behind = m->base + (uint32_t)end;
     m->end = behind > m->end ? behind : m->end;
-    return step == 8   ? find(m, in, from, end, 8, 8, out)
-           : step == 4 ? find(m, in, from, end, 4, 4, out)
-                       : find(m, in, from, end, 1, 4, out);
+    return step == 8   ? find(m, in, from, end, 8, 8, likely, out)
+           : step == 4 ? find(m, in, from, end, 4, 4, likely, out)
+                       : find(m, in, from, end, 1, 4, likely, out);
 }
