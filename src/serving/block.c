@@ -118,6 +118,7 @@ void srv_block_reserve(srv_block *b, size_t n) {
     }
     srv_points_reserve(&b->points, n);
     b->n = n;
+    b->number = 0;
     b->points.same &= ~SRV_LOAD_BITS;
     SRV_SAME(&b->points, load.images.count, 0);
     SRV_SAME(&b->points, load.images.height, 0);

@@ -7,7 +7,9 @@
 /* Notes what the first `count` tables have. */
 static void look_at(srv_pieces *p, const srv_folded *f, size_t count) {
     uint64_t cover[OP_COVERS] = {0}, bits[OP_COVERS];
-    for (size_t t = 0; t < count; t++) {
+    for (int c = 0; c < OP_COVERS; c++)
+        cover[c] = f->kinds >> c & 1;
+    for (size_t t = 0; !f->kinds && t < count; t++) {
         memcpy(bits, f->cover[t], sizeof bits);
         for (int c = 0; c < OP_COVERS; c++)
             cover[c] |= bits[c];

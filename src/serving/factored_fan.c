@@ -177,6 +177,7 @@ static void add_covers(summer *s, const srv_batch *b) {
     unsigned kinds = 0;
     for (size_t i = 0; i < s->part->n_ops; i++)
         kinds |= s->fans[i].kinds;
+    s->sums.kinds |= kinds;
     for (unsigned kind = 0; kind < OP_COVERS; kind++) {
         double *to = s->sums.cover[0] + kind;
         if (kinds == 1u << kind && s->part->n_ops == 1)
@@ -242,7 +243,13 @@ static bool is_empty(const srv_stretch *walk) {
 /* Tables as they are before anything is added up; walks without steps stay so, others are measured. */
 static void clear_sums(summer *s) {
     const size_t rows = s->part->n_rows, n = s->steps.n_walks;
-    srv_folded_clear_all(&s->sums, n);
+    size_t opened = 0; /* rows that get their latencies from a column */
+    for (size_t i = 0; i < s->part->n_ops; i++)
+        opened += op_at(s, i)->opens;
+    if (opened < rows)
+        memset(s->sums.latency, 0, n * rows * sizeof *s->sums.latency);
+    memset(s->sums.cover, 0, n * sizeof *s->sums.cover);
+    s->sums.blank = SRV_RARE;
     srv_folded_open(&s->sums, n, (s->any_energy ? SRV_ENERGY : 0u) | (s->own.basis ? SRV_BASIS : 0u));
     memset(s->sums.source, OP_SRC_silicon, n * rows);
     for (size_t l = 0; l < s->steps.n_lanes; l++) { /* those without steps come first */

@@ -17,6 +17,7 @@ enum { SRV_ENERGY = 1, SRV_BASIS = 2, SRV_GAPS = 4, SRV_RARE = SRV_ENERGY | SRV_
 /* count tables of n_rows rows each, table-major. */
 typedef struct srv_folded {
     size_t n_rows;
+    unsigned kinds; /* covers, by bit, that may be other than 0; 0: that is not known */
     unsigned blank; /* SRV_RARE columns that are all 0: nobody wrote them, nor is anybody to look at them */
     double *latency, *energy; /* count x n_rows */
     uint8_t *source;          /* op_source */

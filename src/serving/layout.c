@@ -23,7 +23,7 @@ static void *take(srv_block *b, const srv_layout *y, size_t count, size_t size) 
 
 /* ---- loads --------------------------------------------------------------------------------------------- */
 
-static void columns_of(const srv_block *b, const uint32_t *columns[LOADS]) {
+static void columns_of(const srv_block *b, uint32_t *columns[LOADS]) {
     columns[0] = b->points.of.load.batch;
     columns[1] = b->points.of.load.isl;
     columns[2] = b->points.of.load.osl;
@@ -31,9 +31,11 @@ static void columns_of(const srv_block *b, const uint32_t *columns[LOADS]) {
 }
 
 static bool is_of(const srv_layout *y, const srv_block *b, uint32_t stride) {
-    const uint32_t *columns[LOADS];
+    uint32_t *columns[LOADS];
     columns_of(b, columns);
     bool same = y->used && y->n == b->n && y->stride == stride;
+    if (same && b->number && y->number == b->number)
+        return true;
     for (size_t c = 0; same && c < LOADS; c++)
         same = memcmp(y->loads + c * y->n, columns[c], y->n * sizeof *y->loads) == 0;
     return same;
@@ -64,8 +66,10 @@ static size_t find_lines(const uint32_t *batch, const uint32_t *isl, const uint3
 
 static void start(srv_block *b, srv_layout *y, uint32_t stride) {
     const size_t n = b->n;
-    const uint32_t *from[LOADS];
+    uint32_t *from[LOADS];
     columns_of(b, from);
+    y->number = b->number;
+    y->same = b->points.same & SRV_LOAD_BITS;
     y->n = n;
     y->stride = stride;
     y->loads = take(b, y, aic_mul(n, LOADS), sizeof *y->loads);
@@ -101,6 +105,22 @@ srv_layout *srv_layout_find(srv_block *b, uint32_t stride) {
     *oldest = (srv_layout){.memory = memory, .used = ++l->clock};
     start(b, oldest, stride);
     return oldest;
+}
+
+bool srv_block_recall(srv_block *b, uint64_t number) {
+    uint32_t *to[LOADS];
+    columns_of(b, to);
+    b->number = number;
+    for (size_t i = 0; b->layouts && i < KEPT; i++) {
+        const srv_layout *y = &b->layouts->of[i];
+        if (!y->used || y->number != number || y->n != b->n)
+            continue;
+        for (size_t c = 0; c < LOADS; c++)
+            memcpy(to[c], y->loads + c * y->n, y->n * sizeof **to);
+        b->points.same = (b->points.same & ~SRV_LOAD_BITS) | y->same;
+        return true;
+    }
+    return false;
 }
 
 srv_layout *srv_layout_once(srv_block *b, srv_live *l, uint32_t stride) {

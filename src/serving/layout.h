@@ -10,9 +10,11 @@
 typedef struct srv_layout {
     srv_scratch *memory; /* NULL: the block's, for one evaluation */
     uint64_t used;       /* when, by the block's clock; 0 = never */
+    uint64_t number;     /* of the loads, 0 = none (srv_block_recall) */
     size_t n;
     uint32_t stride;
     uint32_t *loads; /* batch, isl, osl, prefix, n each: what it was made from */
+    uint64_t same;   /* SRV_LOAD_BITS of the columns */
     srv_workload least, most;
     uint32_t *at, *line; /* of srv_live */
     size_t n_lines;
