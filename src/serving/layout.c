@@ -96,6 +96,7 @@ srv_layout *srv_layout_find(srv_block *b, uint32_t stride) {
     for (srv_layout *y = l->of; y < l->of + KEPT; y++) {
         if (is_of(y, b, stride)) {
             y->used = ++l->clock;
+            y->number = b->number;
             return y;
         }
         oldest = y->used < oldest->used ? y : oldest;
