@@ -95,11 +95,17 @@ static void deflate_words(res_codec *c, const uint8_t *in, size_t bytes, unsigne
     out->size = res_deflate_words(c->own, in, bytes / word, word, c->coded);
 }
 
-static void deflate_pieces(res_codec *c, const uint8_t *in, size_t n, size_t piece, const res_sort *sorts,
-                           res_coded *out) {
-    res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(aic_mul(n, piece), n));
+static void deflate_piece(res_codec *c, const uint8_t *in, size_t bytes, res_sort sort, res_coded *out) {
+    res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(bytes, 1));
     out->bytes = c->coded;
-    out->size = res_deflate_pieces(c->own, in, n, piece, sorts, c->coded);
+    out->size = res_deflate_pieces(c->own, in, 1, bytes, &sort, c->coded);
+}
+
+static void deflate_planes(res_codec *c, const uint8_t *in, size_t width, size_t chunk, const res_sort *sorts,
+                           res_coded *out) {
+    res_make_room(&c->coded, &c->coded_cap, res_deflate_bound(aic_mul(chunk, width), width));
+    out->bytes = c->coded;
+    out->size = res_deflate_planes(c->own, in, chunk, width, sorts, c->planes, c->coded);
 }
 
 /* Are these numbers for our own deflate? */
@@ -120,19 +126,42 @@ static size_t take_sample(const uint8_t *in, size_t width, size_t chunk, uint8_t
     return SAMPLE;
 }
 
+static uint64_t word_at(const uint8_t *in, size_t i) {
+    uint64_t v;
+    memcpy(&v, in + i * sizeof v, sizeof v);
+    return v;
+}
+
+/* Do words of eight bytes rise by one step throughout, as numbers of points and of rows do? Judged by a few.
+ */
+static bool is_rising(const uint8_t *in, size_t n) {
+    if (n < 4)
+        return false;
+    const uint64_t first = word_at(in, 0), step = word_at(in, 1) - first;
+    return step != 0 && word_at(in, n / 2) - first == n / 2 * step &&
+           word_at(in, n - 1) - first == (n - 1) * step;
+}
+
 /* Do words of eight bytes recur so that the shuffle does not pay? Judged by a sample, as is the sort of the
- * column's byte planes, unless the answer is plain. */
+ * column's byte planes, of which half the sample tells enough, unless the answer is plain. */
 static bool words_pay(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_sort *sorts) {
     enum { PLAIN = 1 }; /* cost of a byte below which words recur, whatever else may be said */
     uint8_t sample[SAMPLE * WIDEST], planes[SAMPLE * WIDEST];
+    if (width == sizeof(uint64_t) && is_rising(in, chunk)) {
+        for (size_t i = 0; i < width; i++)
+            sorts[i] = RES_MATCHED;
+        return false;
+    }
     size_t rows = take_sample(in, width, chunk, sample), bytes = rows * width;
     uint64_t words = bytes % 8 == 0 && chunk * width % 8 == 0
                          ? res_deflate_words_cost(c->own, sample, bytes / 8, 8)
                          : UINT64_MAX;
     if (words <= bytes * PLAIN)
         return true;
-    aic_shuffle(sample, planes, rows, width);
-    return words < res_deflate_pieces_cost(c->own, planes, width, rows, sorts);
+    const size_t half = rows == SAMPLE ? rows / 2 : rows, middle = (rows - half) / 2;
+    aic_shuffle(sample + middle * width, planes, half, width);
+    uint64_t cost = res_deflate_pieces_cost(c->own, planes, width, half, sorts);
+    return words < (half < rows ? 2 * cost : cost);
 }
 
 static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
@@ -148,11 +177,12 @@ static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_
         return;
     }
     res_make_room(&c->planes, &c->planes_cap, bytes);
+    if (own) {
+        deflate_planes(c, in, width, chunk, sorts, out);
+        return;
+    }
     aic_shuffle(in, c->planes, chunk, width);
-    if (own)
-        deflate_pieces(c, c->planes, width, chunk, sorts, out);
-    else
-        deflate_whole(c, c->planes, bytes, out);
+    deflate_whole(c, c->planes, bytes, out);
 }
 
 static void encode_plain(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
@@ -165,7 +195,7 @@ static void encode_plain(res_codec *c, const uint8_t *in, size_t width, size_t c
         uint8_t sample[SAMPLE];
         size_t bytes = width * chunk, taken = take_sample(in, 1, bytes, sample);
         res_deflate_pieces_cost(c->own, sample, 1, taken, &sort);
-        deflate_pieces(c, in, 1, bytes, &sort, out);
+        deflate_piece(c, in, bytes, sort, out);
     }
 }
 
@@ -239,6 +269,14 @@ static void exchange(res_codec *c, res_kept *k) {
     k->cap = cap;
 }
 
+void res_keep(const res_coded *from, res_kept *out) {
+    res_make_room(&out->bytes, &out->cap, from->size);
+    if (from->size > 0)
+        memcpy(out->bytes, from->bytes, from->size);
+    out->coded = *from;
+    out->coded.bytes = out->bytes;
+}
+
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
                      bool sparse, res_kept *out) {
     exchange(c, out);
@@ -248,9 +286,8 @@ bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, 
         out->coded = (res_coded){0};
     } else if (out->coded.bytes != out->bytes &&
                out->coded.bytes != data) { /* of one value, encoded before */
-        res_make_room(&out->bytes, &out->cap, out->coded.size);
-        memcpy(out->bytes, out->coded.bytes, out->coded.size);
-        out->coded.bytes = out->bytes;
+        const res_coded known = out->coded;
+        res_keep(&known, out);
     }
     return stored;
 }

@@ -289,16 +289,21 @@ static uint64_t coded_bits(const counts *n, const codes *c) {
     return sum;
 }
 
+/* What comes before n bytes of a stored block. */
+static void put_stored_head(bits *b, size_t n, bool last) {
+    put(b, last, 3);
+    align(b);
+    put(b, n | (~(uint64_t)n & 0xFFFF) << 16, 32);
+    drain(b);
+}
+
 /* Copied in steps for which memcpy takes registers: its string instructions for longer ones need twenty times
  * as long (AMD Zen) where the target stands a few bytes further into its page than the source, as blocks of a
  * buffer do here. */
 static void put_stored(bits *b, const uint8_t *in, size_t n, bool last) {
     do {
         size_t take = n < STORED_MAX ? n : STORED_MAX;
-        put(b, last && take == n, 3);
-        align(b);
-        put(b, take | (~(uint64_t)take & 0xFFFF) << 16, 32);
-        drain(b);
+        put_stored_head(b, take, last && take == n);
         n -= take;
         for (size_t piece; take > 0; take -= piece) {
             piece = take < COPIED ? take : COPIED;
@@ -307,10 +312,6 @@ static void put_stored(bits *b, const uint8_t *in, size_t n, bool last) {
             in += piece;
         }
     } while (n > 0);
-}
-
-static void forget(res_deflate *d) {
-    memset(&d->memory, 0, sizeof d->memory);
 }
 
 static match_sequence *room_for(res_deflate *d, size_t bytes) {
@@ -360,12 +361,13 @@ static void put_coded(res_deflate *d, bits *b, const uint8_t *in, size_t bytes, 
  * words a byte in no match takes 1.4 ns and itself, a match 10 ns and 2.5 bytes; among bytes, where branches
  * are foreseen less often, 5 ns and 14 ns and 2 bytes; a code for bytes 1.3 ns each; shuffling, copying and
  * checksums 1.5 ns for eight. */
-enum { BYTE = 4 };
+enum { BYTE = 4, CODE_PAYS = (16 * BYTE - 21) * 8 / BYTE + 2 /* sixteenths of a bit, less than that */ };
 
 /* Counts of sequences and of bytes in no match. */
-static size_t look_for(res_deflate *d, const uint8_t *in, size_t n, unsigned step, size_t *literals) {
+static size_t look_for(res_deflate *d, const uint8_t *in, size_t from, size_t n, unsigned step, size_t likely,
+                       size_t *literals) {
     match_sequence *s = room_for(d, n);
-    size_t matches = match_find(&d->memory, in, 0, n, step, s) - 1;
+    size_t matches = match_find(&d->memory, in, from, from + n, step, likely, s) - 1;
     *literals = 0;
     for (size_t i = 0; i <= matches; i++)
         *literals += s[i].literals;
@@ -374,8 +376,8 @@ static size_t look_for(res_deflate *d, const uint8_t *in, size_t n, unsigned ste
 
 uint64_t res_deflate_words_cost(res_deflate *d, const uint8_t *in, size_t n, unsigned word) {
     size_t literals;
-    forget(d);
-    size_t matches = look_for(d, in, n * word, word, &literals);
+    match_forget(&d->memory);
+    size_t matches = look_for(d, in, 0, n * word, word, 0, &literals);
     return literals * (BYTE * 10 + 14) / 10 + matches * (BYTE * 25 + 100) / 10;
 }
 
@@ -386,26 +388,37 @@ static uint64_t log2_sixteenths(uint64_t v) {
 }
 
 /* Bits a byte takes by a code of its own, in sixteenths: the entropy of n > 0 bytes. */
-static uint64_t coded_sixteenths(const uint8_t *in, size_t n) {
-    uint32_t lanes[4][256] = {{0}};
+static uint64_t coded_sixteenths(const uint32_t count[256], size_t n) {
     uint64_t sum = 0;
-    count_bytes(lanes, in, n);
-    for (size_t i = 0; i < 256; i++) {
-        uint64_t count = lanes[0][i] + lanes[1][i] + lanes[2][i] + lanes[3][i];
-        if (count > 1)
-            sum += count * log2_sixteenths(count);
-    }
+    for (size_t i = 0; i < 256; i++)
+        if (count[i] > 1)
+            sum += count[i] * log2_sixteenths(count[i]);
     return log2_sixteenths(n) - sum / n;
 }
 
-/* The least that a piece may cost, and how. */
-static uint64_t cost_of(res_deflate *d, const uint8_t *in, size_t n, res_sort *sort) {
+/* The same, or less where a code does not pay anyway: no entropy is less than the logarithm of the chance
+ * that two bytes are not alike, for which there is less to do. */
+static uint64_t worth_sixteenths(const uint8_t *in, size_t n) {
+    uint32_t lanes[4][256] = {{0}}, count[256];
+    uint64_t pairs = 0;
+    count_bytes(lanes, in, n);
+    for (size_t i = 0; i < 256; i++) {
+        count[i] = lanes[0][i] + lanes[1][i] + lanes[2][i] + lanes[3][i];
+        pairs += (uint64_t)count[i] * count[i];
+    }
+    uint64_t least = log2_sixteenths(n) * 2 - log2_sixteenths(pairs);
+    return least >= CODE_PAYS ? least : coded_sixteenths(count, n);
+}
+
+/* The least that piece i of n bytes may cost, and how. Neighbours may be alike: of numbers whose bits recur.
+ */
+static uint64_t cost_of(res_deflate *d, const uint8_t *in, size_t i, size_t n, res_sort *sort) {
     size_t literals;
-    size_t matches = look_for(d, in, n, 1, &literals);
+    size_t matches = look_for(d, in, i * n, n, 1, i > 0 ? n : 0, &literals);
     uint64_t least = literals * (BYTE + 5) + matches * (2 * BYTE + 14);
     *sort = RES_MATCHED;
     if (least > n) { /* what is found fast goes fast: no need to count */
-        uint64_t noise = n * BYTE, coded = n * (coded_sixteenths(in, n) * BYTE / 8 + 21) / 16;
+        uint64_t noise = n * BYTE, coded = n * (worth_sixteenths(in + i * n, n) * BYTE / 8 + 21) / 16;
         if (coded < least)
             least = coded, *sort = RES_CODED;
         if (noise <= least)
@@ -416,26 +429,61 @@ static uint64_t cost_of(res_deflate *d, const uint8_t *in, size_t n, res_sort *s
 
 uint64_t res_deflate_pieces_cost(res_deflate *d, const uint8_t *in, size_t n, size_t piece, res_sort *sorts) {
     uint64_t cost = 3 * n * piece / 16;
-    forget(d);
+    match_forget(&d->memory);
     for (size_t i = 0; i < n; i++)
-        cost += cost_of(d, in + i * piece, piece, &sorts[i]);
+        cost += cost_of(d, in, i, piece, &sorts[i]);
     return cost;
 }
 
 /* ---- pieces ------------------------------------------------------------------------------------------ */
 
-static void put_pieces(res_deflate *d, bits *b, const uint8_t *in, size_t from, size_t end, res_sort sort,
-                       bool last) {
-    size_t n = 1;
-    match_sequence *s = room_for(d, end - from);
-    s[0] = (match_sequence){(uint32_t)(end - from), 0, 0};
-    if (sort == RES_NOISE) {
-        put_stored(b, in + from, end - from, last);
-        return;
+/* Sequences of neighbours, of which each may be as the one before. */
+static size_t find_in_pieces(res_deflate *d, const uint8_t *in, size_t first, size_t after, size_t piece) {
+    match_sequence *s = room_for(d, (after - first) * (piece + MATCH_LEAST));
+    size_t n = 0;
+    for (size_t i = first; i < after; i++)
+        n += match_find(&d->memory, in, i * piece, (i + 1) * piece, 1, i > 0 ? piece : 0, s + n);
+    return n;
+}
+
+/* Neighbours become one block, but for their codes' sake. */
+static void put_pieces(res_deflate *d, bits *b, const uint8_t *in, size_t n, size_t piece,
+                       const res_sort *sorts) {
+    match_forget(&d->memory);
+    for (size_t i = 0, after; i < n; i = after) {
+        const res_sort sort = sorts[i];
+        for (after = i + 1; after < n && sorts[after] == sort && sort != RES_CODED;)
+            after++;
+        const size_t bytes = (after - i) * piece;
+        size_t sequences = 1;
+        if (sort == RES_NOISE) {
+            put_stored(b, in + i * piece, bytes, after == n);
+            continue;
+        }
+        if (sort == RES_MATCHED)
+            sequences = find_in_pieces(d, in, i, after, piece);
+        else
+            *room_for(d, bytes) = (match_sequence){(uint32_t)bytes, 0, 0};
+        put_coded(d, b, in + i * piece, bytes, sequences, after == n);
     }
-    if (sort == RES_MATCHED)
-        n = match_find(&d->memory, in, from, end, 1, s);
-    put_coded(d, b, in + from, end - from, n, last);
+}
+
+/* ---- planes ------------------------------------------------------------------------------------------ */
+
+/* The first planes as far as they are noise, as stored blocks whose bytes are yet to come, to planes[i] each.
+ * Returns how many there are. */
+static size_t put_noise(bits *b, size_t n, size_t width, const res_sort *sorts, uint8_t **planes) {
+    const size_t at_once = STORED_MAX / n;
+    size_t noise = 0;
+    while (at_once > 0 && noise < width && sorts[noise] == RES_NOISE)
+        noise++;
+    for (size_t i = 0, some; i < noise; i += some) {
+        some = noise - i < at_once ? noise - i : at_once;
+        put_stored_head(b, some * n, i + some == width);
+        for (size_t k = 0; k < some; k++, b->out += n)
+            planes[i + k] = b->out;
+    }
+    return noise;
 }
 
 /* ---- whole ------------------------------------------------------------------------------------------- */
@@ -465,9 +513,9 @@ static bits start(uint8_t *out) {
     return b;
 }
 
-static size_t finish(bits *b, const uint8_t *out, const uint8_t *in, size_t n) {
+static size_t finish(bits *b, const uint8_t *out, uint32_t adler) {
     align(b);
-    uint32_t adler = __builtin_bswap32(libdeflate_adler32(1, in, n));
+    adler = __builtin_bswap32(adler);
     memcpy(b->out, &adler, sizeof adler);
     b->out += sizeof adler;
     return (size_t)(b->out - out);
@@ -475,20 +523,31 @@ static size_t finish(bits *b, const uint8_t *out, const uint8_t *in, size_t n) {
 
 size_t res_deflate_words(res_deflate *d, const uint8_t *in, size_t n, unsigned word, uint8_t *out) {
     bits b = start(out);
-    forget(d);
-    size_t sequences = match_find(&d->memory, in, 0, n * word, word, room_for(d, n * word));
+    match_forget(&d->memory);
+    size_t sequences = match_find(&d->memory, in, 0, n * word, word, 0, room_for(d, n * word));
     put_coded(d, &b, in, n * word, sequences, true);
-    return finish(&b, out, in, n * word);
+    return finish(&b, out, libdeflate_adler32(1, in, n * word));
 }
 
 size_t res_deflate_pieces(res_deflate *d, const uint8_t *in, size_t n, size_t piece, const res_sort *sorts,
                           uint8_t *out) {
     bits b = start(out);
-    forget(d);
-    for (size_t i = 0, after; i < n; i = after) { /* neighbours become one block, but for their codes' sake */
-        for (after = i + 1; after < n && sorts[after] == sorts[i] && sorts[i] != RES_CODED;)
-            after++;
-        put_pieces(d, &b, in, i * piece, after * piece, sorts[i], after == n);
-    }
-    return finish(&b, out, in, n * piece);
+    put_pieces(d, &b, in, n, piece, sorts);
+    return finish(&b, out, libdeflate_adler32(1, in, n * piece));
+}
+
+size_t res_deflate_planes(res_deflate *d, const uint8_t *in, size_t n, size_t width, const res_sort *sorts,
+                          uint8_t *room, uint8_t *out) {
+    uint8_t *planes[AIC_SHUFFLE_MOST];
+    bits b = start(out);
+    const size_t noise = put_noise(&b, n, width, sorts, planes), rest = width - noise;
+    for (size_t i = noise; i < width; i++)
+        planes[i] = room + (i - noise) * n;
+    aic_shuffle_planes(in, planes, n, width);
+    if (rest > 0)
+        put_pieces(d, &b, room, rest, n, sorts + noise);
+    uint32_t adler = 1;
+    for (size_t i = 0; i < noise; i++)
+        adler = libdeflate_adler32(adler, planes[i], n);
+    return finish(&b, out, libdeflate_adler32(adler, room, rest * n));
 }

@@ -285,6 +285,7 @@ typedef struct res_kept {
 } res_kept;
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffle,
                      bool sparse, res_kept *out); /* as res_encode */
+void res_keep(const res_coded *from, res_kept *out); /* a copy */
 /* Decodes a whole chunk into out (chunk x width bytes). False when the stream is damaged or of another
  * length. */
 bool res_decode(res_codec *c, const res_coded *in, size_t width, size_t chunk, bool shuffle, void *out);

@@ -35,22 +35,23 @@ static inline size_t match_end(const uint8_t *in, size_t i, size_t distance, siz
 /* Two distances before are tried before the hash: rows of points alternate between the point before and the
  * one with the same prefill. */
 __attribute__((always_inline)) static inline size_t find(match_memory *m, const uint8_t *in, size_t from,
-                                                         size_t end, size_t step, size_t width,
+                                                         size_t end, size_t step, size_t width, size_t likely,
                                                          match_sequence *out) {
-    size_t count = 0, literal = from, back = 0, older = 0;
+    size_t count = 0, literal = from, back = likely, older = 0;
     for (size_t i = from; i + width <= end;) {
         uint64_t v = load(in + i, width);
         uint32_t *slot = slot_of(m, v);
-        size_t last = i - *slot, distance = 0;
-        if (last - 1 < MATCH_REACH && load(in + *slot, width) == v)
+        const uint32_t place = m->base + (uint32_t)i, last = place - *slot;
+        size_t distance = 0;
+        if (last <= MATCH_REACH && load(in + i - last, width) == v)
             distance = last;
         if (older && load(in + i - older, width) == v)
             distance = older;
         if (back && load(in + i - back, width) == v)
             distance = back;
-        *slot = (uint32_t)i;
+        *slot = place;
         if (!distance) {
-            i += step == 1 ? 1 + ((i - literal) >> 6) : step;
+            i += step == 1 ? 1 + ((i - literal) >> 5) : step;
             continue;
         }
         size_t stop = match_end(in, i + width, distance, end), start = i;
@@ -70,9 +71,18 @@ __attribute__((always_inline)) static inline size_t find(match_memory *m, const 
     return count;
 }
 
-size_t match_find(match_memory *m, const uint8_t *in, size_t from, size_t end, unsigned step,
+void match_forget(match_memory *m) {
+    if (m->end > UINT32_MAX / 2 - 2 * MATCH_REACH)
+        *m = (match_memory){.end = 0};
+    m->base = m->end += MATCH_REACH + 1;
+}
+
+size_t match_find(match_memory *m, const uint8_t *in, size_t from, size_t end, unsigned step, size_t likely,
                   match_sequence *out) {
-    return step == 8   ? find(m, in, from, end, 8, 8, out)
-           : step == 4 ? find(m, in, from, end, 4, 4, out)
-                       : find(m, in, from, end, 1, 4, out);
+    likely = likely <= MATCH_REACH ? likely : 0;
+    const uint32_t behind = m->base + (uint32_t)end;
+    m->end = behind > m->end ? behind : m->end;
+    return step == 8   ? find(m, in, from, end, 8, 8, likely, out)
+           : step == 4 ? find(m, in, from, end, 4, 4, likely, out)
+                       : find(m, in, from, end, 1, 4, likely, out);
 }

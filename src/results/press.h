@@ -21,6 +21,7 @@ struct res_stripe {
      * stale fields alone. */
     _Atomic uint64_t touched;
     uint64_t stale;
+    _Atomic uint64_t done;   /* fields by bit whose kept (and hex, of full stripes) is there */
     size_t claimed, encoded; /* fields that a thread took on, and that are done; under the press's lock */
     res_kept kept[RES_MAX_FIELDS];
     res_chunk_digest hex[RES_MAX_FIELDS];

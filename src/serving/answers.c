@@ -233,16 +233,20 @@ static const srv_identity *fan_identity(srv_deployment *d, const srv_op *o) {
     return keep_identity(d, &b);
 }
 
-/* Of an op's answers before the repeat, to questions of one class. */
-static const srv_identity *single_identity(srv_deployment *d, const srv_op *o) {
-    const srv_key_class *class = &srv_plan_of(d)->keys[o->key];
-    const uint64_t asked[] = {class->reads, class->logits};
+/* Of an op's answers before the repeat, to questions that say so much of the shapes. */
+static const srv_identity *single_identity(srv_deployment *d, const srv_op *o, const uint64_t asked[2],
+                                           double imbalance) {
     aic_buf b = {0};
     add_common(&b, d);
-    aic_buf_addn(&b, (const char *)asked, sizeof asked);
-    aic_buf_addn(&b, (const char *)&d->tuning.imbalance_ctx, sizeof d->tuning.imbalance_ctx);
+    aic_buf_addn(&b, (const char *)asked, 2 * sizeof *asked);
+    aic_buf_addn(&b, (const char *)&imbalance, sizeof imbalance);
     aic_buf_addn(&b, (const char *)&o->identity, sizeof o->identity);
     return keep_identity(d, &b);
+}
+
+/* Ops without tables answer by a formula, about as fast as an answer is found. */
+static bool is_worth_keeping(const srv_op *o) {
+    return o->bound.op->desc->schemas || o->bound.op->desc->holds_ops;
 }
 
 void srv_share_answers(srv_deployment *d, srv_answers *s) {
@@ -257,8 +261,15 @@ void srv_share_answers(srv_deployment *d, srv_answers *s) {
         srv_op *o = &plan->generation.ops[moving->ops[i]];
         o->who = op_has_fan(&o->bound, plan->mode) ? fan_identity(d, o) : NULL;
     }
-    /* Ops without tables answer by a formula, about as fast as an answer is found. */
-    for (size_t i = 0; i < plan->context.n_bound; i++)
-        if (plan->context.ops[i].bound.op->desc->schemas || plan->context.ops[i].bound.op->desc->holds_ops)
-            plan->context.ops[i].who = single_identity(d, &plan->context.ops[i]);
+    const srv_part *still = &plan->parts[SRV_STILL];
+    for (size_t i = 0; srv_has_generation(d->request.mode) && i < still->n_ops; i++) {
+        srv_op *o = &plan->generation.ops[still->ops[i]];
+        const uint64_t step[2] = {UINT64_MAX}; /* no class of the context: steps say all of their shape */
+        o->who = is_worth_keeping(o) ? single_identity(d, o, step, d->tuning.imbalance_gen) : NULL;
+    }
+    for (size_t i = 0; i < plan->context.n_bound; i++) {
+        srv_op *o = &plan->context.ops[i];
+        const uint64_t asked[2] = {plan->keys[o->key].reads, plan->keys[o->key].logits};
+        o->who = is_worth_keeping(o) ? single_identity(d, o, asked, d->tuning.imbalance_ctx) : NULL;
+    }
 }

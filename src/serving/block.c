@@ -1,9 +1,9 @@
 /* Blocks: the arrays of an answer, its reasons, and memory that lives as long as one evaluation. */
-#include "serving/internal.h"
+#include "serving/layout.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 1 << 18, MAX_TEXTS = 64 };
+enum { CHUNK = 1 << 18, SMALL_CHUNK = 1 << 16, MAX_TEXTS = 64 };
 
 typedef struct chunk {
     struct chunk *next;
@@ -12,13 +12,14 @@ typedef struct chunk {
 } chunk;
 
 struct srv_scratch {
-    chunk *first, *now; /* chunks are kept from one evaluation to the next and filled again in order */
+    chunk *first, *now;           /* chunks are kept from one use to the next and filled again in order */
+    size_t least;                 /* bytes of a chunk */
     const char *texts[MAX_TEXTS]; /* reasons seen so far; beyond that many, equal ones are stored again */
     size_t n_texts;
 };
 
-static chunk *new_chunk(size_t bytes) {
-    size_t size = bytes > CHUNK ? bytes : CHUNK;
+static chunk *new_chunk(const srv_scratch *s, size_t bytes) {
+    size_t size = bytes > s->least ? bytes : s->least;
     chunk *c = aic_alloc(1, aic_add(sizeof(chunk), size));
     c->next = NULL;
     c->size = size;
@@ -26,13 +27,38 @@ static chunk *new_chunk(size_t bytes) {
     return c;
 }
 
-void *srv_take(srv_block *b, size_t count, size_t size) {
+static srv_scratch *new_scratch(size_t least) {
+    srv_scratch *s = AIC_NEW(srv_scratch);
+    s->least = least;
+    s->first = s->now = new_chunk(s, 0);
+    return s;
+}
+
+srv_scratch *srv_scratch_new(void) {
+    return new_scratch(SMALL_CHUNK);
+}
+
+void srv_scratch_rewind(srv_scratch *s) {
+    for (chunk *c = s->first; c; c = c->next)
+        c->used = 0;
+    s->now = s->first;
+}
+
+void srv_scratch_free(srv_scratch *s) {
+    for (chunk *c = s ? s->first : NULL; c;) {
+        chunk *next = c->next;
+        free(c);
+        c = next;
+    }
+    free(s);
+}
+
+void *srv_scratch_take(srv_scratch *s, size_t count, size_t size) {
     const size_t align = _Alignof(max_align_t);
-    srv_scratch *s = b->scratch;
     size_t bytes = aic_mul(aic_add(aic_mul(count, size), align - 1) / align, align);
     while (s->now->size - s->now->used < bytes) {
         if (!s->now->next)
-            s->now->next = new_chunk(bytes);
+            s->now->next = new_chunk(s, bytes);
         s->now = s->now->next;
     }
     void *p = s->now->data + s->now->used;
@@ -40,15 +66,15 @@ void *srv_take(srv_block *b, size_t count, size_t size) {
     return p;
 }
 
+void *srv_take(srv_block *b, size_t count, size_t size) {
+    return srv_scratch_take(b->scratch, count, size);
+}
+
 static void rewind_scratch(srv_block *b) {
+    if (!b->scratch)
+        b->scratch = new_scratch(CHUNK);
     srv_scratch *s = b->scratch;
-    if (!s) {
-        b->scratch = s = AIC_NEW(srv_scratch);
-        s->first = new_chunk(0);
-    }
-    for (chunk *c = s->first; c; c = c->next)
-        c->used = 0;
-    s->now = s->first;
+    srv_scratch_rewind(s);
     s->n_texts = 0;
     aic_arena_free(b->texts);
     b->texts = NULL;
@@ -92,6 +118,7 @@ void srv_block_reserve(srv_block *b, size_t n) {
     }
     srv_points_reserve(&b->points, n);
     b->n = n;
+    b->number = 0;
     b->points.same &= ~SRV_LOAD_BITS;
     SRV_SAME(&b->points, load.images.count, 0);
     SRV_SAME(&b->points, load.images.height, 0);
@@ -144,13 +171,8 @@ void srv_evaluate_plain(const srv_deployment *d, const srv_workload *loads, size
 }
 
 void srv_block_free(srv_block *b) {
-    srv_scratch *s = b->scratch;
-    for (chunk *c = s ? s->first : NULL; c;) {
-        chunk *next = c->next;
-        free(c);
-        c = next;
-    }
-    free(s);
+    srv_scratch_free(b->scratch);
+    srv_layouts_free(b->layouts);
     srv_points_free(&b->points);
     free(b->priced);
     free(b->latency);

@@ -1,40 +1,42 @@
 /* The factored path: distinct shapes in arrays, points gathered from them (docs/model/serving.md,
  * "factoring"). Every sum is taken in the order of the plain path, so the bits agree. */
 #include "serving/gather.h"
+#include "serving/layout.h"
 #include <string.h>
 
 /* Notes what the first `count` tables have. */
 static void look_at(srv_pieces *p, const srv_folded *f, size_t count) {
     uint64_t cover[OP_COVERS] = {0}, bits[OP_COVERS];
-    unsigned basis = 0, gaps = 0;
-    for (size_t t = 0; t < count; t++) {
-        basis |= f->any[t];
-        gaps |= f->gap[t].cls != OP_OK;
+    for (int c = 0; c < OP_COVERS; c++)
+        cover[c] = f->kinds >> c & 1;
+    for (size_t t = 0; !f->kinds && t < count; t++) {
         memcpy(bits, f->cover[t], sizeof bits);
         for (int c = 0; c < OP_COVERS; c++)
             cover[c] |= bits[c];
     }
-    p->energy =
-        p->energy || !aic_all_zero(f->energy, count * f->n_rows * sizeof *f->energy); /* -0 counts, too */
-    p->basis = p->basis || basis;
-    p->gaps = p->gaps || gaps;
+    p->energy = p->energy || (srv_folded_has(f, SRV_ENERGY) && /* -0 counts, too */
+                              !aic_all_zero(f->energy, count * f->n_rows * sizeof *f->energy));
+    p->basis = p->basis || (srv_folded_has(f, SRV_BASIS) && !aic_all_zero(f->any, count * sizeof *f->any));
+    for (size_t t = 0; srv_folded_has(f, SRV_GAPS) && t < count; t++)
+        p->gaps = p->gaps || srv_folded_gap(f, t);
     for (int c = 0; c < OP_COVERS; c++)
         p->cover[c] = p->cover[c] || cover[c];
 }
 
 static void scale_table(srv_folded *f, size_t i, double scale) {
-    for (size_t r = i * f->n_rows; r < (i + 1) * f->n_rows; r++) {
+    for (size_t r = i * f->n_rows; r < (i + 1) * f->n_rows; r++)
         f->latency[r] *= scale;
+    for (size_t r = i * f->n_rows; srv_folded_has(f, SRV_ENERGY) && r < (i + 1) * f->n_rows; r++)
         f->energy[r] *= scale;
-    }
 }
 
-/* Adds up rows of a phase in their order. powered is never -0: it starts at 0. */
+/* Adds up rows of a phase in their order; energy NULL: all 0. powered is never -0: it starts at 0. */
 static void sum_rows(const double *latency, const double *energy, size_t n, double *sum_latency,
                      double *sum_energy, double *powered) {
     double l = *sum_latency, e = *sum_energy, p = *powered; /* in registers: rows are doubles, too */
-    for (size_t r = 0; r < n; r++) {
+    for (size_t r = 0; r < n; r++)
         l += latency[r];
+    for (size_t r = 0; energy && r < n; r++) {
         e += energy[r];
         p += energy[r] > 0 ? latency[r] : 0;
     }
@@ -45,8 +47,9 @@ static void sum_rows(const double *latency, const double *energy, size_t n, doub
 
 static void price_encoder(const srv_deployment *d, srv_block *b, srv_pieces *p, const srv_live *l) {
     size_t count;
-    p->images_of = srv_take(b, l->n, sizeof *p->images_of);
-    p->encoder = srv_encoder_tables(d, b, l->at, l->n, p->images_of, &count);
+    uint32_t *of = srv_take(b, l->n, sizeof *of);
+    p->images_of = of;
+    p->encoder = srv_encoder_tables(d, b, l->at, l->n, of, &count);
     for (size_t t = 0; t < count; t++)
         scale_table(&p->encoder, t, d->tuning.latency_scale);
     look_at(p, &p->encoder, count);
@@ -54,7 +57,7 @@ static void price_encoder(const srv_deployment *d, srv_block *b, srv_pieces *p, 
 
 /* Adds a table's cover to a point's, and what its rows rest on. */
 static void add_evidence(const srv_folded *f, size_t t, double *restrict cover, srv_basis *basis) {
-    *basis |= f->any[t];
+    *basis |= srv_folded_has(f, SRV_BASIS) ? f->any[t] : 0;
     for (int c = 0; c < OP_COVERS; c++)
         cover[c] += f->cover[t][c];
 }
@@ -63,13 +66,14 @@ static void add_evidence(const srv_folded *f, size_t t, double *restrict cover, 
 static void sum_table(const srv_folded *f, size_t t, double *latency, double *energy, srv_sums *s) {
     size_t at = t * f->n_rows;
     add_evidence(f, t, s->cover, &s->basis);
-    sum_rows(f->latency + at, f->energy + at, f->n_rows, latency, energy, &s->powered);
+    sum_rows(f->latency + at, srv_folded_has(f, SRV_ENERGY) ? f->energy + at : NULL, f->n_rows, latency,
+             energy, &s->powered);
 }
 
 static void price_context(const srv_deployment *d, srv_block *b, srv_pieces *p, const srv_live *l) {
-    size_t count;
-    p->shape_of = srv_take(b, l->n, sizeof *p->shape_of);
-    p->context = srv_context_tables(d, b, l, p->shape_of, &count);
+    p->context = srv_context_tables(d, b, l);
+    p->shape_of = l->layout->shape_of;
+    const size_t count = l->layout->n_shapes;
     p->prefill = srv_take(b, count, sizeof *p->prefill);
     p->prefill_of = p->shape_of;
     for (size_t t = 0; t < count; t++) {
@@ -84,11 +88,12 @@ static void price_context(const srv_deployment *d, srv_block *b, srv_pieces *p, 
 /* Where some points have images, sums are taken point by point: the encoder's rows come first. */
 static void sum_images(srv_block *b, srv_pieces *p, const srv_live *l) {
     srv_sums *sums = srv_take(b, l->n, sizeof *sums);
-    p->prefill_of = srv_take(b, l->n, sizeof *p->prefill_of);
+    uint32_t *of = srv_take(b, l->n, sizeof *of);
+    p->prefill_of = of;
     for (size_t k = 0; k < l->n; k++) {
         srv_sums *s = &sums[k];
         *s = (srv_sums){0};
-        p->prefill_of[k] = (uint32_t)k;
+        of[k] = (uint32_t)k;
         if (b->points.of.encodes[l->at[k]])
             sum_table(&p->encoder, p->images_of[k], &s->encoder_latency, &s->encoder_energy, s);
         sum_table(&p->context, p->shape_of[k], &s->context_latency, &s->context_energy, s);
@@ -102,56 +107,29 @@ static srv_folded make_frames(const srv_deployment *d, srv_block *b, const srv_f
     double scale = d->tuning.latency_scale;
     size_t n_rows = srv_plan_of(d)->generation.n_rows;
     srv_folded frames = srv_folded_take(b, count, n_rows);
+    frames.blank = from->blank;
     for (size_t t = 0, r = 0; t < count; t++)
         for (size_t i = 0; i < still->n_rows; i++, r++) {
             size_t to = t * n_rows + still->rows[i];
             frames.latency[to] = from->latency[r] * scale;
-            frames.energy[to] = from->energy[r] * scale;
             frames.source[to] = from->source[r];
-            frames.basis[to] = from->basis[r];
+            if (srv_folded_has(from, SRV_ENERGY))
+                frames.energy[to] = from->energy[r] * scale;
+            if (srv_folded_has(from, SRV_BASIS))
+                frames.basis[to] = from->basis[r];
         }
     return frames;
 }
 
-/* Numbers the distinct (batch, osl) of the live points: of[k] for point k, some[i] a point that has number i.
- * A line that starts as the one before it does is numbered as that one is, as far as it is the same. */
-static size_t number_still(srv_block *b, const srv_live *l, uint32_t *of, uint32_t *some) {
-    srv_key *keys = srv_take(b, l->n, sizeof *keys);
-    uint32_t *ids = srv_take(b, l->n, sizeof *ids);
-    size_t n = 0;
-    for (size_t i = 0; i < l->n_lines; i++) {
-        const size_t end = l->line[i + 1];
-        size_t k = l->line[i], before = i > 0 ? l->line[i - 1] : k, stop = l->line[i];
-        const bool alike = i > 0 && l->batch[k] == l->batch[before];
-        for (; alike && k < end && before < stop && l->osl[k] == l->osl[before]; k++)
-            of[k] = of[before++];
-        for (; k < end; k++) {
-            keys[n] = (srv_key){.hi = l->batch[k], .lo = l->osl[k], .item = (uint32_t)k};
-            of[k] = (uint32_t)n++; /* its key, so far */
-        }
-    }
-    size_t count = srv_number_keys(b, keys, n, ids, some);
-    for (size_t i = 0; i < count; i++)
-        some[i] = keys[some[i]].item;
-    for (size_t k = 0; k < l->n; k++)
-        of[k] = ids[of[k]];
-    return count;
-}
-
 /* The still part has few distinct walks, of which each table is a frame for the rows of many points. */
 static void price_still(const srv_deployment *d, srv_block *b, srv_pieces *p, const srv_live *l) {
-    uint32_t *of = srv_take(b, l->n, sizeof *of), *some = srv_take(b, l->n, sizeof *some);
-    size_t count = number_still(b, l, of, some);
-    uint32_t *walks = srv_take(b, count, sizeof *walks);
-    for (size_t i = 0; i < count; i++)
-        some[i] = l->at[some[i]];
-    p->decode[SRV_STILL] = srv_decode_sums(d, b, SRV_STILL, some, count, walks);
+    srv_layout_still(b, l);
+    const size_t count = l->layout->n_still;
+    p->decode[SRV_STILL] = srv_still_sums(d, b, l->layout->still, count);
     p->frames = make_frames(d, b, &p->decode[SRV_STILL], count);
     p->n_frames = count;
+    p->walk_of[SRV_STILL] = l->layout->still_of;
     look_at(p, &p->decode[SRV_STILL], count);
-    for (size_t k = 0; k < l->n; k++)
-        of[k] = walks[of[k]];
-    p->walk_of[SRV_STILL] = of;
 }
 
 static uint32_t largest(const uint32_t *v, size_t n) {
@@ -163,11 +141,9 @@ static uint32_t largest(const uint32_t *v, size_t n) {
 }
 
 static void price_decode(const srv_deployment *d, srv_block *b, srv_pieces *p, const srv_live *l) {
-    uint32_t *walk_of = srv_take(b, l->n, sizeof *walk_of);
     price_still(d, b, p, l);
-    p->decode[SRV_MOVING] = srv_decode_sums(d, b, SRV_MOVING, l->at, l->n, walk_of);
-    p->walk_of[SRV_MOVING] = walk_of;
-    look_at(p, &p->decode[SRV_MOVING], l->n ? (size_t)largest(walk_of, l->n) + 1 : 0);
+    p->decode[SRV_MOVING] = srv_moving_sums(d, b, l, &p->walk_of[SRV_MOVING]);
+    look_at(p, &p->decode[SRV_MOVING], l->n ? (size_t)largest(p->walk_of[SRV_MOVING], l->n) + 1 : 0);
 }
 
 /* ---- gaps -------------------------------------------------------------------------------------- */
@@ -178,20 +154,14 @@ static bool comes_before(const srv_gap *a, const srv_gap *b) {
 
 /* The refusal the plain walk would meet first, NULL when there is none. */
 static const srv_gap *first_gap(const srv_deployment *d, bool encodes, const srv_pieces *p, size_t k) {
-    if (encodes) {
-        const srv_gap *g = &p->encoder.gap[p->images_of[k]];
-        if (g->cls != OP_OK)
-            return g;
-    }
-    if (srv_has_context(d->request.mode)) {
-        const srv_gap *g = &p->context.gap[p->shape_of[k]];
-        if (g->cls != OP_OK)
-            return g;
-    }
-    const srv_gap *first = NULL;
+    const srv_gap *first = encodes ? srv_folded_gap(&p->encoder, p->images_of[k]) : NULL;
+    if (!first && srv_has_context(d->request.mode))
+        first = srv_folded_gap(&p->context, p->shape_of[k]);
+    if (first)
+        return first;
     for (int part = 0; srv_has_generation(d->request.mode) && part < SRV_PARTS; part++) {
-        const srv_gap *g = &p->decode[part].gap[p->walk_of[part][k]];
-        if (g->cls != OP_OK && (!first || comes_before(g, first)))
+        const srv_gap *g = srv_folded_gap(&p->decode[part], p->walk_of[part][k]);
+        if (g && (!first || comes_before(g, first)))
             first = g;
     }
     return first;
@@ -206,7 +176,8 @@ static void refuse_gaps(const srv_deployment *d, srv_block *b, srv_pieces *p, sr
         if (gap)
             srv_live_refuse(b, l, k, gap->cls, gap->text);
     }
-    uint32_t *columns[COLUMNS] = {p->images_of, p->shape_of, p->prefill_of, p->walk_of[0], p->walk_of[1]};
+    const uint32_t *columns[COLUMNS] = {p->images_of, p->shape_of, p->prefill_of, p->walk_of[0],
+                                        p->walk_of[1]};
     srv_live_drop(b, l, gone, columns, COLUMNS);
     p->images_of = columns[0];
     p->shape_of = columns[1];

@@ -3,7 +3,7 @@
  * (factored_fan.c), else one walk for each (batch, isl), here. Output lengths on the same walk take snapshots
  * of one running sum, and steps are shared between walks that meet at a (batch, position). */
 #include "serving/answers.h"
-#include "serving/folded.h"
+#include "serving/layout.h"
 #include <string.h>
 
 /* Folded steps seen so far, one slot per hash of the position: a lost slot is only asked again. Bounds the
@@ -237,20 +237,14 @@ static srv_folded walk_all(const srv_deployment *d, srv_block *b, const srv_key 
     return w.walks;
 }
 
-srv_folded srv_decode_sums(const srv_deployment *d, srv_block *b, int part, const uint32_t *live, size_t n,
-                           uint32_t *walk_of) {
-    srv_key *keys = srv_take(b, n, sizeof *keys), *tmp = srv_take(b, n, sizeof *tmp);
-    for (size_t k = 0; k < n; k++) {
-        srv_workload l = srv_walked_at(b, live[k]);
-        keys[k] = (srv_key){.hi = (uint64_t)l.batch << 32 | (part == SRV_MOVING ? l.isl : 0),
-                            .lo = l.osl,
-                            .item = (uint32_t)k};
-    }
-    srv_sort_keys(keys, tmp, n);
+srv_folded srv_moving_sums(const srv_deployment *d, srv_block *b, const srv_live *l,
+                           const uint32_t **walk_of) {
     srv_folded sums;
-    if (part == SRV_STILL)
-        return srv_still_sums(d, b, keys, n, walk_of);
-    if (srv_fan_sums(d, b, keys, n, walk_of, &sums))
+    if (srv_fan_sums(d, b, l, &sums)) {
+        *walk_of = l->layout->walk_of;
         return sums;
-    return walk_all(d, b, keys, n, walk_of);
+    }
+    uint32_t *of = srv_take(b, l->n, sizeof *of);
+    *walk_of = of;
+    return walk_all(d, b, srv_layout_walks(b, l), l->n, of);
 }

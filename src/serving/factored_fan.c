@@ -1,19 +1,20 @@
 /* Sums over the decode steps of moving rows whose ops are asked for all lengths at once (ops/fan.c).
  *
  * The steps of a batch are columns over the block's positions; each lane adds up its stretch of a column in
- * step order, a few lanes side by side, and walks read the running sum off where they end. What is known to
+ * step order, several lanes side by side, and walks read the running sum off where they end. What is known to
  * be 0, or equal to another column, is not added up.
  */
-#include "serving/steps.h"
+#include "serving/layout.h"
 #include <string.h>
 
-enum { ABREAST = 4 };
+enum { ABREAST = 8 };
 
 /* A column of steps and where the sums of walk 0 go. */
 typedef struct column {
     const double *steps;
     double *to;
-    size_t apart; /* doubles from walk to walk */
+    size_t apart;  /* doubles from walk to walk */
+    double *cover; /* where else they go, OP_COVERS apart; NULL: nowhere */
 } column;
 
 /* Columns over the positions, where those of the fans do not serve: rows of several ops, and kinds of
@@ -35,7 +36,7 @@ typedef struct summer {
     srv_folded sums;
     column *columns; /* of the batch at hand */
     size_t n_columns;
-    double *running; /* ABREAST x (strides + 1) */
+    double *strides; /* of the column at hand: its steps times the stride */
 } summer;
 
 static const srv_op *op_at(const summer *s, size_t i) {
@@ -44,64 +45,109 @@ static const srv_op *op_at(const summer *s, size_t i) {
 
 /* ---- running sums ------------------------------------------------------------------------------------ */
 
-/* Steps that stand for whole strides, added up from 0 on: running[i * ABREAST + j] after i of those of lane
- * j. The lanes take turns, so that no addition waits for the one before. */
-static void run_lanes(const double *steps, const srv_lane *lane, size_t n, double stride,
-                      double *restrict running) {
+/* Lanes that are summed side by side. Their walks begin alike: in a grid, most lanes have the same output
+ * lengths, and long inputs fewer of them. */
+typedef struct abreast {
+    size_t n;
+    const srv_lane *lane[ABREAST]; /* each has no more walks than the one before */
+} abreast;
+
+static size_t walks_of(const srv_lane *l) {
+    return l->end - l->first;
+}
+
+/* Do the walks of l begin those of the first lane? */
+static bool goes_along(const srv_steps *s, const abreast *a, const srv_lane *l) {
+    return walks_of(l) <= walks_of(a->lane[a->n - 1]) &&
+           memcmp(s->walks + a->lane[0]->first, s->walks + l->first, walks_of(l) * sizeof *s->walks) == 0;
+}
+
+static abreast take_lanes(const srv_steps *s, size_t first, size_t end) {
+    abreast a = {.n = 1, .lane = {&s->lanes[first]}};
+    while (a.n < ABREAST && first + a.n < end && goes_along(s, &a, &s->lanes[first + a.n])) {
+        a.lane[a.n] = &s->lanes[first + a.n];
+        a.n++;
+    }
+    return a;
+}
+
+/* Adds steps from .. to - 1 of each lane, which stand for whole strides, to its sum. The lanes take turns, so
+ * that no addition waits for the one before. */
+static void add_strides(const double *const v[ABREAST], size_t from, size_t to, double sum[ABREAST]) {
+    _Static_assert(ABREAST == 8, "sums are written out");
+    const double *v0 = v[0], *v1 = v[1], *v2 = v[2], *v3 = v[3], *v4 = v[4], *v5 = v[5], *v6 = v[6],
+                 *v7 = v[7];
+    double s0 = sum[0], s1 = sum[1], s2 = sum[2], s3 = sum[3], s4 = sum[4], s5 = sum[5], s6 = sum[6],
+           s7 = sum[7];
+    for (size_t i = from; i < to; i++) {
+        s0 += v0[i];
+        s1 += v1[i];
+        s2 += v2[i];
+        s3 += v3[i];
+        s4 += v4[i];
+        s5 += v5[i];
+        s6 += v6[i];
+        s7 += v7[i];
+    }
+    sum[0] = s0;
+    sum[1] = s1;
+    sum[2] = s2;
+    sum[3] = s3;
+    sum[4] = s4;
+    sum[5] = s5;
+    sum[6] = s6;
+    sum[7] = s7;
+}
+
+/* Walk number w of the lane ends with this sum of whole strides. */
+static void end_walk(const column *c, const srv_lane *l, size_t w, const srv_stretch *walk, double sum) {
+    const size_t at = l->first + w;
+    if (walk->left)
+        sum += c->steps[l->at + walk->strides] * (double)walk->left;
+    c->to[at * c->apart] = sum;
+    if (c->cover)
+        c->cover[at * OP_COVERS] = sum;
+}
+
+/* strides: the column's steps, each times the stride. */
+static void sum_abreast(const srv_steps *s, const abreast *a, const column *c, const double *strides) {
     const double *v[ABREAST];
-    size_t common = lane[0].strides;
-    for (size_t j = 0; j < ABREAST; j++) {
-        const srv_lane *l = &lane[j < n ? j : 0];
-        v[j] = steps + l->at;
-        common = l->strides < common ? l->strides : common;
-    }
-    const double *v0 = v[0], *v1 = v[1], *v2 = v[2], *v3 = v[3];
-    double sum[ABREAST], s0 = 0, s1 = 0, s2 = 0, s3 = 0, *at = running;
-    for (size_t i = 0;; i++, at += ABREAST) {
-        at[0] = s0;
-        at[1] = s1;
-        at[2] = s2;
-        at[3] = s3;
-        if (i == common)
-            break;
-        s0 += v0[i] * stride;
-        s1 += v1[i] * stride;
-        s2 += v2[i] * stride;
-        s3 += v3[i] * stride;
-    }
-    memcpy(sum, at, sizeof sum);
-    for (size_t j = 0; j < n; j++)
-        for (size_t i = common; i < lane[j].strides; i++)
-            running[(i + 1) * ABREAST + j] = sum[j] += v[j][i] * stride;
-}
-
-/* The walks of lane j read their sums off. */
-static void read_off(const srv_steps *s, const srv_lane *l, const double *running, const column *c) {
-    const double *steps = c->steps + l->at;
-    double *to = c->to + l->first * c->apart;
-    for (uint32_t w = l->first; w < l->end; w++, to += c->apart) {
-        const srv_stretch *walk = &s->walks[w];
-        double sum = running[walk->strides * (size_t)ABREAST];
-        *to = walk->left ? sum + steps[walk->strides] * (double)walk->left : sum;
+    double sum[ABREAST] = {0};
+    size_t n = a->n, done = 0;
+    for (size_t j = 0; j < ABREAST; j++)
+        v[j] = strides + a->lane[j < n ? j : 0]->at;
+    for (size_t w = 0; w < walks_of(a->lane[0]); w++) {
+        const srv_stretch *walk = &s->walks[a->lane[0]->first + w];
+        for (; walks_of(a->lane[n - 1]) <= w; n--)
+            v[n - 1] = v[0]; /* has no steps any more: goes along with the first, to no end */
+        add_strides(v, done, walk->strides, sum);
+        done = walk->strides;
+        for (size_t j = 0; j < n; j++)
+            end_walk(c, a->lane[j], w, walk, sum[j]);
     }
 }
 
-static void sum_lanes(summer *s, size_t first, size_t end) {
-    const double stride = s->d->tuning.stride;
-    for (size_t n; first < end; first += n) {
-        n = end - first < ABREAST ? end - first : ABREAST;
-        for (size_t c = 0; c < s->n_columns; c++) {
-            run_lanes(s->columns[c].steps, &s->steps.lanes[first], n, stride, s->running);
-            for (size_t j = 0; j < n; j++)
-                read_off(&s->steps, &s->steps.lanes[first + j], s->running + j, &s->columns[c]);
-        }
+AIC_WIDE static void srv_fan_strides(const double *restrict steps, srv_range r, double stride,
+                                     double *restrict strides) {
+#pragma omp simd
+    for (size_t i = r.from; i < r.to; i++)
+        strides[i] = steps[i] * stride;
+}
+
+static void sum_column(const summer *s, const srv_batch *b, const column *c) {
+    for (size_t k = 0; k < b->n_ranges; k++)
+        srv_fan_strides(c->steps, b->ranges[k], s->d->tuning.stride, s->strides);
+    for (size_t first = b->first; first < b->end;) {
+        const abreast a = take_lanes(&s->steps, first, b->end);
+        sum_abreast(&s->steps, &a, c, s->strides);
+        first += a.n;
     }
 }
 
 /* ---- columns of a batch ------------------------------------------------------------------------------ */
 
 static void add_column(summer *s, const double *steps, double *to, size_t apart) {
-    s->columns[s->n_columns++] = (column){steps, to, apart};
+    s->columns[s->n_columns++] = (column){.steps = steps, .to = to, .apart = apart};
 }
 
 /* Adds what an op has of one kind of evidence to a column. */
@@ -131,10 +177,11 @@ static void add_covers(summer *s, const srv_batch *b) {
     unsigned kinds = 0;
     for (size_t i = 0; i < s->part->n_ops; i++)
         kinds |= s->fans[i].kinds;
+    s->sums.kinds |= kinds;
     for (unsigned kind = 0; kind < OP_COVERS; kind++) {
         double *to = s->sums.cover[0] + kind;
         if (kinds == 1u << kind && s->part->n_ops == 1)
-            add_column(s, s->fans[0].latency, to, OP_COVERS);
+            s->columns[0].cover = to; /* the first column is the latency of the only row */
         else if (kinds & 1u << kind)
             add_column(s, fill_kind(s, b, kind), to, OP_COVERS);
     }
@@ -189,13 +236,27 @@ static void add_marks(summer *s, const srv_batch *b) {
 
 /* ---- a block ----------------------------------------------------------------------------------------- */
 
+static bool is_empty(const srv_stretch *walk) {
+    return !walk->strides && !walk->left;
+}
+
 /* Tables as they are before anything is added up; walks without steps stay so, others are measured. */
 static void clear_sums(summer *s) {
     const size_t rows = s->part->n_rows, n = s->steps.n_walks;
-    srv_folded_clear_all(&s->sums, n);
-    for (size_t w = 0; w < n; w++)
-        if (s->steps.walks[w].strides || s->steps.walks[w].left)
-            memset(s->sums.source + w * rows, OP_SRC_silicon, rows);
+    size_t opened = 0; /* rows that get their latencies from a column */
+    for (size_t i = 0; i < s->part->n_ops; i++)
+        opened += op_at(s, i)->opens;
+    if (opened < rows)
+        memset(s->sums.latency, 0, n * rows * sizeof *s->sums.latency);
+    memset(s->sums.cover, 0, n * sizeof *s->sums.cover);
+    s->sums.blank = SRV_RARE;
+    srv_folded_open(&s->sums, n, (s->any_energy ? SRV_ENERGY : 0u) | (s->own.basis ? SRV_BASIS : 0u));
+    memset(s->sums.source, OP_SRC_silicon, n * rows);
+    for (size_t l = 0; l < s->steps.n_lanes; l++) { /* those without steps come first */
+        const srv_lane *lane = &s->steps.lanes[l];
+        for (uint32_t w = lane->first; w < lane->end && is_empty(&s->steps.walks[w]); w++)
+            memset(s->sums.source + w * rows, OP_SRC_empirical, rows);
+    }
 }
 
 static double *own_column(const summer *s) {
@@ -242,32 +303,27 @@ static bool sum_batch(summer *s, const srv_batch *b) {
     s->n_columns = 0;
     add_rows(s, b);
     add_covers(s, b);
-    sum_lanes(s, b->first, b->end);
+    for (size_t c = 0; c < s->n_columns; c++)
+        sum_column(s, b, &s->columns[c]);
     if (s->own.basis)
         add_marks(s, b);
     return true;
 }
 
-static size_t most_strides(const srv_steps *s) {
-    size_t most = 0;
-    for (size_t i = 0; i < s->n_lanes; i++)
-        most = s->lanes[i].strides > most ? s->lanes[i].strides : most;
-    return most;
-}
-
-bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_key *keys, size_t n, uint32_t *walk_of,
-                  srv_folded *out) {
+bool srv_fan_sums(const srv_deployment *d, srv_block *b, const srv_live *l, srv_folded *out) {
     const srv_part *part = &srv_plan_of(d)->parts[SRV_MOVING];
     summer s = {.d = d, .b = b, .part = part};
     for (size_t i = 0; i < part->n_ops; i++)
         if (!op_has_fan(&op_at(&s, i)->bound, srv_plan_of(d)->mode))
             return false;
-    if (!srv_lay_steps(d, b, keys, n, &s.steps, walk_of) || !open_fans(&s))
+    srv_layout_steps(d, b, l);
+    s.steps = l->layout->steps;
+    if (!l->layout->fits || !open_fans(&s))
         return false;
     take_own_columns(&s);
     s.sums = srv_folded_take(b, s.steps.n_walks, part->n_rows);
     s.columns = srv_take(b, 2 * part->n_rows + OP_COVERS, sizeof *s.columns);
-    s.running = srv_take(b, aic_mul(ABREAST, most_strides(&s.steps) + 1), sizeof *s.running);
+    s.strides = own_column(&s);
     clear_sums(&s);
     for (size_t i = 0; i < s.steps.n_batches; i++)
         if (!sum_batch(&s, &s.steps.batches[i]))

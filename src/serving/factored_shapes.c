@@ -1,4 +1,4 @@
-/* One context op asked for the distinct shapes of a block; what deployments with the same op find out is
+/* One op asked for the distinct shapes of a block; what deployments with the same op find out is
  * shared, before their own repeats go in. */
 #include "serving/answers.h"
 #include "serving/cargo.h"
@@ -53,33 +53,31 @@ static void put_gap(srv_replies *r, size_t i, op_class cls, uint32_t op, const c
     r->any_gap = true;
 }
 
-static void ask_alone(const srv_deployment *d, srv_block *b, uint32_t index, const op_shape *shape, size_t i,
-                      srv_replies *r) {
-    const srv_plan *plan = srv_plan_of(d);
+static void ask_alone(const srv_deployment *d, srv_block *b, const srv_op *o, uint32_t index,
+                      const op_shape *shape, size_t i, srv_replies *r) {
     op_result result;
     op_refusal why;
-    op_class cls = op_query_once(&plan->context.ops[index].bound, plan->mode, shape, &result, &why);
+    op_class cls = op_query_once(&o->bound, srv_plan_of(d)->mode, shape, &result, &why);
     if (cls == OP_OK)
         put_reply(r, i, &result);
     else
         put_gap(r, i, cls, index, srv_block_text(b, why.text));
 }
 
-static void ask_once(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
-                     srv_replies *r) {
+static void ask_once(const srv_deployment *d, srv_block *b, const srv_op *o, uint32_t index,
+                     const srv_shapes *shapes, srv_replies *r) {
     enum { SOME = 64 };
-    const srv_plan *plan = srv_plan_of(d);
-    const op_bound *bound = &plan->context.ops[index].bound;
+    const op_mode mode = srv_plan_of(d)->mode;
     const op_shape *shape = shapes->shapes;
     op_result results[SOME];
     r->any_energy = r->any_basis = r->any_gap = false;
     for (size_t i = 0; i < shapes->count;) {
         size_t most = shapes->count - i < SOME ? shapes->count - i : SOME;
-        size_t n = op_query_many(bound, plan->mode, shape + i, most, results);
+        size_t n = op_query_many(&o->bound, mode, shape + i, most, results);
         for (size_t k = 0; k < n; k++, i++)
             put_reply(r, i, &results[k]);
         if (n == 0) {
-            ask_alone(d, b, index, &shape[i], i, r);
+            ask_alone(d, b, o, index, &shape[i], i, r);
             i++;
         }
     }
@@ -136,10 +134,10 @@ static void carry(srv_cargo *to, srv_replies *r, size_t n, uint32_t op, srv_bloc
 
 /* ---- from what others found out, or for them to find --------------------------------------------------- */
 
-static void share(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
-                  srv_replies *r) {
+static void share(const srv_deployment *d, srv_block *b, const srv_op *o, uint32_t index,
+                  const srv_shapes *shapes, srv_replies *r) {
     const srv_plan *plan = srv_plan_of(d);
-    const srv_question q = {.who = plan->context.ops[index].who,
+    const srv_question q = {.who = o->who,
                             .bytes = shapes->fields,
                             .len = shapes->count * sizeof *shapes->fields,
                             .queries = (uint32_t)shapes->count};
@@ -150,7 +148,7 @@ static void share(const srv_deployment *d, srv_block *b, uint32_t index, const s
         srv_answers_release(a);
         return;
     }
-    ask_once(d, b, index, shapes, r);
+    ask_once(d, b, o, index, shapes, r);
     srv_cargo to = {.way = SRV_COUNT};
     carry(&to, r, shapes->count, index, b);
     a = srv_answers_draft(plan->answers, &q, to.size);
@@ -171,13 +169,12 @@ static void repeat_replies(srv_replies *r, size_t n, double repeat) {
             r->parts[i][c] *= repeat;
 }
 
-void srv_ask_shapes(const srv_deployment *d, srv_block *b, uint32_t index, const srv_shapes *shapes,
-                    srv_replies *r) {
-    const srv_op *o = &srv_plan_of(d)->context.ops[index];
+void srv_ask_shapes(const srv_deployment *d, srv_block *b, const srv_op *o, uint32_t index,
+                    const srv_shapes *shapes, srv_replies *r) {
     if (o->who && shapes->count >= MIN_SHAPES)
-        share(d, b, index, shapes, r);
+        share(d, b, o, index, shapes, r);
     else
-        ask_once(d, b, index, shapes, r);
+        ask_once(d, b, o, index, shapes, r);
     if (!o->bound.op->desc->composite)
         repeat_replies(r, shapes->count, o->bound.op->repeat);
 }

@@ -29,12 +29,22 @@ void srv_folded_clear(srv_folded *f, size_t i) {
 void srv_folded_clear_all(srv_folded *f, size_t count) {
     const size_t cells = count * f->n_rows;
     memset(f->latency, 0, cells * sizeof *f->latency);
-    memset(f->energy, 0, cells * sizeof *f->energy);
     memset(f->source, OP_SRC_empirical, cells);
-    memset(f->basis, 0, cells * sizeof *f->basis);
     memset(f->cover, 0, count * sizeof *f->cover);
-    memset(f->any, 0, count * sizeof *f->any);
-    memset(f->gap, 0, count * sizeof *f->gap); /* OP_OK */
+    f->blank = SRV_RARE;
+}
+
+void srv_folded_open(srv_folded *f, size_t count, unsigned column) {
+    const size_t cells = count * f->n_rows;
+    if (f->blank & column & SRV_ENERGY)
+        memset(f->energy, 0, cells * sizeof *f->energy);
+    if (f->blank & column & SRV_BASIS) {
+        memset(f->basis, 0, cells * sizeof *f->basis);
+        memset(f->any, 0, count * sizeof *f->any);
+    }
+    if (f->blank & column & SRV_GAPS)
+        memset(f->gap, 0, count * sizeof *f->gap); /* OP_OK */
+    f->blank &= ~column;
 }
 
 void srv_folded_op(srv_folded *f, size_t i, uint32_t row, bool opens, const op_result *r) {
@@ -62,11 +72,14 @@ void srv_folded_ask(srv_folded *f, size_t i, uint32_t row, const srv_op *o, uint
 
 /* Tables that have none missing, from replies that have none missing. */
 static bool no_gap(const srv_folded *f, size_t t, const srv_replies *r, uint32_t i) {
-    return f->gap[t].cls == OP_OK && (!r->any_gap || r->gap[i].cls == OP_OK);
+    return !srv_folded_gap(f, t) && (!r->any_gap || r->gap[i].cls == OP_OK);
 }
 
 void srv_folded_replies(srv_folded *f, size_t count, const uint32_t *of, uint32_t row, bool opens,
                         const srv_replies *r) {
+    srv_folded_open(f, count,
+                    (r->any_energy ? SRV_ENERGY : 0u) | (r->any_basis ? SRV_BASIS : 0u) |
+                        (r->any_gap ? SRV_GAPS : 0u));
     for (size_t t = 0, at = row; t < count; t++, at += f->n_rows) {
         const uint32_t i = of[t];
         if (!no_gap(f, t, r, i))

@@ -140,7 +140,8 @@ static double sum_energy(const srv_part *moving, double scale, const srv_pieces 
     for (size_t r = 0, m = 0; r < n; r++) {
         bool moves = m < moving->n_rows && moving->rows[m] == r;
         double latency = moves ? walks->latency[walk + m] * scale : frames->latency[frame + r];
-        double energy = moves ? walks->energy[walk + m] * scale : frames->energy[frame + r];
+        double energy = moves ? (srv_folded_has(walks, SRV_ENERGY) ? walks->energy[walk + m] * scale : 0)
+                              : (srv_folded_has(frames, SRV_ENERGY) ? frames->energy[frame + r] : 0);
         m += moves;
         sum += energy;
         *powered += energy > 0 ? latency : 0;
@@ -177,7 +178,8 @@ static void gather_basis(const srv_deployment *d, srv_block *b, const srv_pieces
     for (size_t k = 0; k < l->n; k++) {
         srv_basis basis = srv_has_context(d->request.mode) ? p->prefill[p->prefill_of[k]].basis : 0;
         for (int part = 0; srv_has_generation(d->request.mode) && part < SRV_PARTS; part++)
-            basis |= p->decode[part].any[p->walk_of[part][k]];
+            if (srv_folded_has(&p->decode[part], SRV_BASIS))
+                basis |= p->decode[part].any[p->walk_of[part][k]];
         b->points.of.carried[l->at[k]] = (uint8_t)srv_basis_carried(basis);
         b->points.of.tier[l->at[k]] = (uint8_t)srv_basis_tier(basis);
     }
@@ -224,11 +226,15 @@ static void copy_bytes(uint8_t *to, const uint8_t *from, size_t n) {
 static inline void copy_rows(const srv_folded *f, size_t t, const srv_rows *to, size_t at) {
     const size_t n = f->n_rows, from = t * n;
     memcpy(to->latency + at, f->latency + from, n * sizeof(double));
-    if (to->energy)
-        memcpy(to->energy + at, f->energy + from, n * sizeof(double));
     copy_bytes(to->source + at, f->source + from, n);
-    if (to->basis)
+    if (to->energy && srv_folded_has(f, SRV_ENERGY))
+        memcpy(to->energy + at, f->energy + from, n * sizeof(double));
+    else if (to->energy)
+        memset(to->energy + at, 0, n * sizeof(double));
+    if (to->basis && srv_folded_has(f, SRV_BASIS))
         copy_bytes(to->basis + at, f->basis + from, n);
+    else if (to->basis)
+        memset(to->basis + at, 0, n);
 }
 
 /* Puts values of the moving rows among those of a frame. */
@@ -248,11 +254,12 @@ static inline void lay_generation(const srv_part *moving, double scale, const sr
     const size_t from = p->walk_of[SRV_MOVING][k] * moving->n_rows;
     copy_rows(&p->frames, p->walk_of[SRV_STILL][k], to, at);
     lay_reals(moving, walks->latency + from, scale, to->latency + at);
-    if (to->energy)
-        lay_reals(moving, walks->energy + from, scale, to->energy + at);
     lay_bytes(moving, walks->source + from, to->source + at);
-    if (to->basis)
-        lay_bytes(moving, walks->basis + from, to->basis + at);
+    for (size_t m = 0; to->energy && m < moving->n_rows; m++)
+        to->energy[at + moving->rows[m]] =
+            srv_folded_has(walks, SRV_ENERGY) ? walks->energy[from + m] * scale : 0;
+    for (size_t m = 0; to->basis && m < moving->n_rows; m++)
+        to->basis[at + moving->rows[m]] = srv_folded_has(walks, SRV_BASIS) ? walks->basis[from + m] : 0;
 }
 
 /* The rows of live point k, from `at` on. */

@@ -7,10 +7,10 @@
 /* The tables' columns are scaled in place before gathering. */
 typedef struct srv_pieces {
     srv_folded encoder, context, decode[SRV_PARTS];
-    uint32_t *images_of;                     /* per live point that encodes */
-    uint32_t *shape_of, *walk_of[SRV_PARTS]; /* per live point */
-    srv_sums *prefill;    /* sums of encoder and context: one for each that prefill_of names */
-    uint32_t *prefill_of; /* per live point */
+    const uint32_t *images_of;                     /* per live point that encodes */
+    const uint32_t *shape_of, *walk_of[SRV_PARTS]; /* per live point */
+    srv_sums *prefill;          /* sums of encoder and context: one for each that prefill_of names */
+    const uint32_t *prefill_of; /* per live point */
     size_t n_frames;
     srv_folded frames;  /* per table of the still part: all rows of the phase, moving ones to be filled in */
     bool energy, basis; /* some table has one that is not 0; else the block's rows are left alone */

@@ -117,7 +117,7 @@ typedef struct srv_identity srv_identity; /* answers.h */
 typedef struct srv_op {
     op_bound bound;
     op_identity identity;    /* lanes included */
-    const srv_identity *who; /* of its answers before the repeat (context, fans); NULL = not shared */
+    const srv_identity *who; /* of its answers before the repeat; NULL = not shared */
     uint32_t row;            /* of its phase */
     bool opens;              /* first op of its row: sets what later ones add to */
     bool logits;             /* context: sees one token per request */
@@ -333,11 +333,12 @@ void srv_figures_put(srv_points *p, size_t i, const srv_point *from);
  * columns until srv_live_spread puts them in their places. */
 typedef struct srv_live {
     size_t n;
-    uint32_t *at;                               /* place of each in the block, ascending */
+    const uint32_t *at;                         /* place of each in the block, ascending */
     const uint32_t *batch, *isl, *osl, *prefix; /* of each, as walked */
     size_t
         n_lines; /* longest runs of points that differ in osl alone, as the inner axis of a grid has them */
-    uint32_t *line; /* n_lines + 1: where each starts */
+    const uint32_t *line; /* n_lines + 1: where each starts */
+    struct srv_layout *layout; /* of all of them (layout.h); NULL once some were dropped */
 } srv_live;
 /* Starts an evaluation: every point of the block is ok, live, and without figures, or refused. False: the
  * deployment is refused. */
@@ -346,7 +347,7 @@ bool srv_live_start(const srv_deployment *d, srv_block *b, srv_live *l);
 void srv_live_refuse(srv_block *b, const srv_live *l, size_t k, op_class cls, const char *text);
 /* Drops each live point k of which gone[k], here and in n_columns columns (NULL: none) of a value for each.
  */
-void srv_live_drop(srv_block *b, srv_live *l, const bool *gone, uint32_t **columns, size_t n_columns);
+void srv_live_drop(srv_block *b, srv_live *l, const bool *gone, const uint32_t **columns, size_t n_columns);
 /* All that follows from ttft, generation latency, covers (ms) and energies, which the columns have, and from
  * the loads: figures, memory, projection, verdicts. powered: ms with measured energy; NULL: no energy. */
 void srv_live_finish(const srv_deployment *d, srv_block *b, const srv_live *l, const double *powered);
@@ -354,8 +355,13 @@ void srv_live_spread(srv_block *b, const srv_live *l);
 
 /* ---- blocks and scratch memory (block.c) ----------------------------------------------------- */
 
-/* Memory for the length of one evaluation; kept and reused by the next. */
+/* Memory that is taken piece by piece and given back all at once, to be taken again. */
 typedef struct srv_scratch srv_scratch;
+srv_scratch *srv_scratch_new(void);
+void srv_scratch_free(srv_scratch *s); /* NULL is allowed */
+void srv_scratch_rewind(srv_scratch *s);
+void *srv_scratch_take(srv_scratch *s, size_t count, size_t size); /* uninitialised, aligned for any type */
+/* A block's own, for the length of one evaluation. */
 void *srv_take(srv_block *b, size_t count, size_t size); /* uninitialised, aligned for any type */
 void srv_block_rewind(srv_block *b, size_t n_rows);      /* forgets what the last evaluation took */
 void srv_block_reserve_rows(srv_block *b);

@@ -5,34 +5,10 @@
  * calls, so that compilers turn them into vectors; each operation stands in the order of the page it comes
  * from, so that the bits are those of a single point. What few blocks have - images, power, projections - is
  * done point by point with those very functions. */
-#include "serving/internal.h"
+#include "serving/layout.h"
 #include <math.h>
 
 /* ---- who they are ---------------------------------------------------------------------------- */
-
-static void span_of(const uint32_t *v, size_t n, uint32_t *least, uint32_t *most) {
-    uint32_t low = UINT32_MAX, high = 0;
-#pragma omp simd reduction(min : low) reduction(max : high)
-    for (size_t i = 0; i < n; i++) {
-        low = v[i] < low ? v[i] : low;
-        high = v[i] > high ? v[i] : high;
-    }
-    *least = low;
-    *most = high;
-}
-
-/* Does no load of the block break a rule? It may say no where none does: then they are looked at one by one.
- */
-static bool all_within_rules(const srv_deployment *d, const srv_block *b) {
-    srv_workload least = {0}, most = {0};
-    if (srv_points_have_images(&b->points))
-        return false;
-    span_of(b->points.of.load.batch, b->n, &least.batch, &most.batch);
-    span_of(b->points.of.load.isl, b->n, &least.isl, &most.isl);
-    span_of(b->points.of.load.osl, b->n, &least.osl, &most.osl);
-    span_of(b->points.of.load.prefix, b->n, &least.prefix, &most.prefix);
-    return srv_loads_within_rules(d, &least, &most);
-}
 
 /* What a point says that is ok and has no figures, or that the deployment is refused. */
 static void blank(const srv_deployment *d, srv_points *p) {
@@ -53,6 +29,7 @@ static void start_singly(const srv_deployment *d, srv_block *b, srv_live *l) {
     srv_points *p = &b->points;
     uint32_t *loads = srv_take(b, aic_mul(b->n, 4), sizeof *loads);
     uint32_t *batch = loads, *isl = batch + b->n, *osl = isl + b->n, *prefix = osl + b->n;
+    uint32_t *at = srv_take(b, b->n, sizeof *at);
     srv_points_open_columns(
         p, SRV_IMAGE_BITS | SRV_BIT(status) | SRV_BIT(reason) | SRV_BIT(encodes) | SRV_BIT(visual_tokens),
         b->n);
@@ -69,44 +46,45 @@ static void start_singly(const srv_deployment *d, srv_block *b, srv_live *l) {
         isl[l->n] = load.isl + point.visual_tokens;
         osl[l->n] = load.osl;
         prefix[l->n] = load.prefix;
-        l->at[l->n] = (uint32_t)i;
+        at[l->n] = (uint32_t)i;
         l->n += point.status == SRV_ST_ok;
     }
+    l->at = at;
     l->batch = batch;
     l->isl = isl;
     l->osl = osl;
     l->prefix = prefix;
 }
 
-static void find_lines(srv_live *l) {
-    l->n_lines = 0;
-    for (size_t k = 0; k < l->n; k++) {
-        l->line[l->n_lines] = (uint32_t)k;
-        l->n_lines += k == 0 || ((l->batch[k] ^ l->batch[k - 1]) | (l->isl[k] ^ l->isl[k - 1]) |
-                                 (l->prefix[k] ^ l->prefix[k - 1]));
-    }
-    l->line[l->n_lines] = (uint32_t)l->n;
+/* All points: no load of theirs breaks a rule. */
+static void start_together(srv_block *b, srv_live *l) {
+    const srv_layout *y = l->layout;
+    *l = (srv_live){.n = b->n,
+                    .at = y->at,
+                    .batch = b->points.of.load.batch,
+                    .isl = b->points.of.load.isl,
+                    .osl = b->points.of.load.osl,
+                    .prefix = b->points.of.load.prefix,
+                    .n_lines = y->n_lines,
+                    .line = y->line,
+                    .layout = l->layout};
 }
 
 bool srv_live_start(const srv_deployment *d, srv_block *b, srv_live *l) {
-    const srv_arrays *of = &b->points.of;
+    const uint32_t stride = d->tuning.stride;
     srv_block_rewind(b, d->n_rows);
     blank(d, &b->points);
-    *l = (srv_live){.at = srv_take(b, b->n, sizeof *l->at), .line = srv_take(b, b->n + 1, sizeof *l->line)};
+    *l = (srv_live){.n = 0};
     if (d->refused != SRV_ST_ok)
         return false;
-    if (all_within_rules(d, b)) {
-        l->n = b->n;
-        l->batch = of->load.batch;
-        l->isl = of->load.isl;
-        l->osl = of->load.osl;
-        l->prefix = of->load.prefix;
-        for (size_t i = 0; i < b->n; i++)
-            l->at[i] = (uint32_t)i;
-    } else {
+    if (!srv_points_have_images(&b->points))
+        l->layout = srv_layout_find(b, stride);
+    if (l->layout && srv_loads_within_rules(d, &l->layout->least, &l->layout->most)) {
+        start_together(b, l);
+    } else { /* they are looked at one by one; it may be that none breaks a rule */
         start_singly(d, b, l);
+        l->layout = srv_layout_once(b, l, stride);
     }
-    find_lines(l);
     return true;
 }
 
@@ -128,7 +106,7 @@ static uint32_t *without(srv_block *b, const uint32_t *column, const bool *gone,
     return kept;
 }
 
-void srv_live_drop(srv_block *b, srv_live *l, const bool *gone, uint32_t **columns, size_t n_columns) {
+void srv_live_drop(srv_block *b, srv_live *l, const bool *gone, const uint32_t **columns, size_t n_columns) {
     size_t n = l->n;
     l->at = without(b, l->at, gone, n);
     l->batch = without(b, l->batch, gone, n);
@@ -140,7 +118,9 @@ void srv_live_drop(srv_block *b, srv_live *l, const bool *gone, uint32_t **colum
             columns[c] = without(b, columns[c], gone, n);
     for (size_t k = 0; k < n; k++)
         l->n -= gone[k];
-    find_lines(l);
+    l->layout = NULL;
+    l->line = NULL;
+    l->n_lines = 0;
 }
 
 /* Moves a column's figures to their places and makes the others NaN. A figure never moves down. */

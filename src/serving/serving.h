@@ -377,8 +377,10 @@ typedef struct srv_block {
     bool no_energy, no_basis; /* known to be 0 in all rows */
     size_t n_rows;            /* of the deployment; the first of a point's own is srv_first_row */
     size_t cap_points, cap_rows;
-    aic_arena *texts; /* reasons of this block */
-    void *scratch;    /* private, reused */
+    aic_arena *texts;            /* reasons of this block */
+    void *scratch;               /* private, reused */
+    uint64_t number;             /* private: of the loads, 0 = none */
+    struct srv_layouts *layouts; /* private, kept from one evaluation to the next */
 } srv_block;
 void srv_block_free(srv_block *b);
 /* Makes all figures of a point NaN. */
@@ -388,6 +390,10 @@ void srv_block_load(srv_block *b, const srv_workload *loads, size_t n);
 /* The same for a caller that writes the columns of loads itself: room for n; batch, isl, osl and prefix are
  * not `same`, images are 0. */
 void srv_block_reserve(srv_block *b, size_t n);
+/* Behind srv_block_reserve: writes the columns of the loads that the block met under this number of the
+ * caller's, not 0, before. False: it does not remember them; they are to be written, and it will. Loads of
+ * one number are always the same. */
+bool srv_block_recall(srv_block *b, uint64_t number);
 /* Starts an evaluation of a block's loads one by one: opens its columns; points are ok, without figures, or
  * refused, and none is priced. Returns false when the deployment is refused (points say so). */
 bool srv_block_start(const srv_deployment *d, srv_block *b);

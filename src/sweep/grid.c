@@ -329,6 +329,15 @@ static void load_grid(const swp_block *b, const uint32_t *kept, uint64_t at, siz
         p->same |= (uint64_t)(!b->in_tuple[j] && b->load[j].n == 1) << j;
 }
 
+/* Tells the loads of a block of points from all others, but for how many there are: where they stand in what
+ * the deployments of a block of the spec share. 0: no number does. */
+static uint64_t number_of(uint32_t block, uint64_t at) {
+    enum { PLACES = 40 };
+    return at >> PLACES || (uint64_t)block + 1 >= UINT64_C(1) << (64 - PLACES)
+               ? 0
+               : ((uint64_t)block + 1) << PLACES | at;
+}
+
 void swp_load_block(const swp_sweep *s, uint64_t first, size_t n, srv_block *out) {
     if (s->listed) {
         srv_workload *loads = aic_alloc(n, sizeof *loads);
@@ -341,7 +350,9 @@ void swp_load_block(const swp_sweep *s, uint64_t first, size_t n, srv_block *out
     const swp_block *b = &s->blocks[d->block];
     const uint64_t at = first - d->first;
     srv_block_reserve(out, n);
-    load_grid(b, b->kept ? b->kept + d->kept_at + at : NULL, at, n, &out->points);
+    const uint64_t number = number_of(d->block, (b->kept ? d->kept_at : 0) + at);
+    if (!number || !srv_block_recall(out, number))
+        load_grid(b, b->kept ? b->kept + d->kept_at + at : NULL, at, n, &out->points);
 }
 
 size_t swp_block_size(const swp_sweep *s, uint64_t first, size_t max) {

@@ -180,6 +180,31 @@ static void test_sizes(void **state) {
     assert_in_range(check_pieces(b, 1, MOST), MOST / 8, MOST / 3);
 }
 
+/* Planes of values come to the planes that a shuffle makes, whichever of them go where they belong at once.
+ */
+static void test_planes(void **state) {
+    const bench *b = *state;
+    static const size_t counts[] = {1, 31, 1000, 16384, 21846, 32768};
+    uint8_t *room = aic_alloc(MOST, 1), *values = aic_alloc(MOST, 1);
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
+        for (unsigned round = 0; round < 40; round++) {
+            const size_t n = counts[c], width = (size_t)1 << below(4);
+            const size_t noise = below(width + 1);
+            res_sort sorts[8];
+            for (size_t j = 0; j < width; j++)
+                sorts[j] = j < noise ? RES_NOISE : (res_sort)below(3);
+            for (size_t i = 0; i < n * width; i++)
+                values[i] = i % width < noise ? (uint8_t)any() : (uint8_t)(i / width / 7 % 5);
+            const size_t bound = res_deflate_bound(n * width, width);
+            memset(b->out, 0xA5, bound + GUARD);
+            size_t size = res_deflate_planes(b->d, values, n, width, sorts, room, b->out);
+            aic_shuffle(values, b->in, n, width);
+            check_stream(b, n * width, size, bound);
+        }
+    free(room);
+    free(values);
+}
+
 /* What costs less is what takes less, where the difference is plain. */
 static void test_costs(void **state) {
     const bench *b = *state;
@@ -291,6 +316,7 @@ int main(void) {
         TEST(test_matches_of_every_length),
         TEST(test_ends),
         TEST(test_sizes),
+        TEST(test_planes),
         TEST(test_costs),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_codes_are_short),
