@@ -250,7 +250,7 @@ typedef struct pdb_view_impl {
     pdb_view pub;               /* first, so that a pdb_view * is a pdb_view_impl * */
     const pdb_release *release; /* NULL: the system has no data */
     pdb_file *file;             /* NULL likewise */
-    atomic_uint builders;       /* arenas that are not idle */
+    atomic_uint builders;       /* arenas that are not idle, and who expects to need one */
     pthread_mutex_t lock;       /* guards everything below; never held while something is built */
     pthread_cond_t built;       /* an object, a grid or sites became ready */
     aic_arena *arena;           /* of what is no object */
