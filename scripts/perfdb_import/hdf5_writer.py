@@ -8,13 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from . import columns
+from . import columns, packing
 
 FORMAT = "aicfg-perfdb"
 FORMAT_VERSION = 1
 LICENCE = "Apache-2.0"
 CHUNK_ROWS = 1 << 17
-DEFLATE_LEVEL = 9
 
 
 class Writer:
@@ -93,26 +92,26 @@ def _dataset(group: h5py.Group, column: columns.Column) -> None:
     if rows:
         dcpl.set_chunk((min(rows, CHUNK_ROWS),))
         dcpl.set_shuffle()
-        dcpl.set_deflate(DEFLATE_LEVEL)
+        dcpl.set_deflate(packing.DEFLATE_LEVEL)
         dcpl.set_fletcher32()
     space = h5py.h5s.create_simple((rows,))
     handle = h5py.h5d.create(group.id, column.name.encode(), _file_type(column), space, dcpl)
     dataset = h5py.Dataset(handle)
     if column.boolean:
         dataset.attrs.create("boolean", 1, dtype="u1")
-    if rows:
-        handle.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(column.cells), _memory_type(column))
+    for start in range(0, rows, CHUNK_ROWS):
+        handle.write_direct_chunk((start,), packing.chunk_bytes(_chunk(column.cells, start)))
+
+
+def _chunk(cells: np.ndarray, start: int) -> np.ndarray:
+    """The cells of a chunk; behind the last row it holds zeros."""
+    part = cells[start:start + CHUNK_ROWS]
+    missing = min(len(cells), CHUNK_ROWS) - len(part)
+    return np.append(part, np.zeros(missing, cells.dtype)) if missing else np.ascontiguousarray(part)
 
 
 def _file_type(column: columns.Column) -> h5py.h5t.TypeID:
     base = h5py.h5t.py_create(column.cells.dtype.newbyteorder("<"))
-    if column.tag != columns.STRING:
-        return base
-    return _enumeration(base, column.members)
-
-
-def _memory_type(column: columns.Column) -> h5py.h5t.TypeID:
-    base = h5py.h5t.py_create(column.cells.dtype)
     if column.tag != columns.STRING:
         return base
     return _enumeration(base, column.members)

@@ -138,6 +138,7 @@ pdb *pdb_open(const char *const *dirs, size_t n_dirs, const char *release, const
     pdb *db = AIC_NEW(pdb);
     pthread_mutex_init(&db->lock, NULL);
     pthread_mutex_init(&db->room.lock, NULL);
+    db->room.of[PDB_IS_SPENT].most = PDB_ROOM_SPENT;
     db->room.of[PDB_TELLS_APART].most = PDB_ROOM_APART;
     db->room.of[PDB_IS_TAKEN].most = PDB_ROOM_TAKEN;
     pthread_mutex_init(&db->text_lock, NULL);

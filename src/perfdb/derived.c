@@ -105,6 +105,21 @@ const void *pdb_made_already(const pdb_view_impl *v, const void *identity) {
     return at && v->made[at - 1].ready ? v->made[at - 1].object : NULL;
 }
 
+bool pdb_view_expect(const pdb_view *view) {
+    pdb_view_impl *v = pdb_impl(view);
+    pthread_mutex_lock(&v->lock);
+    bool cold = v->n_made == 0;
+    if (cold)
+        atomic_fetch_add(&v->builders, 1);
+    pthread_mutex_unlock(&v->lock);
+    return cold;
+}
+
+void pdb_view_expect_end(const pdb_view *view) {
+    if (view)
+        atomic_fetch_sub(&pdb_impl(view)->builders, 1);
+}
+
 bool pdb_view_is_building(const pdb_view *view) {
     return atomic_load_explicit(&pdb_impl(view)->builders, memory_order_relaxed) > 0;
 }

@@ -66,11 +66,13 @@ const char *pdb_release_lane(const pdb_release *r, const char *backend, const ch
 /* ---- room for columns (shelf.c) ---------------------------------------------------------------- */
 
 /* What a column is held for. Those that tell slices apart are wanted again, if at all, for another table soon
- * after; values and axes whenever a slice is asked for. */
-typedef enum pdb_use { PDB_TELLS_APART, PDB_IS_TAKEN, PDB_USES } pdb_use;
+ * after; values and axes whenever a slice is asked for, until all of a table are built: then they are spent,
+ * unless another table is made from them. */
+typedef enum pdb_use { PDB_IS_SPENT, PDB_TELLS_APART, PDB_IS_TAKEN, PDB_USES } pdb_use;
 
-/* Room for columns that nobody holds, by what they were held for last. Where it is full, a column to be read
- * gets the memory of one that makes way: from the heap, it would seldom find the place of another. */
+/* Room for columns that nobody holds, by what they were held for last. A column to be read gets the memory of
+ * one that is spent, or, where the room is full, of one that makes way: memory never touched before costs
+ * more than what is read into it, and from the heap it would seldom find the place of another. */
 typedef struct pdb_room {
     pthread_mutex_t lock;
     struct pdb_waiting {
@@ -78,6 +80,7 @@ typedef struct pdb_room {
         size_t bytes, most;                       /* of their cells */
     } of[PDB_USES];
 } pdb_room;
+#define PDB_ROOM_SPENT ((size_t)16 << 20)
 #define PDB_ROOM_APART ((size_t)2 << 20)
 #define PDB_ROOM_TAKEN ((size_t)90 << 20)
 void *pdb_room_memory(pdb_room *r, size_t bytes, size_t *capacity);
@@ -250,7 +253,7 @@ typedef struct pdb_view_impl {
     pdb_view pub;               /* first, so that a pdb_view * is a pdb_view_impl * */
     const pdb_release *release; /* NULL: the system has no data */
     pdb_file *file;             /* NULL likewise */
-    atomic_uint builders;       /* arenas that are not idle */
+    atomic_uint builders;       /* arenas that are not idle, and who expects to need one */
     pthread_mutex_t lock;       /* guards everything below; never held while something is built */
     pthread_cond_t built;       /* an object, a grid or sites became ready */
     aic_arena *arena;           /* of what is no object */

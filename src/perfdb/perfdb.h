@@ -95,6 +95,10 @@ const pdb_view *pdb_view_get(pdb *db, const char *system, const char *backend, c
 /* Is a thread making a table of the view, or something derived from one? Who compiles against it now would
  * mostly wait for that very thing. */
 bool pdb_view_is_building(const pdb_view *view);
+/* Counts as making something of the view until pdb_view_expect_end: for whoever is about to. False, and
+ * nothing to end: something was made of it before, so that others would find most of what they need. */
+bool pdb_view_expect(const pdb_view *view);
+void pdb_view_expect_end(const pdb_view *view); /* NULL is allowed */
 /* Frees the tables and whatever else was computed for the view, and for that of the same version with or
  * without shared rows; the views themselves stay and read them again when they are asked for. Nobody may use
  * anything that was got from them before: tables, grids, bound ops. */

@@ -1,7 +1,8 @@
 /* Columns in memory: what several tables or views are made from is read, decoded and digested once.
  *
  * A column is held while something is made from it. Nobody's columns stay as long as there is room for them;
- * then those that were let go first make way, and are read again should anyone want them.
+ * then those that were let go first make way, those first from which nothing is left to be made, and are read
+ * again should anyone want them.
  *
  * Locks, in the order in which they are taken: a column's own while it is read, the shelf's for its lists or
  * the room's, HDF5's.
@@ -81,10 +82,13 @@ static void list(pdb_room *r, pdb_shelf_column *c, pdb_use use) {
         free(give_way(r, w->oldest));
 }
 
-/* A column of about that size among those that make way next, where room is short. */
-static pdb_shelf_column *to_make_way(const struct pdb_waiting *w, size_t bytes) {
+/* A column of about that size among those that make way next: spent ones whenever somebody wants to read,
+ * others where room is short. */
+static pdb_shelf_column *to_make_way(const pdb_room *r, pdb_use use, size_t bytes) {
     enum { LOOK = 64 };
-    pdb_shelf_column *c = w->bytes > w->most || bytes > w->most - w->bytes ? w->oldest : NULL;
+    const struct pdb_waiting *w = &r->of[use];
+    const bool due = use == PDB_IS_SPENT || w->bytes > w->most || bytes > w->most - w->bytes;
+    pdb_shelf_column *c = due ? w->oldest : NULL;
     for (int i = 0; c && i < LOOK; i++, c = c->newer)
         if (bytes_of(c) >= bytes && bytes_of(c) - bytes <= bytes / 2)
             return c;
@@ -96,7 +100,7 @@ void *pdb_room_memory(pdb_room *r, size_t bytes, size_t *capacity) {
     *capacity = bytes;
     pthread_mutex_lock(&r->lock);
     for (pdb_use use = 0; use < PDB_USES && !data; use++) {
-        pdb_shelf_column *c = to_make_way(&r->of[use], bytes);
+        pdb_shelf_column *c = to_make_way(r, use, bytes);
         if (c) {
             *capacity = bytes_of(c);
             data = give_way(r, c);

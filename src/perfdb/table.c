@@ -21,7 +21,8 @@ struct pdb_table {
     const pdb_view *view;
     const pdb_schema *schema;
     pdb_slicing s;
-    slice_made *made; /* one per slice */
+    slice_made *made;    /* one per slice */
+    atomic_size_t *left; /* how many slices nothing is built of yet */
     const pdb_part *parts;
     size_t n_parts;
 };
@@ -157,7 +158,8 @@ static size_t columns_of(const pdb_part *p, const pdb_stored **out) {
     return n;
 }
 
-static void take_slice(const pdb_table *t, size_t slice, slice_rows *r, take_part *take) {
+/* use: what the columns are let go for afterwards. */
+static void take_slice(const pdb_table *t, size_t slice, pdb_use use, slice_rows *r, take_part *take) {
     const uint32_t *rows = t->s.order + t->s.start[slice];
     size_t done = 0;
     uint64_t first = 0;
@@ -172,7 +174,7 @@ static void take_slice(const pdb_table *t, size_t slice, slice_rows *r, take_par
         size_t n = columns_of(p, columns);
         pdb_shelf_hold_again(columns, n);
         take(t->schema, p, rows + done, (uint32_t)first, r, done, end - done);
-        pdb_shelf_drop(columns, n, PDB_IS_TAKEN);
+        pdb_shelf_drop(columns, n, use);
         done = end;
     }
 }
@@ -202,13 +204,13 @@ static bool all_own(const pdb_table *t) {
     return true;
 }
 
-static slice_rows rows_of(const pdb_table *t, size_t slice) {
+static slice_rows rows_of(const pdb_table *t, size_t slice, pdb_use use) {
     size_t n = slice_size(t, slice);
     slice_rows r = {.n = n,
                     .coords = new_coords(t, n),
                     .leaves = pdb_scratch_take(n, sizeof *r.leaves),
                     .from = all_own(t) ? NULL : pdb_scratch_take(n, sizeof *r.from)};
-    take_slice(t, slice, &r, take_rows);
+    take_slice(t, slice, use, &r, take_rows);
     if (t->schema->floor)
         raise_to_floor(t, slice, &r);
     return r;
@@ -218,8 +220,10 @@ static slice_rows rows_of(const pdb_table *t, size_t slice) {
 
 static void build_slice(const pdb_table *t, size_t slice, bool sites, aic_arena *a) {
     slice_made *m = &t->made[slice];
+    const bool first = !atomic_load(&m->grid) && !atomic_load(&m->sites);
+    const bool last = first && atomic_fetch_sub(t->left, 1) == 1;
     pdb_scratch scratch = pdb_scratch_begin();
-    const slice_rows r = rows_of(t, slice);
+    const slice_rows r = rows_of(t, slice, last ? PDB_IS_SPENT : PDB_IS_TAKEN);
     if (sites)
         atomic_store(&m->sites, pdb_sites_build(a, r.n, r.coords, r.leaves, r.from));
     else
@@ -269,7 +273,7 @@ size_t pdb_slice_leaves(const pdb_slice *s) {
     size_t slice = (size_t)(s - t->s.slices), n = slice_size(t, slice);
     pdb_scratch scratch = pdb_scratch_begin();
     slice_rows r = {.n = n, .coords = new_coords(t, n)};
-    take_slice(t, slice, &r, take_coords);
+    take_slice(t, slice, PDB_IS_TAKEN, &r, take_coords);
     uint32_t *order = pdb_scratch_take(n, sizeof *order);
     size_t leaves = pdb_distinct_rows(n, t->schema->n_axes, r.coords, order);
     pdb_scratch_end(&scratch);
@@ -298,8 +302,10 @@ static pdb_table *table_of(aic_arena *a, const pdb_view *view, const pdb_schema 
                      .schema = schema,
                      .s = *s,
                      .made = aic_arena_alloc(a, s->n_slices, sizeof *t->made),
+                     .left = aic_arena_alloc(a, 1, sizeof *t->left),
                      .parts = kept,
                      .n_parts = n_parts};
+    atomic_init(t->left, s->n_slices);
     for (size_t i = 0; i < s->n_slices; i++)
         s->slices[i].table = t;
     return t;

@@ -195,8 +195,17 @@ void srv_free(srv_deployment *d) {
     aic_arena_free(d->arena); /* d itself lives in it */
 }
 
+static const pdb_view *view_of(const srv_env *env, const srv_request *req) {
+    return pdb_view_get(env->db, req->system, req->backend, req->version, op_mode_shares(req->database_mode),
+                        env->allow_unlisted, NULL);
+}
+
 bool srv_would_wait(const srv_env *env, const srv_request *req) {
-    const pdb_view *view = pdb_view_get(env->db, req->system, req->backend, req->version,
-                                        op_mode_shares(req->database_mode), env->allow_unlisted, NULL);
+    const pdb_view *view = view_of(env, req);
     return view && pdb_view_is_building(view);
+}
+
+const pdb_view *srv_expect(const srv_env *env, const srv_request *req) {
+    const pdb_view *view = view_of(env, req);
+    return view && pdb_view_expect(view) ? view : NULL;
 }

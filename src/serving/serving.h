@@ -221,6 +221,9 @@ srv_deployment *srv_compile(const srv_env *env, const srv_request *req, const sr
 void srv_free(srv_deployment *d);
 /* Would compiling the request now mostly mean waiting for tables that another thread reads? */
 bool srv_would_wait(const srv_env *env, const srv_request *req);
+/* The request is about to be compiled: whoever asks before pdb_view_expect_end would wait. NULL: they would
+ * not, since tables of its view are there. */
+const pdb_view *srv_expect(const srv_env *env, const srv_request *req);
 
 #define SRV_MAX_SIDE 16777216 /* pixels; sides of images are shorter */
 

@@ -85,10 +85,14 @@ srv_deployment *swp_compile(const swp_sweep *s, const srv_env *env, size_t dep, 
 static void compile(swp_compiled *c, size_t dep) {
     entry *e = &c->entries[dep];
     aic_error why = {0};
+    srv_request request;
+    swp_request_at(c->s, dep, &request);
+    const pdb_view *expected = srv_expect(&c->env, &request); /* threads begin with tables of their own */
     e->state = COMPILING;
     pthread_mutex_unlock(&c->lock);
     double start = aic_now();
     srv_deployment *d = swp_compile(c->s, &c->env, dep, &why);
+    pdb_view_expect_end(expected);
     pthread_mutex_lock(&c->lock);
     c->seconds += aic_now() - start;
     e->d = d;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from perfdb_files import ROOT, cells, check_file, tables  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from perfdb_import import packing  # noqa: E402
 from perfdb_import.release_facts import version_key  # noqa: E402
 
 
@@ -56,6 +58,36 @@ def test_cells_survive_in_narrow_types(imported):
         assert h5py.check_enum_dtype(gemm["kernel_source"].dtype) == {"b": 0, "a": 1}
         latency = gemm["latency"]
         assert latency.shuffle and latency.fletcher32 and latency.compression_opts == 9 and latency.chunks == (4,)
+
+
+def chunks_of_all_kinds():
+    """Short and long, noise, repeats and constants of every width."""
+    np = pytest.importorskip("numpy")
+    source = random.Random(1)
+    for rows in (1, 2, 255, packing.APART - 1, packing.APART, 70001):
+        noise = np.frombuffer(source.randbytes(8 * rows), "u1").reshape(rows, 8) & 0x7F
+        for kind in ("u1", "u2", "u4", "u8", "i8", "f8"):
+            yield np.ascontiguousarray(noise[:, :np.dtype(kind).itemsize]).view(kind).ravel()
+            yield np.full(rows, 3, kind)
+            yield np.arange(rows).astype(kind)
+
+
+def test_chunks_are_what_hdf5_reads(tmp_path):
+    for number, column in enumerate(chunks_of_all_kinds()):
+        with h5py.File(tmp_path / f"{number}.h5", "w") as file:
+            made = file.create_dataset("x", column.shape, column.dtype, chunks=column.shape, shuffle=True,
+                                       compression=packing.DEFLATE_LEVEL, fletcher32=True)
+            made.id.write_direct_chunk((0,), packing.chunk_bytes(column))
+        with h5py.File(tmp_path / f"{number}.h5") as file:
+            assert file["x"][:].tobytes() == column.tobytes()
+
+
+def test_planes_of_doubles_that_are_nearly_noise_are_stored():
+    for column in chunks_of_all_kinds():
+        plane = column.tobytes()[::column.itemsize][:1000]
+        varied = len(set(plane)) > 100 and list(plane) != sorted(plane)
+        if len(column) >= packing.APART and varied:
+            assert (plane in packing.chunk_bytes(column)) == (column.dtype == "f8"), column.dtype
 
 
 def test_table_without_rows(imported):

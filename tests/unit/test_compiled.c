@@ -46,7 +46,9 @@ static const void *ask_meanwhile(const pdb_view *view, const void *key, aic_aren
     return w;
 }
 
-static size_t tables_with(uint64_t points_end, bool building) {
+typedef enum busy { NOBODY, BUILDING, EXPECTED } busy; /* what goes on with the tables of deployment 0 */
+
+static size_t tables_with(uint64_t points_end, busy busy) {
     static const char identity;
     swp_sweep *s = load(spec);
     waiting w = {.compiled = swp_compiled_new(s, &env, points_end)}, *key = &w;
@@ -54,11 +56,14 @@ static size_t tables_with(uint64_t points_end, bool building) {
     const pdb_view *own = view_of(s, 0), *other = view_of(s, 2);
     assert_ptr_not_equal(own, other);
     size_t before = pdb_loaded_so_far(env.db).tables;
-    if (building) {
+    if (busy == BUILDING) {
         assert_non_null(pdb_derived_keyed(own, &identity, &key, sizeof key, ask_meanwhile, NULL));
     } else {
+        assert_true(busy != EXPECTED || pdb_view_expect(own));
         assert_non_null(swp_compiled_get(w.compiled, 0, &err));
         w.tables = pdb_loaded_so_far(env.db).tables;
+        pdb_view_expect_end(busy == EXPECTED ? own : NULL);
+        assert_false(pdb_view_expect(own) || pdb_view_is_building(own)); /* nothing left to expect */
     }
     /* Nothing is compiled twice, and all are what they would be alone. */
     for (size_t dep = 0; dep < 4; dep++) {
@@ -80,10 +85,11 @@ static size_t tables_with(uint64_t points_end, bool building) {
 /* Those of other tables are compiled while the own ones are waited for; never those behind the end. */
 static void test_ahead(void **state) {
     (void)state;
-    size_t alone = tables_with(8, false), ahead = tables_with(8, true);
+    size_t alone = tables_with(8, NOBODY), ahead = tables_with(8, BUILDING);
     assert_true(alone > 0 && ahead > alone);
-    assert_int_equal(tables_with(4, true), alone); /* points of deployments 0 and 1 alone */
-    assert_int_equal(tables_with(0, true), alone);
+    assert_int_equal(tables_with(8, EXPECTED), ahead);
+    assert_int_equal(tables_with(4, BUILDING), alone); /* points of deployments 0 and 1 alone */
+    assert_int_equal(tables_with(0, BUILDING), alone);
 }
 
 /* Threads that ask for everything in orders of their own see the same deployments. */

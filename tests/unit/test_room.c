@@ -93,6 +93,7 @@ static void test_no_room(void **state) {
         maker m;
         pthread_t thread[3];
         pdb *db = make_box(&m);
+        db->room.of[PDB_IS_SPENT].most = rooms[i] / 3;
         db->room.of[PDB_TELLS_APART].most = rooms[i] / 2;
         db->room.of[PDB_IS_TAKEN].most = rooms[i];
         for (int k = 0; k < 3; k++)
@@ -108,6 +109,31 @@ static void test_no_room(void **state) {
         pdb_close(db);
         maker_end(&m);
     }
+}
+
+/* Columns of a table of which everything is built give their memory to those that are read next, however much
+ * room there is; another table made from them has them read again. */
+static void test_spent(void **state) {
+    (void)state;
+    aic_error err;
+    maker m;
+    pdb *db = make_box(&m);
+    const struct pdb_waiting *spent = &db->room.of[PDB_IS_SPENT], *taken = &db->room.of[PDB_IS_TAKEN];
+    const pdb_view *own = pdb_view_get(db, "box", "vllm", "1.1", false, false, &err);
+    const pdb_table *t = pdb_table_get(own, &by_group, NULL);
+    for (size_t i = 0; i < GROUPS; i++) {
+        assert_true(spent->bytes == 0 && taken->bytes > 0);
+        assert_non_null(pdb_slice_grid(pdb_slice_at(t, i)));
+    }
+    const size_t bytes = spent->bytes;
+    assert_true(bytes > 0 && taken->bytes == 0);
+    assert_non_null(
+        pdb_table_get(pdb_view_get(db, "box", "vllm", "1.0", false, true, &err), &by_group, NULL));
+    assert_true(spent->bytes < bytes);
+    assert_non_null(check_all(db)); /* of the rows of both versions */
+    assert_int_equal(pdb_hdf5_read_error(), 0);
+    pdb_close(db);
+    maker_end(&m);
 }
 
 /* Whoever keeps results must learn that a file is not what it was. */
@@ -171,7 +197,7 @@ static void test_twins(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_room), cmocka_unit_test(test_twins),
-                                       cmocka_unit_test(test_file_changes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_room), cmocka_unit_test(test_spent),
+                                       cmocka_unit_test(test_twins), cmocka_unit_test(test_file_changes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
