@@ -5,7 +5,7 @@
 include(CheckCSourceCompiles)
 
 # aicfg_library(PREFIX HEADER STATEMENT): the target aicfg::PREFIX, a library that pkg_check_modules(PREFIX ...) found.
-# STATEMENT is what must link.
+# STATEMENT is what must link. aicfg_PREFIX_library is what is linked, for checks, which know no targets of ours.
 function(aicfg_library prefix header statement)
   set(target aicfg_library_${prefix})
   add_library(${target} INTERFACE)
@@ -28,4 +28,5 @@ function(aicfg_library prefix header statement)
     endif()
   endif()
   target_link_libraries(${target} INTERFACE ${library})
+  set(aicfg_${prefix}_library ${library} PARENT_SCOPE)
 endfunction()

@@ -23,7 +23,7 @@ if(AICFG_STATIC_HDF5 AND NOT AICFG_SANITIZE_ADDRESS AND NOT AICFG_SANITIZE_THREA
         list(APPEND hdf5_archives ${archive})
       endif()
     endforeach()
-    list(APPEND hdf5_archives aicfg::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)
+    list(APPEND hdf5_archives ${aicfg_ZLIB_library} Threads::Threads ${CMAKE_DL_LIBS} m)
     set(CMAKE_REQUIRED_INCLUDES ${HDF5_C_INCLUDE_DIRS})
     set(CMAKE_REQUIRED_LIBRARIES ${hdf5_archives})
     check_c_source_compiles("#include <hdf5.h>
