@@ -1,5 +1,5 @@
 #ifdef __linux__
-#define _GNU_SOURCE /* sync_file_range */
+#define _GNU_SOURCE /* sync_file_range, pwritev */
 #endif
 #include "base/io.h"
 #include <errno.h>
@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/uio.h>
+#endif
 #include <unistd.h>
 
 static const struct {
@@ -115,6 +118,55 @@ bool aic_io_write(int fd, const void *data, size_t size) {
 bool aic_io_write_at(int fd, const void *data, size_t size, off_t at) {
     return write_all(fd, data, size, at);
 }
+
+#ifdef __linux__
+enum { PIECES = 64 }; /* of one call */
+
+/* The first `size` bytes of the list. */
+static int64_t write_pieces_once(int fd, const aic_io_piece *list, size_t n, size_t size, off_t at) {
+    struct iovec v[PIECES];
+    int count = 0;
+    aic_io_call c = {.kind = AIC_IO_write, .fd = fd, .at = at, .size = size};
+    if (!allowed(&c)) /* which may lower the size */
+        return -1;
+    for (size_t left = c.size; left > 0 && (size_t)count < n; count++) {
+        v[count] = (struct iovec){(void *)(uintptr_t)list[count].data,
+                                  list[count].size < left ? list[count].size : left};
+        left -= v[count].iov_len;
+    }
+    int64_t result;
+    do
+        result = pwritev(fd, v, count, at);
+    while (result < 0 && errno == EINTR);
+    return made(&c, result);
+}
+
+bool aic_io_write_pieces(int fd, aic_io_piece *list, size_t n, off_t at) {
+    while (n > 0) {
+        size_t size = 0, taken = 0;
+        for (; taken < n && taken < PIECES; taken++)
+            size += list[taken].size;
+        int64_t written = write_pieces_once(fd, list, taken, size, at);
+        if (written < 0)
+            return false;
+        at += (off_t)written;
+        for (; n > 0 && (size_t)written >= list->size; n--)
+            written -= (int64_t)list++->size;
+        if (n > 0) {
+            list->data = (const char *)list->data + written;
+            list->size -= (size_t)written;
+        }
+    }
+    return true;
+}
+#else
+bool aic_io_write_pieces(int fd, aic_io_piece *list, size_t n, off_t at) {
+    for (size_t i = 0; i < n; at += (off_t)list[i++].size)
+        if (!aic_io_write_at(fd, list[i].data, list[i].size, at))
+            return false;
+    return true;
+}
+#endif
 
 /* ---- the rest ---------------------------------------------------------------------------------------- */
 

@@ -40,6 +40,13 @@ ssize_t aic_io_read(int fd, void *out, size_t size);              /* at the file
 ssize_t aic_io_read_at(int fd, void *out, size_t size, off_t at); /* the same at an offset */
 bool aic_io_write(int fd, const void *data, size_t size);         /* at the file's position, all of it */
 bool aic_io_write_at(int fd, const void *data, size_t size, off_t at);
+/* Pieces of memory, one behind the other, at an offset: the system takes one large piece in half the time of
+ * many small ones. The list is used up. */
+typedef struct aic_io_piece {
+    const void *data;
+    size_t size;
+} aic_io_piece;
+bool aic_io_write_pieces(int fd, aic_io_piece *list, size_t n, off_t at);
 bool aic_io_sync(int fd); /* to the disk; folders of file systems that know no such thing succeed */
 /* Lets the system begin to write these bytes to the disk, without waiting: a later sync has less to do. A
  * hint: no call that moves bytes, and systems that know no such thing ignore it. */

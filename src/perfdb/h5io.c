@@ -28,6 +28,10 @@ typedef struct h5io {
     pdb_hdf5_range *raw; /* raw data written so far, in order and apart */
     size_t n_raw, cap_raw;
     bool rewritten; /* some of it twice: nothing is known */
+    bool gathers;   /* raw data waits, while its owner keeps it, for what comes behind it */
+    aic_io_piece *held;
+    size_t n_held, cap_held;
+    haddr_t held_at, held_end;
     dev_t device;
     ino_t inode;
 } h5io;
@@ -94,6 +98,7 @@ static herr_t h5io_close(H5FD_t *file) {
     if (fd >= 0 && !aic_io_close(fd))
         return FAIL(H5E_CANTCLOSEFILE);
     free(f->raw);
+    free(f->held);
     free(f);
     return 0;
 }
@@ -140,12 +145,31 @@ static bool beyond(haddr_t at, size_t size) {
     return at > LARGEST || (haddr_t)size > LARGEST - at;
 }
 
+/* The system was not told yet to write so much of the file. */
+static void start_sync(h5io *f) {
+    if (f->eof - f->started < SYNC_BYTES)
+        return;
+    aic_io_start_sync(f->fd, (off_t)f->started, (off_t)(f->eof - f->started));
+    f->started = f->eof;
+}
+
+static bool write_held(h5io *f) {
+    const size_t n = f->n_held;
+    f->n_held = 0;
+    if (n > 0 && !aic_io_write_pieces(f->fd, f->held, n, (off_t)f->held_at))
+        return false;
+    start_sync(f);
+    return true;
+}
+
 /* Bytes behind the end of the file read as zeros. */
 static herr_t h5io_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size, void *out) {
     (void)type;
     (void)transfer;
     h5io *f = (h5io *)file;
     char *to = out;
+    if (f->n_held > 0 && !write_held(f))
+        return FAIL(H5E_WRITEERROR);
     if (beyond(at, size)) {
         errno = EFBIG;
         return FAIL(H5E_OVERFLOW);
@@ -184,38 +208,72 @@ static void note_write(h5io *f, H5FD_mem_t type, haddr_t at, size_t size) {
     f->raw[f->n_raw++] = (pdb_hdf5_range){at, at + size};
 }
 
-size_t pdb_hdf5_raw(int64_t file, const pdb_hdf5_range **list) {
+/* NULL: the file is closed. */
+static h5io *driver_of(int64_t file) {
     void *handle;
     if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0)
+        return NULL;
+    return (h5io *)(void *)((char *)handle - offsetof(h5io, fd));
+}
+
+size_t pdb_hdf5_raw(int64_t file, const pdb_hdf5_range **list) {
+    const h5io *f = driver_of(file);
+    if (!f || f->rewritten)
         return 0;
-    const h5io *f = (const h5io *)(const void *)((const char *)handle - offsetof(h5io, fd));
     *list = f->raw;
-    return f->rewritten ? 0 : f->n_raw;
+    return f->n_raw;
+}
+
+/* Raw data that does not lie behind what is held lets that go first. */
+static bool hold(h5io *f, haddr_t at, size_t size, const void *data) {
+    if (f->n_held > 0 && at != f->held_end && !write_held(f))
+        return false;
+    if (f->n_held == 0)
+        f->held_at = at;
+    AIC_GROW(f->held, f->n_held, f->cap_held);
+    f->held[f->n_held++] = (aic_io_piece){data, size};
+    f->held_end = at + size;
+    return true;
 }
 
 static herr_t h5io_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size,
                          const void *data) {
     (void)transfer;
     h5io *f = (h5io *)file;
+    const bool held = f->gathers && type == H5FD_MEM_DRAW;
     if (beyond(at, size))
         errno = EFBIG;
-    else if (aic_io_write_at(f->fd, data, size, (off_t)at)) {
+    else if (held ? hold(f, at, size, data) : aic_io_write_at(f->fd, data, size, (off_t)at)) {
         note_write(f, type, at, size);
         if (at + size > f->eof)
             f->eof = at + size;
-        if (f->eof - f->started >= SYNC_BYTES) {
-            aic_io_start_sync(f->fd, (off_t)f->started, (off_t)(f->eof - f->started));
-            f->started = f->eof;
-        }
+        if (!held)
+            start_sync(f);
         return 0;
     }
     return FAIL(H5E_WRITEERROR);
+}
+
+void pdb_hdf5_gather(int64_t file) {
+    h5io *f = driver_of(file);
+    if (f)
+        f->gathers = true;
+}
+
+bool pdb_hdf5_gathered(int64_t file) {
+    h5io *f = driver_of(file);
+    if (!f)
+        return true;
+    f->gathers = false;
+    return write_held(f) || FAIL(H5E_WRITEERROR) == 0;
 }
 
 static herr_t h5io_truncate(H5FD_t *file, hid_t transfer, hbool_t closing) {
     (void)transfer;
     (void)closing;
     h5io *f = (h5io *)file;
+    if (f->n_held > 0 && !write_held(f))
+        return FAIL(H5E_WRITEERROR);
     if (f->eoa == f->eof)
         return 0;
     if (!aic_io_truncate(f->fd, (off_t)f->eoa))

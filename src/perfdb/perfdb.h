@@ -286,12 +286,16 @@ void pdb_hdf5_unlock(void);
 /* A file access property list (hid_t, to be closed) with which HDF5 reads and writes through base/io. With
  * the lock held. */
 int64_t pdb_hdf5_access(void);
-/* Raw data (chunks of datasets) of a file (hid_t) that is being written: ranges that will not be written again,
- * in order and apart; not all there are. Valid until the next write. With the lock held. */
+/* Raw data (chunks of datasets) of a file (hid_t) that is being written: ranges that will not be written
+ * again, in order and apart; not all there are. Valid until the next write. With the lock held. */
 typedef struct pdb_hdf5_range {
     uint64_t first, end;
 } pdb_hdf5_range;
 size_t pdb_hdf5_raw(int64_t file, const pdb_hdf5_range **list);
+/* Between these two, chunks that are written stay where they are, and go to the file together. The second
+ * says whether they did; it may stand behind a write that failed. With the lock held. */
+void pdb_hdf5_gather(int64_t file);
+bool pdb_hdf5_gathered(int64_t file);
 /* errno of the last file call of HDF5 that failed in this thread since the last time it was asked for; 0 =
  * none. */
 int pdb_hdf5_file_error(void);

@@ -48,6 +48,9 @@ bool res_out_dataset(res_out *o, const char *path, res_dtype type, size_t width,
 void res_out_done(hid_t id);
 /* Makes scale the dimension scale of itself and of the n datasets ids (which may contain it). */
 bool res_out_scale(res_out *o, const char *name, hid_t scale, const hid_t *ids, size_t n, aic_error *err);
+/* Chunks stored from `gather` on stay where they are until `gathered`, which writes them together. */
+void res_out_gather(res_out *o);
+bool res_out_gathered(res_out *o, aic_error *err);
 /* Extends the dataset to `rows` and stores encoded bytes as its chunk `index`; size 0 = extends only. */
 bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const res_coded *coded,
                    aic_error *err);

@@ -306,6 +306,19 @@ void res_out_done(hid_t id) {
     pdb_hdf5_unlock();
 }
 
+void res_out_gather(res_out *o) {
+    pdb_hdf5_lock();
+    pdb_hdf5_gather(o->file);
+    pdb_hdf5_unlock();
+}
+
+bool res_out_gathered(res_out *o, aic_error *err) {
+    pdb_hdf5_lock();
+    bool ok = pdb_hdf5_gathered(o->file) || res_h5_fail(err, o->path, "cannot write");
+    pdb_hdf5_unlock();
+    return ok;
+}
+
 bool res_out_chunk(res_out *o, hid_t id, uint64_t index, size_t chunk, uint64_t rows, const res_coded *coded,
                    aic_error *err) {
     hsize_t extent = rows, offset = index * chunk;

@@ -269,11 +269,12 @@ static void encode_task(res_press *p, const task *t) {
 static bool put_chunks(res_press *p, const res_stripe *s, uint64_t index, aic_error *err) {
     const res_stream *stream = &p->streams[s->g];
     size_t chunk = stream->group->chunk;
-    for (size_t f = 0; f < stream->group->n_fields; f++)
-        if (!res_out_chunk(p->out, stream->ids[f], index, chunk, index * chunk + s->rows.rows,
-                           &s->kept[f].coded, err))
-            return false;
-    return true;
+    bool ok = true;
+    res_out_gather(p->out);
+    for (size_t f = 0; ok && f < stream->group->n_fields; f++)
+        ok = res_out_chunk(p->out, stream->ids[f], index, chunk, index * chunk + s->rows.rows,
+                           &s->kept[f].coded, err);
+    return res_out_gathered(p->out, ok ? err : NULL) && ok;
 }
 
 static bool store_task(res_press *p, res_stripe *s, aic_error *err) {
