@@ -61,8 +61,8 @@ void *aic_realloc(void *p, size_t count, size_t size) {
 }
 
 /* Blocks double from 4 KiB to 1 MiB; what is larger than a quarter block gets one of its own, so that it
- * never throws away the rest of the current block. Blocks come zeroed and are never reused: no clearing on
- * allocation. */
+ * never throws away the rest of the current block. What is given out is cleared then: most blocks are never
+ * full. */
 enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
 
 typedef struct block {
@@ -133,17 +133,17 @@ static void *take(aic_arena *a, size_t count, size_t size, bool zeroed) {
     if (b && bytes <= b->size - b->used) {
         void *p = b->data + b->used;
         b->used += bytes;
-        return p;
+        return zeroed ? memset(p, 0, bytes) : p;
     }
     if (bytes > a->next_size / 4)
         return alloc_alone(a, bytes, zeroed);
-    b = new_block(a->next_size, true);
+    b = new_block(a->next_size, false);
     if (a->next_size < LARGEST_BLOCK)
         a->next_size *= 2;
     b->next = a->current;
     b->used = bytes;
     a->current = b;
-    return b->data;
+    return zeroed ? memset(b->data, 0, bytes) : b->data;
 }
 
 void *aic_arena_alloc(aic_arena *a, size_t count, size_t size) {
@@ -155,9 +155,10 @@ void *aic_arena_take(aic_arena *a, size_t count, size_t size) {
 }
 
 char *aic_arena_strndup(aic_arena *a, const char *s, size_t len) {
-    char *copy = aic_arena_alloc(a, aic_add(len, 1), 1);
+    char *copy = aic_arena_take(a, aic_add(len, 1), 1);
     if (len)
         memcpy(copy, s, len);
+    copy[len] = '\0';
     return copy;
 }
 
@@ -173,7 +174,7 @@ char *aic_arena_printf(aic_arena *a, const char *fmt, ...) {
     va_end(ap);
     if (len < 0)
         out_of_memory("a message could not be formatted");
-    char *text = aic_arena_alloc(a, (size_t)len + 1, 1);
+    char *text = aic_arena_take(a, (size_t)len + 1, 1);
     vsnprintf(text, (size_t)len + 1, fmt, again);
     va_end(again);
     return text;

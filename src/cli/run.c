@@ -1,6 +1,7 @@
 /* aicfg-sweep run: evaluates a sweep and writes its result file. */
 #include "cli/cli.h"
 #include <errno.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,9 +142,33 @@ static void output_path(const cli_args *args, const swp_sweep *s, swp_shard shar
     aic_buf_free(&whole);
 }
 
-static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, const srv_env *env,
+/* What a run is made from. */
+typedef struct source {
+    swp_sweep *sweep;
+    aic_buf digests; /* of the data folders */
+} source;
+
+/* Neither waits for the other. */
+static bool read_source(const cli_args *args, const srv_env *env, source *out, aic_error *err) {
+    const int threads = args->threads ? (int)args->threads : omp_get_max_threads();
+    aic_error why = {0};
+    bool digested = false;
+#pragma omp parallel sections num_threads(2) if (threads > 1)
+    {
+#pragma omp section
+        out->sweep = load(args, env, err);
+#pragma omp section
+        digested = cli_data_digests(args, &out->digests, &why);
+    }
+    if (out->sweep && !digested)
+        *err = why;
+    return out->sweep && digested;
+}
+
+static aic_code run_sweep(const cli_args *args, const source *from, swp_shard shard, const srv_env *env,
                           aic_error *err) {
-    aic_buf sets = {0}, path = {0}, digests = {0};
+    swp_sweep *s = from->sweep;
+    aic_buf sets = {0}, path = {0};
     swp_timing timing;
     swp_reused reused;
     bool up_to_date = false;
@@ -157,8 +182,7 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, c
         aic_buf_printf(&sets, "%s%s", i ? "\n" : "", args->sets.v[i]);
     output_path(args, s, shard, &path);
     res_writer_options ops = {0};
-    bool ok = cli_breakdown(args, &ops, err) && cli_data_digests(args, &digests, err) &&
-              cli_make_folders(path.data, err);
+    bool ok = cli_breakdown(args, &ops, err) && cli_make_folders(path.data, err);
     swp_options opt = {.threads = (unsigned)args->threads,
                        .quiet = args->quiet,
                        .plain = args->plain,
@@ -172,7 +196,7 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, c
                        .reused = &reused,
                        .up_to_date = &up_to_date,
                        .leave_memory = !cli_frees_all && !shard.index,
-                       .data = digests.data,
+                       .data = from->digests.data,
                        .out = {.path = path.data,
                                .breakdown = ops.breakdown,
                                .top = ops.top,
@@ -192,13 +216,12 @@ static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, c
         print_summary(&sum, &timing, !args->points && !shard.index, (unsigned)args->threads, err);
     aic_buf_free(&sets);
     aic_buf_free(&path);
-    aic_buf_free(&digests);
     return err->code;
 }
 
 /* The whole sweep, or one shard after the other. */
-static aic_code run_shards(const cli_args *args, swp_sweep *s, const cli_shards *shards, const srv_env *env,
-                           aic_error *err) {
+static aic_code run_shards(const cli_args *args, const source *s, const cli_shards *shards,
+                           const srv_env *env, aic_error *err) {
     if (shards->count == 0)
         return run_sweep(args, s, (swp_shard){0, 0}, env, err);
     if (shards->from > shards->to && !args->quiet)
@@ -226,10 +249,13 @@ static aic_code run(const cli_args *args, aic_error *err) {
     aic_ignore_closed_pipes();
     if (!cli_data_open(args, &data, err))
         return err->code;
-    swp_sweep *s = load(args, &data.env, err);
-    aic_code code = s ? run_shards(args, s, &shards, &data.env, err) : err->code;
+    source from = {0};
+    aic_code code = read_source(args, &data.env, &from, err)
+                        ? run_shards(args, &from, &shards, &data.env, err)
+                        : err->code;
     if (cli_frees_all)
-        swp_free(s);
+        swp_free(from.sweep);
+    aic_buf_free(&from.digests);
     cli_data_close(&data);
     return code;
 }
