@@ -1,7 +1,7 @@
 /* aicfg-sweep run: evaluates a sweep and writes its result file. */
 #include "cli/cli.h"
 #include <errno.h>
-#include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,25 +144,32 @@ static void output_path(const cli_args *args, const swp_sweep *s, swp_shard shar
 
 /* What a run is made from. */
 typedef struct source {
+    const cli_args *args;
     swp_sweep *sweep;
     aic_buf digests; /* of the data folders */
+    bool digested;
+    aic_error why; /* not */
 } source;
 
-/* Neither waits for the other. */
-static bool read_source(const cli_args *args, const srv_env *env, source *out, aic_error *err) {
-    const int threads = args->threads ? (int)args->threads : omp_get_max_threads();
-    aic_error why = {0};
-    bool digested = false;
-#pragma omp parallel sections num_threads(2) if (threads > 1)
-    {
-#pragma omp section
-        out->sweep = load(args, env, err);
-#pragma omp section
-        digested = cli_data_digests(args, &out->digests, &why);
-    }
-    if (out->sweep && !digested)
-        *err = why;
-    return out->sweep && digested;
+static void *digest(void *context) {
+    source *s = context;
+    s->digested = cli_data_digests(s->args, &s->digests, &s->why);
+    return NULL;
+}
+
+/* The data folders are digested beside: not by a thread of OpenMP's, which would then spin until it is
+ * needed. */
+static bool read_source(const srv_env *env, source *out, aic_error *err) {
+    pthread_t beside;
+    bool started = out->args->threads != 1 && pthread_create(&beside, NULL, digest, out) == 0;
+    out->sweep = load(out->args, env, err);
+    if (started)
+        pthread_join(beside, NULL);
+    else
+        digest(out);
+    if (out->sweep && !out->digested)
+        *err = out->why;
+    return out->sweep && out->digested;
 }
 
 static aic_code run_sweep(const cli_args *args, const source *from, swp_shard shard, const srv_env *env,
@@ -249,10 +256,9 @@ static aic_code run(const cli_args *args, aic_error *err) {
     aic_ignore_closed_pipes();
     if (!cli_data_open(args, &data, err))
         return err->code;
-    source from = {0};
-    aic_code code = read_source(args, &data.env, &from, err)
-                        ? run_shards(args, &from, &shards, &data.env, err)
-                        : err->code;
+    source from = {.args = args};
+    aic_code code =
+        read_source(&data.env, &from, err) ? run_shards(args, &from, &shards, &data.env, err) : err->code;
     if (cli_frees_all)
         swp_free(from.sweep);
     aic_buf_free(&from.digests);
