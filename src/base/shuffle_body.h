@@ -1,15 +1,12 @@
 /* The byte shuffle in vectors, included once for each width of them: BOTH is 0 for vectors of 16 bytes, 1 for
  * those of 32, whose halves take 16 values each. Private to base. */
 #include "base/shuffle.h"
+#include "base/wide.h"
 #include <string.h>
 
-/* Loops over registers must go for values to stay there: gcc wants to be told, clang does worse when it is.
- */
 #ifdef __clang__
-#define UNROLL
 #define TAKE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
-#define UNROLL          _Pragma("GCC unroll 8")
 #define TAKE(a, b, ...) __builtin_shuffle(a, b, (bytes){__VA_ARGS__})
 #endif
 
@@ -38,39 +35,39 @@ enum { AT_ONCE = sizeof(bytes) }; /* values that go through registers together *
  * byte: four times make planes of them, as many as that logarithm make values of planes. Width and times are
  * constants where this is called. */
 __attribute__((always_inline)) static inline void deal(bytes *v, size_t width, int times) {
-    UNROLL for (int t = 0; t < times; t++) {
+    AIC_UNROLL for (int t = 0; t < times; t++) {
         bytes dealt[8];
-        UNROLL for (size_t i = 0; i < width / 2; i++) {
+        AIC_UNROLL for (size_t i = 0; i < width / 2; i++) {
             dealt[2 * i] = LOWER(v[i], v[i + width / 2]);
             dealt[2 * i + 1] = UPPER(v[i], v[i + width / 2]);
         }
-        UNROLL for (size_t i = 0; i < width; i++) v[i] = dealt[i];
+        AIC_UNROLL for (size_t i = 0; i < width; i++) v[i] = dealt[i];
     }
 }
 
 /* AT_ONCE values in a row to what `deal` takes, and back. */
 __attribute__((always_inline)) static inline void load(const uint8_t *in, bytes *v, size_t width) {
-    UNROLL for (size_t i = 0; i < width; i++) memcpy(&v[i], in + i * sizeof *v, sizeof *v);
+    AIC_UNROLL for (size_t i = 0; i < width; i++) memcpy(&v[i], in + i * sizeof *v, sizeof *v);
 #if BOTH
     bytes halves[8];
-    UNROLL for (size_t i = 0; i < width / 2; i++) {
+    AIC_UNROLL for (size_t i = 0; i < width / 2; i++) {
         halves[2 * i] = LOWS(v[i], v[i + width / 2]);
         halves[2 * i + 1] = HIGHS(v[i], v[i + width / 2]);
     }
-    UNROLL for (size_t i = 0; i < width; i++) v[i] = halves[i];
+    AIC_UNROLL for (size_t i = 0; i < width; i++) v[i] = halves[i];
 #endif
 }
 
 __attribute__((always_inline)) static inline void store(uint8_t *out, bytes *v, size_t width) {
 #if BOTH
     bytes whole[8];
-    UNROLL for (size_t i = 0; i < width / 2; i++) {
+    AIC_UNROLL for (size_t i = 0; i < width / 2; i++) {
         whole[i] = LOWS(v[2 * i], v[2 * i + 1]);
         whole[i + width / 2] = HIGHS(v[2 * i], v[2 * i + 1]);
     }
-    UNROLL for (size_t i = 0; i < width; i++) v[i] = whole[i];
+    AIC_UNROLL for (size_t i = 0; i < width; i++) v[i] = whole[i];
 #endif
-    UNROLL for (size_t i = 0; i < width; i++) memcpy(out + i * sizeof *v, &v[i], sizeof *v);
+    AIC_UNROLL for (size_t i = 0; i < width; i++) memcpy(out + i * sizeof *v, &v[i], sizeof *v);
 }
 
 /* Planes mostly lie a power of two apart, where they push each other out of the first cache: some vectors of
@@ -92,7 +89,7 @@ __attribute__((always_inline)) static inline size_t shuffle_many(const uint8_t *
             bytes v[8];
             load(in + (i + k) * AT_ONCE * width, v, width);
             deal(v, width, 4);
-            UNROLL for (size_t j = 0; j < width; j++) tile[j][k] = v[j];
+            AIC_UNROLL for (size_t j = 0; j < width; j++) tile[j][k] = v[j];
         }
         for (size_t j = 0; j < width; j++)
             copy_tile(tile[j], planes[j] + i * AT_ONCE, some);
@@ -105,7 +102,7 @@ __attribute__((always_inline)) static inline size_t unshuffle_many(const uint8_t
     size_t i = 0;
     for (; i + AT_ONCE <= n; i += AT_ONCE) {
         bytes v[8];
-        UNROLL for (size_t j = 0; j < width; j++) memcpy(&v[j], in + j * n + i, sizeof *v);
+        AIC_UNROLL for (size_t j = 0; j < width; j++) memcpy(&v[j], in + j * n + i, sizeof *v);
         deal(v, width, times);
         store(out + i * width, v, width);
     }

@@ -149,6 +149,30 @@ static bool gather(gatherer *g, int level, uint32_t lo, uint32_t hi, double part
     return true;
 }
 
+static void swap_real(double *v, int i, int j) {
+    const double x = v[i];
+    v[i] = v[j];
+    v[j] = x;
+}
+
+/* By the distance from the middle of the interval: what is near comes first, and the rest is seen to be
+ * farther at a glance. */
+static void sort_list(pdb_near_list *l, double middle) {
+    double sum[PDB_NEAR_LIST];
+    for (int i = 0; i < l->n; i++)
+        sum[i] = l->partial[i] + (l->pos[i] - middle) * (l->pos[i] - middle);
+    for (int i = 1; i < l->n; i++)
+        for (int j = i; j > 0 && sum[j] < sum[j - 1]; j--) {
+            const uint32_t leaf = l->leaf[j];
+            l->leaf[j] = l->leaf[j - 1];
+            l->leaf[j - 1] = leaf;
+            swap_real(sum, j, j - 1);
+            swap_real(l->partial, j, j - 1);
+            swap_real(l->pos, j, j - 1);
+            swap_real(l->value, j, j - 1);
+        }
+}
+
 /* What is nearest to one target is, by the triangle inequality, at most the width of the interval further
  * from any other: that bounds the distance of all that can be among the nearest there. */
 bool pdb_near_gather(const pdb_near_tree *t, const double *target, double low, double high, int want,
@@ -165,7 +189,10 @@ bool pdb_near_gather(const pdb_near_tree *t, const double *target, double low, d
         double reach = (hit[want - 1].distance + (high - low)) * (1 + 16 * DBL_EPSILON);
         g.bound = bound_of(reach);
     }
-    return gather(&g, 0, 0, t->roots, 0.0);
+    if (!gather(&g, 0, 0, t->roots, 0.0))
+        return false;
+    sort_list(list, low + (high - low) / 2);
+    return true;
 }
 
 int pdb_near_pick(const pdb_near_list *list, double last, int want, pdb_near_hit *hit) {

@@ -231,12 +231,12 @@ static void encode_constant(res_codec *c, const uint8_t *in, size_t width, size_
     *out = known->coded;
 }
 
-bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
-                bool sparse, res_coded *out) {
+/* res_encode; constant: the rows are of one value. */
+static bool encode_rows(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk,
+                        bool shuffled, bool sparse, bool constant, res_coded *out) {
     size_t bytes = aic_mul(chunk, width), used = rows * width;
     const uint8_t *in = data;
     c->last = NULL;
-    bool constant = is_constant(in, used, width);
     if (sparse && constant && aic_all_zero(in, rows ? width : 0))
         return false;
     if (rows < chunk) {
@@ -253,6 +253,12 @@ bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_
     if (rows < chunk)
         c->last = NULL; /* what is known is the digest of the chunk */
     return true;
+}
+
+bool res_encode(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
+                bool sparse, res_coded *out) {
+    const bool constant = is_constant(data, rows * width, width);
+    return encode_rows(c, data, rows, width, chunk, shuffled, sparse, constant, out);
 }
 
 const char *res_codec_digest(const res_codec *c) {
@@ -278,9 +284,10 @@ void res_keep(const res_coded *from, res_kept *out) {
 }
 
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffled,
-                     bool sparse, res_kept *out) {
+                     bool sparse, bool zeros, res_kept *out) {
+    const bool constant = zeros || is_constant(data, rows * width, width);
     exchange(c, out);
-    bool stored = res_encode(c, data, rows, width, chunk, shuffled, sparse, &out->coded);
+    bool stored = encode_rows(c, data, rows, width, chunk, shuffled, sparse, constant, &out->coded);
     exchange(c, out);
     if (!stored) {
         out->coded = (res_coded){0};

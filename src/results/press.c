@@ -235,15 +235,17 @@ static void encode(const res_press *p, res_codec *codec, res_stripe *s, size_t f
     const res_group *g = s->rows.group;
     const uint8_t *data = s->rows.data[f];
     size_t rows = s->rows.rows, width = s->rows.width[f], twin;
-    bool zeros = g->sparse && !(atomic_load_explicit(&s->touched, memory_order_relaxed) >> f & 1);
+    const bool zeros = !(atomic_load_explicit(&s->touched, memory_order_relaxed) >> f & 1);
+    const bool left_out = g->sparse && zeros;
     if (!zeros && (twin = twin_of(s, f)) != f) {
         res_keep(&s->kept[twin].coded, &s->kept[f]);
         memcpy(s->hex[f], s->hex[twin], sizeof s->hex[f]);
         return;
     }
-    bool stored = !zeros && res_encode_kept(codec, data, rows, width, g->chunk,
-                                            res_shuffled(g->fields[f].type), g->sparse, &s->kept[f]);
-    if (zeros)
+    bool stored =
+        !left_out && res_encode_kept(codec, data, rows, width, g->chunk, res_shuffled(g->fields[f].type),
+                                     g->sparse, zeros, &s->kept[f]);
+    if (left_out)
         s->kept[f].coded = (res_coded){0};
     if (rows < g->chunk)
         return; /* digested when it is full, or at the very end */

@@ -3,7 +3,7 @@
 #include "serving/folded.h"
 #include <string.h>
 
-enum { ABREAST = 16 }; /* sums side by side, so that none waits for the one before */
+enum { GROUP = 8, ABREAST = 4 * GROUP }; /* sums side by side, so that none waits for the one before */
 
 typedef struct still {
     const srv_deployment *d;
@@ -19,22 +19,36 @@ typedef struct still {
     size_t n_walks;
 } still;
 
-/* Adds the values, times repeats, to the sums as often as said. */
+typedef double four __attribute__((vector_size(32)));
+
+/* So many fours of them, a constant where this is called: their sums stay in registers. */
+__attribute__((always_inline)) static inline void add_some(const double *restrict value, double *restrict sum,
+                                                           size_t fours, double repeats, uint32_t times) {
+    four s[ABREAST / 4], v[ABREAST / 4];
+    AIC_UNROLL for (size_t i = 0; i < fours; i++) {
+        memcpy(&s[i], sum + 4 * i, sizeof *s);
+        memcpy(&v[i], value + 4 * i, sizeof *v);
+        v[i] *= repeats;
+    }
+    for (uint32_t k = 0; k < times; k++) {
+        AIC_UNROLL for (size_t i = 0; i < fours; i++) s[i] += v[i];
+    }
+    AIC_UNROLL for (size_t i = 0; i < fours; i++) memcpy(sum + 4 * i, &s[i], sizeof *s);
+}
+
+/* Adds n values, a multiple of GROUP, times repeats, to the sums as often as said. */
 AIC_WIDE static void srv_still_add(const double *restrict value, double *restrict sum, size_t n,
                                    double repeats, uint32_t times) {
     for (size_t g = 0; g < n; g += ABREAST) {
-        double s[ABREAST], v[ABREAST];
-        for (size_t i = 0; i < ABREAST; i++) {
-            s[i] = sum[g + i];
-            v[i] = value[g + i] * repeats;
-        }
-        for (uint32_t k = 0; k < times; k++) {
-#pragma omp simd
-            for (size_t i = 0; i < ABREAST; i++)
-                s[i] += v[i];
-        }
-        for (size_t i = 0; i < ABREAST; i++)
-            sum[g + i] = s[i];
+        const size_t left = n - g;
+        if (left == GROUP)
+            add_some(value + g, sum + g, GROUP / 4, repeats, times);
+        else if (left == 2 * GROUP)
+            add_some(value + g, sum + g, 2 * GROUP / 4, repeats, times);
+        else if (left == 3 * GROUP)
+            add_some(value + g, sum + g, 3 * GROUP / 4, repeats, times);
+        else
+            add_some(value + g, sum + g, ABREAST / 4, repeats, times);
     }
 }
 
@@ -86,7 +100,7 @@ static void lay_values(still *s) {
     memcpy(to, s->steps.cover[s->step], sizeof *s->steps.cover);
     to += OP_COVERS;
     s->n = (size_t)(to - s->value);
-    for (; s->n % ABREAST; s->n++)
+    for (; s->n % GROUP; s->n++)
         *to++ = 0;
 }
 

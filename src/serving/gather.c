@@ -64,27 +64,33 @@ static size_t neighbours(const uint32_t *frame_of, size_t n) {
     return few;
 }
 
+typedef double four __attribute__((vector_size(32)));
+enum { FOURS = ABREAST / 4 };
+
 /* Latencies of generation, all rows in their order. values: of the moving rows, walk by walk. */
 AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, double scale,
                                     const double *values, const uint32_t *frame_of, const uint32_t *walk_of,
                                     size_t n, double *out) {
+    double some[ABREAST] = {0}; /* those beyond `few` come to nothing */
     for (size_t k = 0, few; k < n; k += few, frame_of += few, walk_of += few) {
         few = neighbours(frame_of, n - k);
         const double *row = t->rows + frame_of[0];
-        double sum[ABREAST] = {0}; /* those beyond `few` come to nothing */
-        memcpy(sum, t->head + frame_of[0], few * sizeof *sum);
+        four sum[FOURS], add[FOURS];
+        memcpy(sum, t->head + frame_of[0], sizeof sum);
         for (size_t r = t->first, m = 0; r < t->n_rows; r++, row += t->n) {
+            const double *from = row;
             if (m < moving->n_rows && moving->rows[m] == r) {
                 for (size_t j = 0; j < few; j++)
-                    sum[j] += values[walk_of[j] * moving->n_rows + m] * scale;
+                    some[j] = values[walk_of[j] * moving->n_rows + m] * scale;
+                from = some;
                 m++;
-            } else {
-#pragma omp simd
-                for (size_t j = 0; j < ABREAST; j++)
-                    sum[j] += row[j];
+            }
+            AIC_UNROLL for (size_t i = 0; i < FOURS; i++) {
+                memcpy(&add[i], from + 4 * i, sizeof *add);
+                sum[i] += add[i];
             }
         }
-        memcpy(out + k, sum, few * sizeof *sum);
+        memcpy(out + k, sum, few * sizeof *out);
     }
 }
 

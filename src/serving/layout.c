@@ -158,6 +158,24 @@ void srv_layout_context(srv_block *b, const srv_live *l) {
         y->shapes[t] = srv_walked_at(b, l->at[l->line[firsts[t]]]);
 }
 
+/* ---- lengths ---------------------------------------------------------------------------------------------
+ */
+
+void srv_layout_lengths(srv_block *b, const srv_live *l) {
+    srv_layout *y = l->layout;
+    if (y->length_of)
+        return;
+    srv_key *keys = srv_take(b, l->n, sizeof *keys);
+    uint32_t *firsts = srv_take(b, l->n, sizeof *firsts);
+    for (size_t k = 0; k < l->n; k++)
+        keys[k] = (srv_key){.lo = (uint64_t)l->isl[k] + l->osl[k]};
+    y->length_of = take(b, y, l->n, sizeof *y->length_of);
+    y->n_lengths = srv_number_keys(b, keys, l->n, y->length_of, firsts);
+    y->lengths = take(b, y, y->n_lengths, sizeof *y->lengths);
+    for (size_t i = 0; i < y->n_lengths; i++)
+        y->lengths[i] = (uint32_t)keys[firsts[i]].lo; /* rules keep it below SRV_MAX_SEQUENCE */
+}
+
 /* ---- walks -----------------------------------------------------------------------------------------------
  */
 

@@ -29,6 +29,11 @@ typedef struct srv_layout {
     uint32_t *still_of; /* NULL: not made yet */
     srv_key *still;
 
+    /* Distinct isl + osl, tokens. */
+    size_t n_lengths;
+    uint32_t *length_of; /* NULL: not made yet */
+    uint32_t *lengths;
+
     /* The steps of moving walks. */
     bool laid, fits; /* made; they stand in columns */
     srv_steps steps;
@@ -45,6 +50,7 @@ srv_layout *srv_layout_once(srv_block *b, srv_live *l, uint32_t stride);
 void srv_layout_context(srv_block *b, const srv_live *l);
 void srv_layout_still(srv_block *b, const srv_live *l);
 void srv_layout_steps(const srv_deployment *d, srv_block *b, const srv_live *l);
+void srv_layout_lengths(srv_block *b, const srv_live *l);
 /* Moving walks by (batch << 32 | isl, osl), sorted, for one evaluation. */
 srv_key *srv_layout_walks(srv_block *b, const srv_live *l);
 

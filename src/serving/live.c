@@ -258,21 +258,21 @@ static void power(srv_points *p, const srv_live *l, const double *powered) {
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-/* Bytes of the caches of sequences of so many tokens. Lengths recur in a grid. */
-static void kv_bytes(srv_block *b, const srv_memory *m, const double *length, size_t n, double *bytes) {
-    enum { SLOTS = 512 };
-    double *known = srv_take(b, SLOTS, sizeof *known), *held = srv_take(b, SLOTS, sizeof *held);
-    for (size_t s = 0; s < SLOTS; s++)
-        known[s] = -1;
-    for (size_t k = 0; k < n; k++) {
-        uint64_t tokens = (uint64_t)length[k];
-        size_t s = (size_t)(tokens ^ tokens >> 5 ^ tokens >> 11) % SLOTS;
-        if (known[s] != length[k]) {
-            known[s] = length[k];
-            held[s] = m->kv_bytes(m->kv_ctx, length[k]);
-        }
-        bytes[k] = held[s];
-    }
+/* Bytes of the caches of sequences of so many tokens, length by length. */
+static void kv_of_each(const srv_memory *m, const double *length, size_t n, double *bytes) {
+    for (size_t k = 0; k < n; k++)
+        bytes[k] = k > 0 && length[k] == length[k - 1] ? bytes[k - 1] : m->kv_bytes(m->kv_ctx, length[k]);
+}
+
+/* The same of sequences as long as their inputs and outputs: lengths recur in a grid. */
+static void kv_by_layout(srv_block *b, const srv_memory *m, const srv_live *l, double *bytes) {
+    srv_layout_lengths(b, l);
+    const srv_layout *y = l->layout;
+    double *known = srv_take(b, y->n_lengths, sizeof *known);
+    for (size_t i = 0; i < y->n_lengths; i++)
+        known[i] = m->kv_bytes(m->kv_ctx, (double)y->lengths[i]);
+    for (size_t k = 0; k < l->n; k++)
+        bytes[k] = known[y->length_of[k]];
 }
 
 /* Bytes of activations (memory.c has the page's words) of walks over so many tokens, in place. */
@@ -306,23 +306,30 @@ AIC_WIDE static void live_activations(const srv_memory *m, const double *restric
         act[k] *= factor;
 }
 
-/* Tokens of the walk and of the sequence of each live point. */
-static void count_tokens(const srv_deployment *d, const srv_live *l, double *restrict tokens,
-                         double *restrict length) {
-    const double beam = (double)d->tuning.beam, fixed = srv_plan_of(d)->memory.max_seq_len;
-    const uint32_t *restrict isl = l->isl, *restrict osl = l->osl, *restrict prefix = l->prefix;
-    const bool prefills = srv_has_context(d->request.mode), one = d->request.mode == SRV_static_ctx;
+/* Tokens of the walk of each live point. */
+static void count_tokens(const srv_deployment *d, const srv_live *l, double *restrict tokens) {
+    const double beam = (double)d->tuning.beam;
+    const uint32_t *restrict isl = l->isl, *restrict prefix = l->prefix;
+    const bool prefills = srv_has_context(d->request.mode);
     for (size_t k = 0; k < l->n; k++) {
         double batch = (double)l->batch[k];
         tokens[k] = prefills ? real(isl[k] - prefix[k]) * batch : batch * beam;
     }
-#pragma omp simd
-    for (size_t k = 0; k < l->n; k++) {
-        double out = real(osl[k]);
-        length[k] = real(isl[k]) + beam * (one ? 1.0 : out);
+}
+
+/* Bytes of the cache of one sequence of each live point. */
+static void kv_bytes(const srv_deployment *d, srv_block *b, const srv_live *l, double *bytes) {
+    const srv_memory *m = &srv_plan_of(d)->memory;
+    const double beam = (double)d->tuning.beam, fixed = m->max_seq_len;
+    const bool one = d->request.mode == SRV_static_ctx;
+    if (l->layout && beam == 1.0 && !one && !(fixed > 0)) {
+        kv_by_layout(b, m, l, bytes);
+        return;
     }
-    for (size_t k = 0; fixed > 0 && k < l->n; k++)
-        length[k] = fixed;
+    double *length = srv_take(b, l->n, sizeof *length);
+    for (size_t k = 0; k < l->n; k++)
+        length[k] = fixed > 0 ? fixed : real(l->isl[k]) + beam * (one ? 1.0 : real(l->osl[k]));
+    kv_of_each(m, length, l->n, bytes);
 }
 
 /* Memory of points without images. */
@@ -330,17 +337,16 @@ static void memory(const srv_deployment *d, srv_block *b, const srv_live *l) {
     const srv_memory *m = &srv_plan_of(d)->memory;
     srv_points *p = &b->points;
     const size_t n = l->n;
-    double *restrict tokens = srv_take(b, n, sizeof *tokens), *restrict length =
-                                                                  srv_take(b, n, sizeof *length);
+    double *restrict tokens = srv_take(b, n, sizeof *tokens);
     double *restrict act = SRV_VARIES(p, activations), *restrict kv = SRV_VARIES(p, kvcache);
     double *restrict total = SRV_VARIES(p, memory);
-    count_tokens(d, l, tokens, length);
+    count_tokens(d, l, tokens);
     live_activations(m, tokens, srv_has_context(d->request.mode), act, n);
-    kv_bytes(b, m, length, n, kv);
+    kv_bytes(d, b, l, kv);
     const double weights = m->weights + 0.0, nccl = m->nccl, others = m->others;
     for (size_t k = 0; k < n; k++)
-        length[k] = (double)l->batch[k]; /* lengths are spent */
-    const double *restrict batch = length;
+        tokens[k] = (double)l->batch[k]; /* tokens are spent */
+    const double *restrict batch = tokens;
 #pragma omp simd
     for (size_t k = 0; k < n; k++) {
         double cache = batch[k] * kv[k], active = act[k] + 0.0;

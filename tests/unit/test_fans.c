@@ -296,8 +296,46 @@ static void lanes_share_positions(void **state) {
     aic_arena_free(d.arena);
 }
 
+/* Loads come back under the number they were met under, and only then. */
+static void loads_are_recalled(void **state) {
+    (void)state;
+    enum { MOST = 100 };
+    srv_block block = {0}, plain = {0};
+    srv_workload loads[MOST];
+    srv_deployment d = fake_deployment(SRV_static);
+    const fake_params p = {.base = 0.25, .slope = 0.125};
+    fake_add(d.arena, &d.built.generation, fake_op(d.arena, "ffn", OP_READS_X, 3, p));
+    fake_plan(&d);
+    for (uint64_t round = 0; round < 60; round++) {
+        const uint64_t number = 1 + round % 3;
+        const size_t n = 20 * number;
+        for (size_t i = 0; i < n; i++)
+            loads[i] = (srv_workload){
+                .batch = (uint32_t)number, .isl = 100 + (uint32_t)i / 4, .osl = 1 + (uint32_t)i % 4 * 40};
+        srv_block_reserve(&block, n);
+        const bool known = srv_block_recall(&block, number);
+        assert_true(known == (round >= 3));
+        for (size_t i = 0; i < n; i++) {
+            uint32_t *const to[] = {&block.points.of.load.batch[i], &block.points.of.load.isl[i],
+                                    &block.points.of.load.osl[i], &block.points.of.load.prefix[i]};
+            const uint32_t from[] = {loads[i].batch, loads[i].isl, loads[i].osl, loads[i].prefix};
+            for (int c = 0; c < 4; c++) {
+                assert_true(!known || *to[c] == from[c]);
+                *to[c] = from[c];
+            }
+        }
+        srv_price(&d, &block);
+        srv_evaluate_plain(&d, loads, n, &plain);
+        assert_true(same_blocks(&block, &plain, 0));
+    }
+    srv_block_free(&block);
+    srv_block_free(&plain);
+    aic_arena_free(d.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(fan_equals_query), cmocka_unit_test(sums_equal_plain),
-                                       cmocka_unit_test(lanes_share_positions)};
+                                       cmocka_unit_test(lanes_share_positions),
+                                       cmocka_unit_test(loads_are_recalled)};
     return cmocka_run_group_tests_name("fans", tests, NULL, NULL);
 }
