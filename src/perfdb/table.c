@@ -165,7 +165,7 @@ static void take_slice(const pdb_table *t, size_t slice, pdb_use use, slice_rows
     uint64_t first = 0;
     for (size_t k = 0; k < t->n_parts && done < r->n; first += t->parts[k++].rows) {
         const pdb_part *p = &t->parts[k];
-        size_t end = done;
+        size_t end = k + 1 < t->n_parts ? done : r->n; /* what no part before has is the last one's */
         while (end < r->n && rows[end] - first < p->rows)
             end++;
         if (end == done)
