@@ -101,13 +101,6 @@ static void line_add(line *l, const char *fmt, ...) {
     }
 }
 
-static bool matches(const pdb_slice *s, const op_key *k, int from, int to) {
-    for (int c = to - 1; c >= from; c--) /* the later categories tell more slices apart */
-        if (s->cat[c] != k->value[c])
-            return false;
-    return true;
-}
-
 static void add_value(line *l, const pdb_view *view, const pdb_schema *schema, int c, uint64_t value) {
     if (!schema->cats[c].text)
         line_add(l, "%" PRIu64, value);
@@ -127,18 +120,15 @@ typedef struct key_refusal {
 /* Distinct values of category c among slices that match the key before it, in first-encounter order. */
 static void add_measured(line *l, const pdb_view *view, const key_refusal *r, const op_key *k, int c) {
     enum { MOST = 16 };
-    uint64_t seen[MOST];
+    const size_t before = (size_t)(c - r->skip);
+    const uint64_t *part;
     int n = 0;
-    for (size_t i = 0; i < pdb_slice_count(r->t) && n < MOST; i++) {
-        const pdb_slice *s = pdb_slice_at(r->t, i);
-        bool known = !matches(s, k, (int)r->skip, c);
-        for (int j = 0; j < n && !known; j++)
-            known = seen[j] == s->cat[c];
-        if (known)
+    for (size_t left = pdb_slice_parts(view, r->t, (int)r->skip, c + 1, &part); left > 0 && n < MOST;
+         left--, part += before + 1) {
+        if (before && memcmp(part, k->value + r->skip, before * sizeof *part) != 0)
             continue;
-        line_add(l, "%s", n ? ", " : "");
-        add_value(l, view, r->schema, c, s->cat[c]);
-        seen[n++] = s->cat[c];
+        line_add(l, "%s", n++ ? ", " : "");
+        add_value(l, view, r->schema, c, part[before]);
     }
     if (n == MOST)
         line_add(l, ", ...");

@@ -184,6 +184,9 @@ size_t pdb_slice_count(const pdb_table *t);
 const pdb_slice *pdb_slice_at(const pdb_table *t, size_t i); /* in first-encounter order */
 /* Is there a slice whose categories from..to-1 are `cat` (of n_key values)? t is a table of the view. */
 bool pdb_slice_any(const pdb_view *view, const pdb_table *t, const uint64_t *cat, int from, int to);
+/* How many different categories from..to-1 the slices have; *values: to - from values of each, in
+ * first-encounter order. */
+size_t pdb_slice_parts(const pdb_view *view, const pdb_table *t, int from, int to, const uint64_t **values);
 const pdb_slice *pdb_slice_find(const pdb_table *t,
                                 const uint64_t *cat); /* n_cats - n_extra values; NULL = no such slice */
 size_t pdb_table_rows(const pdb_table *t);            /* leaves kept of all slices: builds every grid */

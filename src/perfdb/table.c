@@ -64,11 +64,20 @@ static const void *build_part_set(const pdb_view *view, const void *key, aic_are
     return set;
 }
 
-bool pdb_slice_any(const pdb_view *view, const pdb_table *t, const uint64_t *cat, int from, int to) {
+static const pdb_slicing *part_set(const pdb_view *view, const pdb_table *t, int from, int to) {
     static const char identity;
     const part_key k = {t, from, to};
-    const pdb_slicing *set = pdb_derived_keyed(view, &identity, &k, sizeof k, build_part_set, NULL);
-    return pdb_slices_find(set, cat + from) != UINT32_MAX;
+    return pdb_derived_keyed(view, &identity, &k, sizeof k, build_part_set, NULL);
+}
+
+bool pdb_slice_any(const pdb_view *view, const pdb_table *t, const uint64_t *cat, int from, int to) {
+    return pdb_slices_find(part_set(view, t, from, to), cat + from) != UINT32_MAX;
+}
+
+size_t pdb_slice_parts(const pdb_view *view, const pdb_table *t, int from, int to, const uint64_t **values) {
+    const pdb_slicing *set = part_set(view, t, from, to);
+    *values = set->keys.keys;
+    return set->n_slices;
 }
 
 /* ---- the rows of a slice ------------------------------------------------------------------------ */
@@ -165,7 +174,7 @@ static void take_slice(const pdb_table *t, size_t slice, pdb_use use, slice_rows
     uint64_t first = 0;
     for (size_t k = 0; k < t->n_parts && done < r->n; first += t->parts[k++].rows) {
         const pdb_part *p = &t->parts[k];
-        size_t end = done;
+        size_t end = k + 1 < t->n_parts ? done : r->n; /* what no part before has is the last one's */
         while (end < r->n && rows[end] - first < p->rows)
             end++;
         if (end == done)
