@@ -276,20 +276,20 @@ typedef struct sorting {
 } sorting;
 
 /* The row at a place of the sequence, and its slice. */
-static uint32_t row_at(const sorting *s, size_t place, uint32_t *slice) {
+static inline uint32_t row_at(const sorting *s, size_t place, uint32_t *slice) {
     uint32_t row = s->sequence ? s->sequence[place] : (uint32_t)place;
     *slice = s->slice_of[row];
     return row;
 }
 
-static void count_row(const sorting *s, int half, size_t place) {
+static inline void count_row(const sorting *s, int half, size_t place) {
     uint32_t slice;
     row_at(s, place, &slice);
     if (slice != (uint32_t)DROPPED)
         s->at[half][slice]++;
 }
 
-static void place_row(const sorting *s, int half, size_t place, uint32_t *order) {
+static inline void place_row(const sorting *s, int half, size_t place, uint32_t *order) {
     uint32_t slice, row = row_at(s, place, &slice);
     if (slice != (uint32_t)DROPPED)
         order[s->at[half][slice]++] = row;
