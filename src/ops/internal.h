@@ -102,7 +102,18 @@ static inline void *op_member(const op *o, const op_field *f) {
 
 /* ---- results ------------------------------------------------------------------------------------------- */
 
-op_result op_measured(const pdb_value *v); /* a table answer: source silicon, cover by how it was found */
+/* A table answer: source silicon, cover by how it was found. In place and without an index: read back as a
+ * whole right after it was written in part, it would be waited for. */
+static inline op_result op_measured(const pdb_value *v) {
+    const double ms = v->latency;
+    return (op_result){.latency = ms,
+                       .energy = v->energy,
+                       .source = OP_SRC_silicon,
+                       .from = v->from,
+                       .cover = {[OP_MEASURED] = v->how == PDB_EXACT ? ms : 0.0,
+                                 [OP_INTERPOLATED] = v->how == PDB_INSIDE ? ms : 0.0,
+                                 [OP_EXTRAPOLATED] = v->how == PDB_BEYOND ? ms : 0.0}};
+}
 op_result op_sol_pair(double math, double mem);         /* a speed-of-light answer: the larger of the two */
 op_result op_formula(double latency, op_source source); /* a formula without energy */
 op_cover op_cover_of(pdb_how how);

@@ -102,12 +102,6 @@ op_cover op_cover_of(pdb_how how) {
     return covers[how];
 }
 
-op_result op_measured(const pdb_value *v) {
-    op_result r = {.latency = v->latency, .energy = v->energy, .source = OP_SRC_silicon, .from = v->from};
-    r.cover[op_cover_of(v->how)] = v->latency;
-    return r;
-}
-
 op_result op_sol_pair(double math, double mem) {
     op_result r = op_formula(op_max(math, mem), OP_SRC_sol);
     r.has_sol = true;
