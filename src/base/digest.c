@@ -1,5 +1,5 @@
-/* libcrypto's own SHA-256: asking for it by name (EVP) sets up all of the library first, and looks the name up
- * for each digest, 15 times the cost of a short one. */
+/* libcrypto's own SHA-256: asking for it by name (EVP) sets up all of the library first, and looks the name
+ * up for each digest, ten times the cost of a short one. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/digest.h"
 #include "base/digest_internal.h"

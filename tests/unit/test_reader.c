@@ -379,7 +379,8 @@ static void assert_refused(hid_t f, const char *what) {
     assert_true(H5Fclose(f) >= 0); /* cuts the seal off */
     assert_null(res_open(path_of("edit.h5"), &err));
     const res_beside nothing = {NULL, NULL};
-    assert_true(res_seal_put(path_of("edit.h5"), NULL, 0, 1, &nothing, &err)); /* as somebody would who means harm */
+    assert_true(
+        res_seal_put(path_of("edit.h5"), NULL, 0, 1, &nothing, &err)); /* as somebody would who means harm */
     err = (aic_error){0};
     res_file *file = res_open(path_of("edit.h5"), &err);
     if (file) { /* what points say is checked when they are read */
