@@ -1,7 +1,6 @@
 /* aicfg-sweep run: evaluates a sweep and writes its result file. */
 #include "cli/cli.h"
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,40 +141,9 @@ static void output_path(const cli_args *args, const swp_sweep *s, swp_shard shar
     aic_buf_free(&whole);
 }
 
-/* What a run is made from. */
-typedef struct source {
-    const cli_args *args;
-    swp_sweep *sweep;
-    aic_buf digests; /* of the data folders */
-    bool digested;
-    aic_error why; /* not */
-} source;
-
-static void *digest(void *context) {
-    source *s = context;
-    s->digested = cli_data_digests(s->args, &s->digests, &s->why);
-    return NULL;
-}
-
-/* The data folders are digested beside: not by a thread of OpenMP's, which would then spin until it is
- * needed. */
-static bool read_source(const srv_env *env, source *out, aic_error *err) {
-    pthread_t beside;
-    bool started = out->args->threads != 1 && pthread_create(&beside, NULL, digest, out) == 0;
-    out->sweep = load(out->args, env, err);
-    if (started)
-        pthread_join(beside, NULL);
-    else
-        digest(out);
-    if (out->sweep && !out->digested)
-        *err = out->why;
-    return out->sweep && out->digested;
-}
-
-static aic_code run_sweep(const cli_args *args, const source *from, swp_shard shard, const srv_env *env,
+static aic_code run_sweep(const cli_args *args, swp_sweep *s, swp_shard shard, const srv_env *env,
                           aic_error *err) {
-    swp_sweep *s = from->sweep;
-    aic_buf sets = {0}, path = {0};
+    aic_buf sets = {0}, path = {0}, digests = {0};
     swp_timing timing;
     swp_reused reused;
     bool up_to_date = false;
@@ -189,7 +157,8 @@ static aic_code run_sweep(const cli_args *args, const source *from, swp_shard sh
         aic_buf_printf(&sets, "%s%s", i ? "\n" : "", args->sets.v[i]);
     output_path(args, s, shard, &path);
     res_writer_options ops = {0};
-    bool ok = cli_breakdown(args, &ops, err) && cli_make_folders(path.data, err);
+    bool ok = cli_breakdown(args, &ops, err) && cli_data_digests(args, &digests, err) &&
+              cli_make_folders(path.data, err);
     swp_options opt = {.threads = (unsigned)args->threads,
                        .quiet = args->quiet,
                        .plain = args->plain,
@@ -203,7 +172,7 @@ static aic_code run_sweep(const cli_args *args, const source *from, swp_shard sh
                        .reused = &reused,
                        .up_to_date = &up_to_date,
                        .leave_memory = !cli_frees_all && !shard.index,
-                       .data = from->digests.data,
+                       .data = digests.data,
                        .out = {.path = path.data,
                                .breakdown = ops.breakdown,
                                .top = ops.top,
@@ -223,12 +192,13 @@ static aic_code run_sweep(const cli_args *args, const source *from, swp_shard sh
         print_summary(&sum, &timing, !args->points && !shard.index, (unsigned)args->threads, err);
     aic_buf_free(&sets);
     aic_buf_free(&path);
+    aic_buf_free(&digests);
     return err->code;
 }
 
 /* The whole sweep, or one shard after the other. */
-static aic_code run_shards(const cli_args *args, const source *s, const cli_shards *shards,
-                           const srv_env *env, aic_error *err) {
+static aic_code run_shards(const cli_args *args, swp_sweep *s, const cli_shards *shards, const srv_env *env,
+                           aic_error *err) {
     if (shards->count == 0)
         return run_sweep(args, s, (swp_shard){0, 0}, env, err);
     if (shards->from > shards->to && !args->quiet)
@@ -256,12 +226,10 @@ static aic_code run(const cli_args *args, aic_error *err) {
     aic_ignore_closed_pipes();
     if (!cli_data_open(args, &data, err))
         return err->code;
-    source from = {.args = args};
-    aic_code code =
-        read_source(&data.env, &from, err) ? run_shards(args, &from, &shards, &data.env, err) : err->code;
+    swp_sweep *s = load(args, &data.env, err);
+    aic_code code = s ? run_shards(args, s, &shards, &data.env, err) : err->code;
     if (cli_frees_all)
-        swp_free(from.sweep);
-    aic_buf_free(&from.digests);
+        swp_free(s);
     cli_data_close(&data);
     return code;
 }
