@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FIRST_BYTES = 96 << 20 }; /* of memory that a command may well need */
-
 static const cli_command *const commands[] = {
     &cli_run,    &cli_plan,     &cli_merge, &cli_rank,    &cli_show, &cli_export, &cli_report, &cli_compare,
     &cli_verify, &cli_estimate, &cli_model, &cli_support, &cli_db,   &cli_bench,  &cli_help};
@@ -104,7 +102,6 @@ static void keep_memory(void) {
     mallopt(M_MMAP_THRESHOLD, LARGE);
     mallopt(M_TRIM_THRESHOLD, LARGE);
     mallopt(M_TOP_PAD, STEP);
-    aic_mem_expect(FIRST_BYTES);
 #endif
 }
 
