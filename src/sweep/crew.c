@@ -20,12 +20,12 @@
 enum {
     BLOCKS_EACH = 256, /* of the ring, per thread: blocks are small where deployments are */
     POINTS_EACH = 4,   /* blocks of full size whose points may be under way, per thread */
-    /* Of memory that the first thread may well need, and each other one. A command that needs less of it
-     * gains little by large pages, and loses where a host gives them in small pieces: in a virtual machine
-     * that gives free memory back, `estimate` took 13 ms with and 18 without at once, 45 and 23 ms seconds
-     * after the last program. */
-    FIRST_BYTES = 96 << 20,
-    THREAD_BYTES = 56 << 20
+    /* Of the memory that the first thread needs, and each other one, so much is asked for in large pages. More
+     * would gain little, and lose where a host gives them in small pieces: in a virtual machine that gives
+     * free memory back, `estimate` took 12 ms with and 16 without run after run, but 30 to 48 and 16 seconds
+     * after the last program. So short commands do without. */
+    FIRST_BYTES = 48 << 20,
+    THREAD_BYTES = 28 << 20
 };
 
 typedef struct slot {
