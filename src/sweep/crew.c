@@ -20,10 +20,10 @@
 enum {
     BLOCKS_EACH = 256, /* of the ring, per thread: blocks are small where deployments are */
     POINTS_EACH = 4,   /* blocks of full size whose points may be under way, per thread */
-    /* Of the memory that the first thread needs, and each other one, so much is asked for in large pages. More
-     * would gain little, and lose where a host gives them in small pieces: in a virtual machine that gives
-     * free memory back, `estimate` took 12 ms with and 16 without run after run, but 30 to 48 and 16 seconds
-     * after the last program. So short commands do without. */
+    /* Of the memory that the first thread needs, and each other one, so much is asked for in large pages.
+     * More would gain little, and lose where a host gives them in small pieces: in a virtual machine that
+     * gives free memory back, `estimate` took 12 ms with and 16 without run after run, but 30 to 48 and 16
+     * seconds after the last program. So short commands do without. */
     FIRST_BYTES = 48 << 20,
     THREAD_BYTES = 28 << 20
 };
