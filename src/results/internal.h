@@ -284,7 +284,8 @@ typedef struct res_kept {
     size_t cap;
 } res_kept;
 bool res_encode_kept(res_codec *c, const void *data, size_t rows, size_t width, size_t chunk, bool shuffle,
-                     bool sparse, bool zeros, res_kept *out); /* as res_encode; zeros: it is known that all are */
+                     bool sparse, bool zeros,
+                     res_kept *out);                 /* as res_encode; zeros: it is known that all are */
 void res_keep(const res_coded *from, res_kept *out); /* a copy */
 /* Decodes a whole chunk into out (chunk x width bytes). False when the stream is damaged or of another
  * length. */

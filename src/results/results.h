@@ -252,7 +252,8 @@ typedef struct res_rank_options {
     const char *format;  /* "table", "csv", "jsonl" */
     unsigned threads;    /* 0 = OMP_NUM_THREADS or all cores */
 } res_rank_options;
-/* Streams the file, by windows that threads take; memory grows with the answer, not the file. Ties keep point order. */
+/* Streams the file, by windows that threads take; memory grows with the answer, not the file. Ties keep point
+ * order. */
 bool res_rank(res_file *f, const res_rank_options *opt, FILE *out, aic_error *err);
 
 typedef struct res_export_options {

@@ -89,7 +89,8 @@ static int broken_rule(const srv_deployment *d, const srv_workload *load, uint32
 bool srv_loads_within_rules(const srv_deployment *d, const srv_workload *least, const srv_workload *most) {
     srv_workload worst = *most; /* but for prefix, each rule is the harder to keep the larger a load is */
     worst.prefix = 0;
-    return least->batch > 0 && least->isl > 0 && (!srv_has_context(d->request.mode) || most->prefix < least->isl) &&
+    return least->batch > 0 && least->isl > 0 &&
+           (!srv_has_context(d->request.mode) || most->prefix < least->isl) &&
            broken_rule(d, &worst, worst.isl) == RULE_NONE;
 }
 
@@ -265,7 +266,8 @@ void srv_footprint_of(const srv_deployment *d, const srv_workload *w, bool encod
     if (encodes)
         encoder = (srv_guest){d->built.encoder_weight_bytes,
                               mdl_encoder_activations(&d->built, &w->images, w->batch)};
-    srv_memory_at(&srv_plan_of(d)->memory, d->request.mode, d->tuning.beam, w, encodes ? &encoder : NULL, out);
+    srv_memory_at(&srv_plan_of(d)->memory, d->request.mode, d->tuning.beam, w, encodes ? &encoder : NULL,
+                  out);
 }
 
 void srv_point_finish(const srv_deployment *d, const srv_sums *sums, srv_point *p) {

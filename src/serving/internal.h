@@ -337,7 +337,7 @@ typedef struct srv_live {
     const uint32_t *batch, *isl, *osl, *prefix; /* of each, as walked */
     size_t
         n_lines; /* longest runs of points that differ in osl alone, as the inner axis of a grid has them */
-    const uint32_t *line; /* n_lines + 1: where each starts */
+    const uint32_t *line;      /* n_lines + 1: where each starts */
     struct srv_layout *layout; /* of all of them (layout.h); NULL once some were dropped */
 } srv_live;
 /* Starts an evaluation: every point of the block is ok, live, and without figures, or refused. False: the

@@ -188,8 +188,7 @@ static inline void fix_block_make(const fix_sweep *s, uint64_t first, size_t n, 
     for (size_t i = 0; i < n; i++) {
         srv_point p;
         b->deployment[i] = (uint32_t)((first + i) / FIX_WORKLOADS - s->base);
-        b->rows[i] =
-            fix_point(s, first + i, &p, b->latency + used, b->energy + used, b->source + used);
+        b->rows[i] = fix_point(s, first + i, &p, b->latency + used, b->energy + used, b->source + used);
         srv_points_put(&b->of, i, &p);
         for (size_t r = 0; r < b->rows[i]; r++)
             b->basis[used + r] = fix_basis(first + i, r);
