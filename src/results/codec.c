@@ -126,6 +126,14 @@ static size_t take_sample(const uint8_t *in, size_t width, size_t chunk, uint8_t
     return SAMPLE;
 }
 
+/* Every other part of a whole sample. */
+static size_t take_half(const uint8_t *sample, size_t width, uint8_t *out) {
+    const size_t part = SAMPLE / PARTS;
+    for (size_t i = 0; i < PARTS / 2; i++)
+        memcpy(out + i * part * width, sample + 2 * i * part * width, part * width);
+    return SAMPLE / 2;
+}
+
 static uint64_t word_at(const uint8_t *in, size_t i) {
     uint64_t v;
     memcpy(&v, in + i * sizeof v, sizeof v);
@@ -143,10 +151,12 @@ static bool is_rising(const uint8_t *in, size_t n) {
 }
 
 /* Do words of eight bytes recur so that the shuffle does not pay? Judged by a sample, as is the sort of the
- * column's byte planes, of which half the sample tells enough, unless the answer is plain. */
-static bool words_pay(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_sort *sorts) {
+ * column's byte planes, of which half the sample tells enough in a chunk that is full of rows, unless the
+ * answer is plain. */
+static bool words_pay(res_codec *c, const uint8_t *in, size_t width, size_t chunk, bool full,
+                      res_sort *sorts) {
     enum { PLAIN = 1 }; /* cost of a byte below which words recur, whatever else may be said */
-    uint8_t sample[SAMPLE * WIDEST], planes[SAMPLE * WIDEST];
+    uint8_t sample[SAMPLE * WIDEST], half[SAMPLE / 2 * WIDEST], planes[SAMPLE * WIDEST];
     if (width == sizeof(uint64_t) && is_rising(in, chunk)) {
         for (size_t i = 0; i < width; i++)
             sorts[i] = RES_MATCHED;
@@ -158,17 +168,20 @@ static bool words_pay(res_codec *c, const uint8_t *in, size_t width, size_t chun
                          : UINT64_MAX;
     if (words <= bytes * PLAIN)
         return true;
-    const size_t half = rows == SAMPLE ? rows / 2 : rows, middle = (rows - half) / 2;
-    aic_shuffle(sample + middle * width, planes, half, width);
-    uint64_t cost = res_deflate_pieces_cost(c->own, planes, width, half, sorts);
-    return words < (half < rows ? 2 * cost : cost);
+    const bool halved = full && rows == SAMPLE;
+    if (halved)
+        rows = take_half(sample, width, half);
+    aic_shuffle(halved ? half : sample, planes, rows, width);
+    uint64_t cost = res_deflate_pieces_cost(c->own, planes, width, rows, sorts);
+    return words < (halved ? 2 * cost : cost);
 }
 
-static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_t chunk, res_coded *out) {
+static void encode_shuffled(res_codec *c, const uint8_t *in, size_t width, size_t chunk, bool full,
+                            res_coded *out) {
     res_sort sorts[WIDEST];
     size_t bytes = width * chunk;
     bool own = is_own(c, width);
-    if (c->level > 0 && width <= WIDEST && words_pay(c, in, width, chunk, sorts)) {
+    if (c->level > 0 && width <= WIDEST && words_pay(c, in, width, chunk, full, sorts)) {
         out->skipped = RES_SKIP_SHUFFLE;
         if (own)
             deflate_words(c, in, bytes, 8, out);
@@ -199,12 +212,12 @@ static void encode_plain(res_codec *c, const uint8_t *in, size_t width, size_t c
     }
 }
 
-/* A whole chunk. */
-static void encode(res_codec *c, const uint8_t *in, size_t width, size_t chunk, bool shuffled,
+/* A chunk, full of rows or with zeros behind them. */
+static void encode(res_codec *c, const uint8_t *in, size_t width, size_t chunk, bool full, bool shuffled,
                    res_coded *out) {
     *out = (res_coded){0};
     if (shuffled)
-        encode_shuffled(c, in, width, chunk, out);
+        encode_shuffled(c, in, width, chunk, full, out);
     else
         encode_plain(c, in, width, chunk, out);
 }
@@ -217,7 +230,7 @@ static void encode_constant(res_codec *c, const uint8_t *in, size_t width, size_
     canned *known = &c->canned[(value ^ (chunk * 2 + width)) * UINT64_C(0x9E3779B97F4A7C15) >> 59];
     if (known->chunk != chunk || known->width != width || known->shuffled != shuffled ||
         known->value != value) {
-        encode(c, in, width, chunk, shuffled, &known->coded);
+        encode(c, in, width, chunk, true, shuffled, &known->coded);
         known->chunk = chunk;
         known->width = width;
         known->shuffled = shuffled;
@@ -249,7 +262,7 @@ static bool encode_rows(res_codec *c, const void *data, size_t rows, size_t widt
     if (constant && width <= sizeof(uint64_t))
         encode_constant(c, in, width, chunk, shuffled, out);
     else
-        encode(c, in, width, chunk, shuffled, out);
+        encode(c, in, width, chunk, rows == chunk, shuffled, out);
     if (rows < chunk)
         c->last = NULL; /* what is known is the digest of the chunk */
     return true;
