@@ -26,4 +26,8 @@
 #define AIC_UNROLL _Pragma("GCC unroll 8")
 #endif
 
+#ifdef __GNUC__
+typedef double aic_four __attribute__((vector_size(32))); /* in a register, or two of them */
+#endif
+
 #endif

@@ -102,22 +102,28 @@ static inline void *op_member(const op *o, const op_field *f) {
 
 /* ---- results ------------------------------------------------------------------------------------------- */
 
+/* What a latency that was found so counts as. */
+static inline op_cover op_cover_of(pdb_how how) {
+    static const op_cover covers[] = {
+        [PDB_EXACT] = OP_MEASURED, [PDB_INSIDE] = OP_INTERPOLATED, [PDB_BEYOND] = OP_EXTRAPOLATED};
+    return covers[how];
+}
 /* A table answer: source silicon, cover by how it was found. In place and without an index: read back as a
  * whole right after it was written in part, it would be waited for. */
 static inline op_result op_measured(const pdb_value *v) {
     const double ms = v->latency;
+    const op_cover cover = op_cover_of(v->how);
     return (op_result){.latency = ms,
                        .energy = v->energy,
                        .source = OP_SRC_silicon,
                        .from = v->from,
-                       .cover = {[OP_MEASURED] = v->how == PDB_EXACT ? ms : 0.0,
-                                 [OP_INTERPOLATED] = v->how == PDB_INSIDE ? ms : 0.0,
-                                 [OP_EXTRAPOLATED] = v->how == PDB_BEYOND ? ms : 0.0}};
+                       .cover = {[OP_MEASURED] = cover == OP_MEASURED ? ms : 0.0,
+                                 [OP_INTERPOLATED] = cover == OP_INTERPOLATED ? ms : 0.0,
+                                 [OP_EXTRAPOLATED] = cover == OP_EXTRAPOLATED ? ms : 0.0}};
 }
 op_result op_sol_pair(double math, double mem);         /* a speed-of-light answer: the larger of the two */
 op_result op_formula(double latency, op_source source); /* a formula without energy */
-op_cover op_cover_of(pdb_how how);
-op_result op_estimated(double latency, op_tier tier); /* an empirical answer: no energy, cover formula */
+op_result op_estimated(double latency, op_tier tier);   /* an empirical answer: no energy, cover formula */
 /* Puts the whole latency under one kind of evidence. */
 void op_cover_all(op_result *r, op_cover cover);
 

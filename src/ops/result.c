@@ -96,12 +96,6 @@ void op_cover_all(op_result *r, op_cover cover) {
     r->cover[cover] = r->latency;
 }
 
-op_cover op_cover_of(pdb_how how) {
-    static const op_cover covers[] = {
-        [PDB_EXACT] = OP_MEASURED, [PDB_INSIDE] = OP_INTERPOLATED, [PDB_BEYOND] = OP_EXTRAPOLATED};
-    return covers[how];
-}
-
 op_result op_sol_pair(double math, double mem) {
     op_result r = op_formula(op_max(math, mem), OP_SRC_sol);
     r.has_sol = true;

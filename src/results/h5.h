@@ -76,6 +76,9 @@ typedef struct res_beside {
     void (*call)(void *context); /* NULL = nothing */
     void *context;
 } res_beside;
+/* Adds bytes first .. end-1 to a list of n ranges, in pieces that a team can share; returns how many there
+ * are then. */
+size_t res_seal_pieces(res_seal_range **list, size_t n, size_t *cap, uint64_t first, uint64_t end);
 /* Reads ranges of a growing file that will not change any more. */
 bool res_seal_begin(const char *path, res_seal_range *list, size_t n, unsigned threads,
                     const res_beside *beside, aic_error *err);

@@ -123,11 +123,7 @@ size_t res_out_raw(const res_out *o, res_seal_range **list) {
     pdb_hdf5_lock();
     size_t n_raw = pdb_hdf5_raw(o->file, &raw);
     for (size_t i = 0; i < n_raw; i++)
-        for (uint64_t at = raw[i].first; at < raw[i].end; at += RES_SEAL_PIECE) {
-            AIC_GROW(*list, n, cap);
-            (*list)[n++] = (res_seal_range){
-                .first = at, .end = raw[i].end - at < RES_SEAL_PIECE ? raw[i].end : at + RES_SEAL_PIECE};
-        }
+        n = res_seal_pieces(list, n, &cap, raw[i].first, raw[i].end);
     pdb_hdf5_unlock();
     return n;
 }

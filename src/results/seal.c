@@ -95,15 +95,22 @@ static void read_all(reading *r, unsigned threads, const res_beside *beside) {
     }
 }
 
+size_t res_seal_pieces(res_seal_range **list, size_t n, size_t *cap, uint64_t first, uint64_t end) {
+    for (uint64_t at = first; at < end; at += RES_SEAL_PIECE) {
+        AIC_GROW(*list, n, *cap);
+        (*list)[n++] =
+            (res_seal_range){.first = at, .end = end - at < RES_SEAL_PIECE ? end : at + RES_SEAL_PIECE};
+    }
+    return n;
+}
+
+static void add_pieces(reading *r, uint64_t first, uint64_t end) {
+    r->n = res_seal_pieces(&r->list, r->n, &r->cap, first, end);
+}
+
 static void add(reading *r, res_seal_range range) {
     AIC_GROW(r->list, r->n, r->cap);
     r->list[r->n++] = range;
-}
-
-/* Adds bytes first .. end-1, in pieces that a team can share. */
-static void add_pieces(reading *r, uint64_t first, uint64_t end) {
-    for (uint64_t at = first; at < end; at += RES_SEAL_PIECE)
-        add(r, (res_seal_range){.first = at, .end = end - at < RES_SEAL_PIECE ? end : at + RES_SEAL_PIECE});
 }
 
 /* CRC of all ranges, one behind the other. */

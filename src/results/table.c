@@ -3,26 +3,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void set_widths(res_table *t, const res_group *g, size_t text_width) {
-    *t = (res_table){.group = g};
+/* take: where memory comes from. */
+static void make(res_table *t, const res_group *g, size_t cap, size_t text_width,
+                 void *(*take)(size_t count, size_t size)) {
+    *t = (res_table){.group = g, .cap = cap};
     for (size_t f = 0; f < g->n_fields; f++) {
         size_t width = res_width(g->fields[f].type);
         t->width[f] = width ? width : text_width;
+        t->data[f] = take(cap, t->width[f]);
     }
 }
 
 void res_table_init(res_table *t, const res_group *g, size_t cap, size_t text_width) {
-    set_widths(t, g, text_width);
-    t->cap = cap;
-    for (size_t f = 0; f < g->n_fields; f++)
-        t->data[f] = aic_calloc(cap, t->width[f]);
+    make(t, g, cap, text_width, aic_calloc);
 }
 
 void res_table_take(res_table *t, const res_group *g, size_t cap) {
-    set_widths(t, g, 0);
-    t->cap = cap;
-    for (size_t f = 0; f < g->n_fields; f++)
-        t->data[f] = aic_alloc(cap, t->width[f]);
+    make(t, g, cap, 0, aic_alloc);
 }
 
 void res_table_free(res_table *t) {

@@ -19,12 +19,10 @@ typedef struct still {
     size_t n_walks;
 } still;
 
-typedef double four __attribute__((vector_size(32)));
-
 /* So many fours of them, a constant where this is called: their sums stay in registers. */
 __attribute__((always_inline)) static inline void add_some(const double *restrict value, double *restrict sum,
                                                            size_t fours, double repeats, uint32_t times) {
-    four s[ABREAST / 4], v[ABREAST / 4];
+    aic_four s[ABREAST / 4], v[ABREAST / 4];
     AIC_UNROLL for (size_t i = 0; i < fours; i++) {
         memcpy(&s[i], sum + 4 * i, sizeof *s);
         memcpy(&v[i], value + 4 * i, sizeof *v);

@@ -64,7 +64,6 @@ static size_t neighbours(const uint32_t *frame_of, size_t n) {
     return few;
 }
 
-typedef double four __attribute__((vector_size(32)));
 enum { FOURS = ABREAST / 4 };
 
 /* Latencies of generation, all rows in their order. values: of the moving rows, walk by walk. */
@@ -75,7 +74,7 @@ AIC_WIDE static void gather_latency(const turned *t, const srv_part *moving, dou
     for (size_t k = 0, few; k < n; k += few, frame_of += few, walk_of += few) {
         few = neighbours(frame_of, n - k);
         const double *row = t->rows + frame_of[0];
-        four sum[FOURS], add[FOURS];
+        aic_four sum[FOURS], add[FOURS];
         memcpy(sum, t->head + frame_of[0], sizeof sum);
         for (size_t r = t->first, m = 0; r < t->n_rows; r++, row += t->n) {
             const double *from = row;

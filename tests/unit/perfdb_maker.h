@@ -119,6 +119,14 @@ static inline void maker_head(maker *m, const char *format, long long version, c
     maker_attr_int(m->file, "tables", 0);
 }
 
+/* Starts release r1 with these facts and its only file, box.h5. */
+static inline void maker_box(maker *m, const char *facts) {
+    maker_start(m);
+    maker_text(m->release, "release.yaml", facts);
+    maker_file(m, "box");
+    maker_head(m, "aicfg-perfdb", 1, "box", "r1");
+}
+
 static inline void maker_close(maker *m) {
     H5Fclose(m->file);
     m->file = -1;

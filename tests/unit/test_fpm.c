@@ -96,12 +96,8 @@ static void write_table(hid_t g, const fpm_table_spec *t) {
 static void with_table(const fpm_table_spec *t, void (*check)(ops_fixture *f)) {
     maker m;
     aic_error err = {0};
-    maker_start(&m);
-    maker_text(
-        m.release, "release.yaml",
-        "format: aicfg-perfdb-release\nversion: 1\nrelease: r1\ndirectories: {box: {vllm: [\"1.0\"]}}\n");
-    maker_file(&m, "box");
-    maker_head(&m, "aicfg-perfdb", 1, "box", "r1");
+    maker_box(
+        &m, "format: aicfg-perfdb-release\nversion: 1\nrelease: r1\ndirectories: {box: {vllm: [\"1.0\"]}}\n");
     if (t->rows) {
         hid_t g = maker_group(&m, "/fpm_forward_perf/vllm/1.0", "fpm", (long long)t->n);
         write_table(g, t);

@@ -89,10 +89,7 @@ static void test(uint32_t values, uint32_t spread) {
     static rows r;
     fill(&r, values, spread);
     maker m;
-    maker_start(&m);
-    maker_text(m.release, "release.yaml", facts);
-    maker_file(&m, "box");
-    maker_head(&m, "aicfg-perfdb", 1, "box", "r1");
+    maker_box(&m, facts);
     hid_t g = maker_group(&m, "/t/vllm/1.0", "gemm", ROWS);
     maker_ints(g, "a", ROWS, r.cat[0]);
     maker_ints(g, "b", ROWS, r.cat[1]);

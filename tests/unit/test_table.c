@@ -441,10 +441,7 @@ static void test_many_categories(void **state) {
         latency[i] = i + 1;
     }
     maker m;
-    maker_start(&m);
-    maker_text(m.release, "release.yaml", facts);
-    maker_file(&m, "box");
-    maker_head(&m, "aicfg-perfdb", 1, "box", "r1");
+    maker_box(&m, facts);
     hid_t g = maker_group(&m, "/t/vllm/1.1", "gemm", MANY);
     for (size_t k = 0; k < WIDE; k++)
         maker_ints(g, names[k], MANY, cells[k]);
